@@ -26,7 +26,8 @@ FIELD_CLASSES = ('benign', 'early_pre_b', 'pre_b', 'pro_b')
 # %% ../../nbs/data/01_phantoms.ipynb #c007
 def _stream(*key): # whole numbers, 0 or more, that name the stream
     "A random generator that is a pure function of `key`."
-    return np.random.default_rng(np.random.SeedSequence([int(k) for k in key]))
+    # the length comes first: without it numpy takes (12,) and (12, 0) for the same key
+    return np.random.default_rng(np.random.SeedSequence([len(key), *(int(k) for k in key)]))
 
 # %% ../../nbs/data/01_phantoms.ipynb #c010
 # optical density in red, green and blue of one unit of each dye
@@ -240,10 +241,10 @@ class _Anatomy:
     depth:float=1.
 
 _CELLS = dict(
-    basophil=_Anatomy(_lobed, .62, (.40, .52), .22, .2, .025, granules=(50, 100), depth=.68),
+    basophil=_Anatomy(_lobed, .66, (.42, .54), .22, .2, .025, granules=(50, 90), depth=.72),
     erythroblast=_Anatomy(_round, .9, (.46, .68), .115, .05, .02, (.3, .95)),
     monocyte=_Anatomy(_kidney, 1.1, (.42, .56), .1, .3, .05, (0, .5), vacuoles=(3, 9), dust=.07),
-    myeloblast=_Anatomy(_oval, 1.05, (.72, .86), .035, .9, .03, (.1, .9), nucleoli=(1, 3)),
+    myeloblast=_Anatomy(_oval, 1., (.7, .84), .035, .9, .03, (.1, .9), nucleoli=(1, 3)),
     seg_neutrophil=_Anatomy(_segmented, .9, (.3, .4), .16, .2, .03, (0, .15), dust=.11))
 
 # %% ../../nbs/data/01_phantoms.ipynb #c043
@@ -274,7 +275,7 @@ def _spots(rng, count, reach, side, sizes, within=(0, 1)) -> np.ndarray: # uint8
 def _chromatin(rng, kind, r, side) -> np.ndarray: # float32, about 1 in the mean
     "Clumps and dust; the contrast does not depend on the class."
     clumps = np.tanh(2*_grain(rng, side, max(.8, kind.clump*r)))*1.15
-    return 1 + rng.uniform(.14, .28)*((1 - kind.fine)*clumps + .8*kind.fine*_grain(rng, side, 1.1))
+    return 1 + rng.uniform(.16, .3)*((1 - kind.fine)*clumps + .8*kind.fine*_grain(rng, side, 1.1))
 
 def _cytoplasm(rng, kind, mask, reach, side) -> np.ndarray: # float32 amount of cytoplasm
     "Cytoplasm, denser at the border, mottled, with fine granules."
@@ -313,7 +314,7 @@ def _lay(canvas, mask, cell, xy):
 def _cell_scene(label, seed, view, slide, size):
     "Dyes and white-cell mask of a scene with one white cell."
     zoom, rng = size/224, _stream(*seed, 1)
-    hole, area = rng.uniform(30, 44)*zoom, rng.uniform(1500, 3700)*zoom**2
+    hole, area = rng.uniform(30, 44)*zoom, rng.uniform(1600, 4000)*zoom**2
     xy = size/2 + rng.normal(0, 6*zoom, 2).clip(-14*zoom, 14*zoom) - view
     canvas, mask = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
     _red_cells(canvas, slide, _stream(*seed, 2), view, hole)
@@ -365,8 +366,8 @@ def _expose(canvas, slide, rng) -> np.ndarray: # uint8 (size, size, 3) RGB
     light = 255*(1 + slide.lean[0]*x + slide.lean[1]*y - slide.vignette*(x*x + y*y)).astype(np.float32)
     density = cv2.transform(canvas, np.ascontiguousarray(slide.stain.T))
     img = cv2.exp(density*np.float32(-np.log(10)))*slide.light*light[..., None]
-    img = cv2.GaussianBlur(img, (0, 0), rng.uniform(.45, 1.05)*size/224)
-    img += np.float32(rng.uniform(.6, 3))*rng.standard_normal(img.shape, dtype=np.float32)
+    img = cv2.GaussianBlur(img, (0, 0), rng.uniform(.4, .85)*size/224)
+    img += np.float32(rng.uniform(.5, 2.2))*rng.standard_normal(img.shape, dtype=np.float32)
     return img.clip(0, 255).astype(np.uint8)
 
 # %% ../../nbs/data/01_phantoms.ipynb #c057
@@ -468,16 +469,15 @@ def show_phantoms(
     "A grid of phantoms, one row a class: the first pictures that `make_phantoms` would draw."
     import matplotlib.pyplot as plt
     classes = phantom_classes(kind)
-    fig, axes = plt.subplots(len(classes), columns, figsize=(1.6*columns, 1.65*len(classes)), squeeze=False)
-    for row, label in zip(axes, classes):
-        for i, ax in enumerate(row):
-            ax.imshow(_picture(kind, label, i, seed, size, tint, bar)[0]); ax.set_xticks([]); ax.set_yticks([])
-        row[0].set_ylabel(label)
-    fig.tight_layout(pad=.3)
+    fig, axes = plt.subplots(len(classes), 1, figsize=(1.6*columns + .3, 1.6*len(classes)))
+    for ax, label in zip(axes, classes):   # one strip of pictures a class, with white gaps, is much quicker than many axes
+        strip = [_picture(kind, label, i, seed, size, tint, bar)[0] for i in range(columns)]
+        ax.imshow(np.hstack([np.pad(o, ((0, 0), (0, size//40), (0, 0)), constant_values=255) for o in strip])); ax.set_xticks([]); ax.set_yticks([]); ax.set_ylabel(label); ax.spines[:].set_visible(False)
+    fig.subplots_adjust(.03, .01, .99, .99, .03, .04)
     return fig
 
 # %% ../../nbs/data/01_phantoms.ipynb #c079
-VERSION = 1   # raise it whenever pictures change, so that no folder of old pictures is taken for new
+VERSION = 2   # raise it whenever pictures change, so that no folder of old pictures is taken for new
 TRUTH = ('name', 'label', 'source', 'cell_x0', 'cell_y0', 'cell_x1', 'cell_y1', 'bar_x0', 'bar_y0', 'bar_x1', 'bar_y1',
          'twin_of', 'kind_of_twin', 'shift_x', 'shift_y', 'corrupt')
 CORRUPTIONS = ('truncated', 'empty', 'text', 'zeros', 'header')

@@ -48,7 +48,7 @@ def inner_stats(
             offset = -np.asarray(layer.mean, float).reshape(-1)*scale
         a, b = a*scale, b*scale + offset
     std = 1/(255*a)
-    return (-b*std, std) if front else None
+    return ((0 - b)*std, std) if front else None
 
 # %% ../../nbs/models/04_keras_nets.ipynb #c010
 def set_inner_stats(
@@ -107,7 +107,7 @@ def set_keras_cut(
     names = [layer.name for layer in trunk.layers]
     first = {'all': 0, 'head': len(names), 'last30': names.index(backbone(name).keras_last30)}[cut]
     trunk.trainable = True
-    for layer in trunk.layers[:first]: layer.trainable = False
+    for number, layer in enumerate(trunk.layers): layer.trainable = number >= first
 
 # %% ../../nbs/models/04_keras_nets.ipynb #c025
 def keras_net(

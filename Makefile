@@ -1,0 +1,41 @@
+# Each target is enough on a machine with Python (3.10 to 3.13) and make: it makes .venv and installs what it needs.
+# With busy neighbours, threads that spin while they wait make everything slow.
+export OMP_WAIT_POLICY ?= passive
+RUN = .venv/bin
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
+
+demo: .venv/.base  ## train, evaluate and predict on phantoms; DATA=folder (and CLASSES=a,b,c) for your own images
+	$(RUN)/blood-cells demo $(if $(DATA),--data "$(DATA)") $(if $(CLASSES),--classes "$(CLASSES)") --out "$(or $(OUT),out)"
+
+test: .venv/.dev  ## every notebook and every test; ends with the count
+	$(RUN)/python tools/run_tests.py
+
+check: .venv/.dev  ## are modules, notebooks and README in step?
+	sh tools/check.sh
+
+lab: .venv/.dev  ## JupyterLab on the lessons
+	$(RUN)/jupyter lab nbs/tutorials
+
+export: .venv/.dev  ## notebooks to modules, clean notebooks, README
+	$(RUN)/nbdev_export
+	$(RUN)/nbdev_clean
+	$(RUN)/python tools/readme.py
+
+hooks: .venv/.dev  ## nbdev's git hooks: clean notebooks before they are committed
+	$(RUN)/nbdev_install_hooks
+
+clean:  ## remove what was built (not .venv)
+	rm -rf out runs build dist _proc _docs .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.venv/.base: settings.ini setup.py
+	sh tools/install.sh .
+	touch $@
+
+.venv/.dev: settings.ini setup.py
+	sh tools/install.sh '.[dev]'
+	touch .venv/.base $@
+
+.PHONY: help demo test check lab export hooks clean

@@ -1,0 +1,189 @@
+"The bridge for all six backbones: same features, same tensors behind the cut, same counts, and a way back to the bit."
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from blood_cell_cancer.models.backbones import backbone, trainable_names
+from blood_cell_cancer.models.bridge import (BridgeError, KERAS_KWARGS, keras_shaped, load_checked, pair_tensors, parity, randomise, to_keras, to_timm,
+                                             torch_pixels)
+from blood_cell_cancer.models.keras_nets import (count_keras_parameters, inner_stats, keras_net, keras_pixels, keras_trunk, set_inner_stats, set_keras_cut)
+from blood_cell_cancer.models.keras_setup import import_keras
+from blood_cell_cancer.models.nets import CutNet, count_parameters, make_head
+
+# not importorskip: that would import TensorFlow before triton, and the process would abort
+pytestmark = pytest.mark.skipif(find_spec('keras') is None, reason='keras is not installed')
+
+# total and trainable for five and four classes with the last 30 Keras layers and system 1's head, as Keras counts them
+COUNTS = dict(mobilenetv2=((2_620_997, 1_888_645), (2_620_868, 1_888_516)), efficientnetb0=((4_412_584, 1_858_405), (4_412_455, 1_858_276)),
+              convnext_tiny=((28_052_069, 16_905_221), (28_051_940, 16_905_092)), resnet152v2=((58_891_269, 15_002_373), (58_891_140, 15_002_244)),
+              vgg19=((20_190_789, 20_190_021), (20_190_660, 20_189_892)), densenet201=((18_848_837, 1_635_205), (18_848_708, 1_635_076)))
+ONLY_IN_KERAS = dict(efficientnetb0=7) # mean, variance and count of its normalising layer
+SIZE = 64
+
+
+def noise(size=SIZE, n=2): return np.random.default_rng(12).integers(0, 256, (n, size, size, 3)).astype('uint8')
+
+
+@pytest.fixture(scope='module', params=list(COUNTS))
+def both(request):
+    "A random timm backbone and the same in Keras."
+    name = request.param
+    net = randomise(keras_shaped(name))
+    return name, net, to_keras(net, name, size=SIZE)
+
+
+def test_features_agree(both):
+    name, net, _ = both
+    features = net(torch_pixels(noise(), *backbone(name).stats)).detach()
+    assert features.shape == (2, backbone(name).features)
+    assert .02 < features.std() < 20, 'features of another size would make the limit below mean something else'
+    assert parity(name, noise(), net) < 1e-4
+
+
+def test_round_trip_is_exact(both):
+    name, net, model = both
+    state = to_timm(model, name)
+    assert set(state) == set(net.state_dict())
+    for tensor, value in net.state_dict().items():
+        assert tensor.endswith('num_batches_tracked') or torch.equal(value, state[tensor]), tensor
+
+
+def test_every_tensor_matters(both):
+    "Weights sampled along the whole network change the features, so a swapped or forgotten one would have shown."
+    name, net, model = both
+    x = keras_pixels(model, noise(n=1), *backbone(name).stats)
+    before = model(x, training=False).numpy()
+    pairs = pair_tensors(net, model, name)
+    for pair in pairs[::len(pairs)//8]:
+        kept = pair.variable.numpy()
+        pair.variable.assign(kept*1.5 + .1)
+        assert not np.allclose(model(x, training=False).numpy(), before, rtol=1e-6, atol=0), pair.tensor
+        pair.variable.assign(kept)
+
+
+def test_same_tensors_train(both):
+    name, net, model = both
+    set_keras_cut(model, name, 'last30')
+    in_keras = {id(w) for w in model.trainable_weights}
+    crossed = {p.tensor for p in pair_tensors(net, model, name) if id(p.variable) in in_keras}
+    assert crossed == set(trainable_names([n for n, _ in net.named_parameters()], backbone(name), 'last30'))
+
+
+def test_the_cut_is_the_last_30_layers(both):
+    name, _, model = both
+    keras = import_keras()
+    pools = [layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)]
+    counted = [layer for layer in model.layers if layer is not pools[-1] and not isinstance(layer, keras.layers.InputLayer)][-30:]
+    assert counted[0].name == backbone(name).keras_last30
+
+
+@pytest.mark.parametrize('classes', [5, 4])
+def test_counts(both, classes):
+    name, net, model = both
+    total, trainable = COUNTS[name][5 - classes]
+    assert count_keras_parameters(keras_net(name, classes, trunk=model)) == (total, trainable)
+    names = trainable_names([n for n, _ in net.named_parameters()], backbone(name), 'last30')
+    whole = torch.nn.ModuleDict(dict(trunk=net, head=make_head(backbone(name).features, classes)))
+    for n, p in net.named_parameters(): p.requires_grad_(n in names)
+    assert count_parameters(whole) == (total - ONLY_IN_KERAS.get(name, 0), trainable)
+
+
+@pytest.mark.parametrize('size', [75, 97, 128])
+@pytest.mark.parametrize('name', ['mobilenetv2', 'efficientnetb0'])
+def test_padding_agrees_at_odd_and_even_sizes(name, size): assert parity(name, noise(size, 1)) < 1e-4
+
+
+def test_timms_own_resnet_is_another_network():
+    import timm
+    plain = timm.create_model('resnetv2_152', num_classes=0)
+    with pytest.raises(BridgeError, match="stem.conv of the timm network holds .'weight'., but conv1_conv of the Keras network .'bias', 'weight'."):
+        pair_tensors(plain, keras_trunk('resnet152v2', SIZE), 'resnet152v2')
+    ours = randomise(keras_shaped('resnet152v2'))
+    for tensor, value in ours.state_dict().items():
+        if tensor.endswith('bias') and tensor not in plain.state_dict(): value.zero_()
+    plain.load_state_dict({n: v for n, v in ours.state_dict().items() if n in plain.state_dict()}, strict=True)
+    x = torch_pixels(noise(), *backbone('resnet152v2').stats)
+    with torch.no_grad(): assert (plain.eval()(x) - ours(x)).abs().max() > .1, 'with the same weights and biases of zero the strides alone differ'
+
+
+@pytest.mark.parametrize('name,head', [('efficientnetb0', 'system1'), ('mobilenetv2', 'linear')])
+def test_whole_classifier(name, head, tmp_path):
+    "A classifier crosses from a float16 file; the .keras file keeps it, epsilon and inner statistics included."
+    net = CutNet(name, 4, 'last30', head, **KERAS_KWARGS.get(name, {}))
+    halves = {n: v.half() if v.is_floating_point() else v for n, v in randomise(net).state_dict().items()}
+    load_checked(net, halves)
+    logits = net(torch_pixels(noise(), *backbone(name).stats)).detach().numpy()
+    model = to_keras(halves, name, size=SIZE)
+    fed = keras_pixels(model, noise(), *backbone(name).stats)
+    assert np.abs(model(fed, training=False).numpy() - logits).max() < 1e-4 and np.std(logits) > .01
+    model.save(tmp_path/'whole.keras')
+    saved = import_keras().saving.load_model(tmp_path/'whole.keras', safe_mode=True)
+    assert np.abs(saved(fed, training=False).numpy() - logits).max() < 1e-4
+    back = to_timm(saved, name)
+    assert all(torch.equal(v, back[n]) for n, v in net.state_dict().items() if not n.endswith('num_batches_tracked'))
+
+
+def test_a_classifier_as_system_1_builds_it():
+    "Its layers stand in a row behind the backbone, averaging included, and it ends in a softmax."
+    keras = import_keras()
+    layers = keras.layers
+    base = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
+    theirs = keras.Sequential([base, layers.GlobalAveragePooling2D(), layers.Dense(256, 'relu'), layers.BatchNormalization(), layers.Dropout(.5),
+                               layers.Dense(128, 'relu'), layers.BatchNormalization(), layers.Dropout(.4), layers.Dense(5, 'softmax')])
+    net = CutNet('mobilenetv2', 5, **KERAS_KWARGS['mobilenetv2'])
+    state = to_timm(theirs, 'mobilenetv2', net)
+    assert state.keys() == to_timm(theirs, 'mobilenetv2').keys() == net.state_dict().keys()
+    x = torch_pixels(noise(), *backbone('mobilenetv2').stats)
+    probs = net.eval()(x).softmax(1).detach().numpy()
+    assert np.abs(theirs(x.numpy().transpose(0, 2, 3, 1), training=False).numpy() - probs).max() < 1e-5
+
+
+def test_saved_keras_file_keeps_the_epsilon(tmp_path):
+    net = randomise(keras_shaped('mobilenetv2', dict(pad_type='same')))
+    model = to_keras(net, 'mobilenetv2', size=SIZE)
+    model.save(tmp_path/'trunk.keras')
+    assert import_keras().saving.load_model(tmp_path/'trunk.keras').get_layer('bn_Conv1').epsilon == net.bn1.eps == 1e-5
+
+
+def test_inner_statistics_survive_and_are_checked():
+    model = keras_trunk('efficientnetb0', 32)
+    assert np.allclose(inner_stats(model), backbone('efficientnetb0').stats, atol=1e-6)
+    assert np.allclose(inner_stats(keras_trunk('convnext_tiny', 32)), backbone('convnext_tiny').stats, atol=1e-6)
+    assert inner_stats(keras_trunk('vgg19', 32)) is None
+    set_inner_stats(model, (.5,)*3, (.5,)*3)
+    with pytest.raises(BridgeError, match='call set_inner_stats'): to_timm(model, 'efficientnetb0')
+
+
+def test_other_means_need_no_surgery():
+    "Weights with other statistics than those inside Keras' network agree too, through the pixels that it is fed."
+    assert parity('convnext_tiny', noise(), stats=((.5,)*3, (.5,)*3)) < 1e-4
+
+
+REAL = 'mobilenetv2_100_same.tfhub_ptq_in1k.fp16.safetensors'
+
+
+def real_images(size):
+    "A few images of BLOOD_CELLS_DATA, else noise."
+    from PIL import Image
+    folder = os.environ.get('BLOOD_CELLS_DATA')
+    files = sorted(p for p in Path(folder).rglob('*') if p.suffix.lower() in ('.jpg', '.png'))[::500][:6] if folder else []
+    return np.stack([np.asarray(Image.open(f).convert('RGB').resize((size, size))) for f in files]) if files else noise(size)
+
+
+@pytest.mark.skipif(not os.environ.get('BLOOD_CELLS_WEIGHTS'), reason=f'BLOOD_CELLS_WEIGHTS names no folder with {REAL}')
+def test_real_weights_cross():
+    from blood_cell_cancer.models.weights import find_weights
+    path = Path(os.environ['BLOOD_CELLS_WEIGHTS'])/REAL
+    if not path.is_file(): pytest.skip(f'no {REAL} in the folder that BLOOD_CELLS_WEIGHTS names')
+    w = find_weights('mobilenetv2', path)
+    trunk = load_checked(keras_shaped('mobilenetv2', w.timm_kwargs), w.state)
+    pixels = real_images(224)
+    assert parity('mobilenetv2', pixels, trunk, (w.mean, w.std)) < 1e-4
+    features = trunk(torch_pixels(pixels, w.mean, w.std)).detach()
+    assert features.std() > .1
+    back = to_timm(to_keras(w.state, 'mobilenetv2', kwargs=w.timm_kwargs), 'mobilenetv2')
+    assert all(torch.equal(v, back[n]) for n, v in w.state.items() if n in back and not n.endswith('num_batches_tracked'))

@@ -1,0 +1,126 @@
+"What the phantoms promise in numbers: no colour tells the class, shape does, and drawing is quick."
+import time
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+from blood_cell_cancer.data import phantoms as ph
+
+COUNT = 50
+
+
+def accuracy(features, labels):
+    forest = RandomForestClassifier(100, random_state=0)
+    return cross_val_score(forest, features, labels, cv=StratifiedKFold(5, shuffle=True, random_state=0)).mean()
+
+
+def histogram(pixels):
+    return np.concatenate([np.histogram(pixels[..., c], 16, (0, 256))[0] for c in range(3)])
+
+
+def draw_all(count=COUNT, **switches):
+    rows = []
+    for label in ph.CELL_CLASSES:
+        for i in range(count):
+            rows.append(ph._picture('cells', label, i, 12, 224, **{'tint': False, 'bar': False, **switches})[0])
+    return np.stack(rows), np.repeat(np.arange(5), count)
+
+
+@pytest.fixture(scope='module')
+def cells():
+    return draw_all()
+
+
+def corners(x):
+    cut = [x[:, a:b, c:d].mean((1, 2)) for a, b in ((0, 16), (208, 224)) for c, d in ((0, 16), (208, 224))]
+    return np.concatenate(cut, 1)
+
+
+def border(x):
+    edge = np.ones(x.shape[1:3], bool)
+    edge[12:-12, 12:-12] = False
+    return np.stack([histogram(o[edge]) for o in x])
+
+
+@pytest.mark.parametrize('features', [corners, border, lambda x: x.mean((1, 2))], ids=['corners', 'border', 'mean colour'])
+def test_surroundings_are_at_chance(cells, features):
+    x, y = cells
+    assert accuracy(features(x), y) < .2 + 3*np.sqrt(.2*.8/len(y))   # three standard errors above chance
+
+
+def test_colour_histogram_tells_little(cells):
+    x, y = cells
+    assert accuracy(np.stack([histogram(o) for o in x]), y) < .48
+
+
+def test_tint_is_a_shortcut():
+    x, y = draw_all(20, tint=True)
+    assert accuracy(corners(x), y > 2) > .9
+
+
+def test_bar_is_a_shortcut():
+    x, y = draw_all(20, bar=True)
+    corner = np.stack([cv2.resize(o[-36:, -36:], (12, 12), interpolation=cv2.INTER_AREA).ravel() for o in x])
+    assert accuracy(corner, y) > .5
+
+
+def test_shape_tells_the_class():
+    # eccentricity, solidity and share of the nucleus, measured on the drawn masks: no colour at all
+    rows, labels = [], []
+    for j, (label, kind) in enumerate(ph._CELLS.items()):
+        for i in range(COUNT):
+            body, nucleus, *_ = ph._body_and_nucleus(kind, ph._stream(j, i), 2400)
+            pieces, _ = cv2.findContours(255*(nucleus > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+            c = max(pieces, key=cv2.contourArea)
+            hull = cv2.contourArea(cv2.convexHull(c))
+            rows.append([cv2.contourArea(c)/hull, (nucleus > 127).sum()/(body > 127).sum(), *cv2.HuMoments(cv2.moments(c)).ravel()[:3]])
+            labels.append(j)
+    assert accuracy(np.array(rows), np.array(labels)) > .8
+
+
+def test_drawing_is_quick():
+    ph.draw_cell('monocyte', 0)
+    start = time.process_time()
+    for i in range(20): ph.draw_cell(ph.CELL_CLASSES[i % 5], i)
+    assert (time.process_time() - start)/20 < .03                    # 2,000 a minute on one core
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(ph.CELL_CLASSES + ph.FIELD_CLASSES), st.integers(0, 2**40), st.integers(32, 260))
+def test_any_seed_and_size(label, seed, size):
+    draw = ph.draw_cell if label in ph.CELL_CLASSES else ph.draw_field
+    img = draw(label, seed, size)
+    assert img.shape == (size, size, 3) and img.dtype == np.uint8 and img.std() > 5
+    assert (img == draw(label, seed, size)).all()
+    mask = ph.draw_mask(label, seed, size)
+    assert mask.shape == (size, size) and mask.any()
+    assert img[mask].mean() < img[~mask].mean()                      # white cells are the darker part
+
+
+def test_broken_off_run_is_made_good(tmp_path):
+    truth = ph.make_phantoms(tmp_path/'p', n=1)
+    whole = (tmp_path/'p'/truth.name[3]).read_bytes()
+    (tmp_path/'p'/truth.name[3]).unlink()
+    assert ph.make_phantoms(tmp_path/'p', n=1).equals(truth)
+    assert (tmp_path/'p'/truth.name[3]).read_bytes() == whole
+    (tmp_path/'p'/'phantoms.csv').unlink()
+    assert ph.make_phantoms(tmp_path/'p', n=1).equals(truth)
+
+
+@pytest.mark.parametrize('kind', ['cells', 'fields'])
+def test_traps_leave_the_truth_in_the_table(tmp_path, kind):
+    truth = ph.make_phantoms(tmp_path/'p', kind, n=2, tint=True, bar=True, overlaps=2)
+    assert (truth.source != '').all() and truth.groupby('label').source.nunique().eq(1).all()
+    assert truth.source.nunique() == 2
+    assert truth.bar_x1.eq(224).all() and truth.bar_x0.between(180, 210).all()
+    assert truth.cell_x0.isna().all() == (kind == 'fields')
+    pairs = truth[truth.kind_of_twin == 'overlap'].set_index('twin_of')
+    base = truth.set_index('name')
+    if kind == 'cells':     # the box moves with the shift, as far as the picture reaches
+        for twin, row in pairs.iterrows():
+            for edge, shift in (('cell_x0', 'shift_x'), ('cell_y1', 'shift_y')):
+                assert row[edge] == np.clip(base.loc[twin, edge] - row[shift], 0, 224)
