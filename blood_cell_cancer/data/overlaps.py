@@ -158,12 +158,12 @@ def trustworthy(pairs:np.ndarray, # (n, 8), rows of `_partners`
     good = np.flatnonzero(chance <= max_false*np.arange(1, len(pairs) + 1))
     return [(int(p[0]), int(p[1]), *p[2:], c) for p, c in zip(pairs[:good[-1] + 1], chance)] if len(good) else []
 
-# %% ../../nbs/data/07_overlaps.ipynb #c027
+# %% ../../nbs/data/07_overlaps.ipynb #c029
 OVERLAP_COLUMNS = ['dx', 'dy', 'inliers', 'overlap', 'correlation', 'score', 'chance']
 
 def find_overlaps(images:pd.DataFrame, # image table
                   min_overlap:float=.1, # share of the image that a pair must have in common
-                  max_false:float=.01, # share of chance pairs that may be among those returned
+                  max_false:float=.002, # share of chance pairs that may be among those returned
                   corner:float=.15, # share of width and height left out, lower right, where scale bars are
                   keep:int=20, # candidates an image that get a second look
                   n_jobs:int|None=None, # threads; default: as many as there are processors
@@ -177,7 +177,7 @@ def find_overlaps(images:pd.DataFrame, # image table
     paths, rest = images['path'].to_numpy(), (keep, mask, min_overlap)
     fine = np.stack(_parallel([delayed(relief)(paths[i], mask) for i in at], n_jobs, 'reliefs', progress))
     real, queries = prepare_reliefs(fine, mask, min_overlap), np.linspace(0, n - 1, min(n, DECOYS)).astype(int)
-    fake = prepare_reliefs(fine.transpose(0, 2, 1)[queries], mask, min_overlap)
+    fake = prepare_reliefs(fine[queries][:, ::-1, ::-1]*mask, mask, min_overlap)
     pairs = _parallel([delayed(_partners)(real, i, real, np.arange(i + 1, n), *rest) for i in range(n - 1)], n_jobs, 'pairs', progress)
     decoys = _parallel([delayed(_partners)(fake, k, real, np.delete(np.arange(n), i), *rest) for k, i in enumerate(queries)], n_jobs, 'decoys', progress)
     flat = lambda rows: np.array(sum(rows, [])).reshape(-1, 8)
@@ -186,7 +186,7 @@ def find_overlaps(images:pd.DataFrame, # image table
     rows = [(at[i], at[j], dx*scale[at[i], 0], dy*scale[at[i], 1], int(hits), *more) for i, j, dx, dy, hits, *more in found]
     return pair_table(images, rows, OVERLAP_COLUMNS)
 
-# %% ../../nbs/data/07_overlaps.ipynb #c033
+# %% ../../nbs/data/07_overlaps.ipynb #c035
 def group_images(images:pd.DataFrame, # image table
                  *pairs:pd.DataFrame # tables with columns a, b, naming images as `image_keys` does
                 )->pd.DataFrame: # the table with its column `group` filled

@@ -42,7 +42,7 @@ BACKBONES = {b.name: b for b in (
              ('stages.2.blocks.8.', 'stages.3.', 'head.norm.'), 'convnext_tiny_stage_2_block_8_depthwise_conv', system='2'),
     Backbone('resnet152v2', 'resnetv2_152', '', 'ResNet152V2', 2048,
              ('stages.3.blocks.0.downsample.', 'stages.3.blocks.0.conv2.', 'stages.3.blocks.0.norm3.', 'stages.3.blocks.0.conv3.',
-              'stages.3.blocks.1.', 'stages.3.blocks.2.', 'norm.'), 'conv5_block1_2_conv', stats=HALF, system='2',
+              'stages.3.blocks.1.', 'stages.3.blocks.2.', 'norm.'), 'conv5_block1_2_conv', stats=HALF, system='2', timm_kwargs={'stem_type': 'fixed'},
              note='timm has no weights for it, and other strides and biases; built here in the shape of Keras'),
     Backbone('vgg19', 'vgg19', 'vgg19.tv_in1k', 'VGG19', 512, ('features.',), 'block1_conv1', system='2',
              note='22 layers: the last 30 are all of them'),
@@ -80,7 +80,7 @@ class Recipe:
     "All that decides a training run."
     name: str
     backbone: str = 'mobilenetv2'
-    weights: str = 'auto' # see `models.weights`: auto, package, hub, random, or a file
+    weights: str = 'auto' # see `models.weights`: auto, package, hub, keras, random, or a file
     cut: str = 'last30' # where training starts
     head: str = 'system1' # 'system1': 256-BN-dropout .5-128-BN-dropout .4-classes; 'linear': one layer
     size: int = 224 # side of the input, pixels
@@ -90,6 +90,8 @@ class Recipe:
     epochs: int = 50 # at most
     patience: int = 4 # epochs without a better validation loss before stopping; 0: never stop early
     batch: int = 32 # images a step
+    bn_momentum: float = .9 # of the trunk's trainable batch norm, as Keras counts
+    views: int = 0 # 0: new random views in every epoch; k: the same k views in turn, which allows a trunk cache
     seed: int = 12 # of the head's start, the order, the views and the dropout
     prepare: tuple = () # transforms of the image before the resize, see `data.remedies`
     note: str = ''
@@ -100,6 +102,7 @@ class Recipe:
         if self.optimizer != 'adam': raise ValueError(f'optimizer {self.optimizer!r}: only adam is there, as in both systems')
         for k in ('lr', 'epochs', 'batch', 'size'):
             if getattr(self, k) <= 0: raise ValueError(f'{k}={getattr(self, k)}: it must be positive')
+        if not 0 <= self.bn_momentum < 1: raise ValueError(f'bn_momentum={self.bn_momentum}: the part that stays at a step, from 0 to below 1')
 
 # %% ../../nbs/models/00_backbones.ipynb #c015
 def _system1(name, backbone): return Recipe(f'wbc5_{name}', backbone, note='system 1: last 30 Keras layers, Adam 1e-4, patience 4')
@@ -111,7 +114,7 @@ RECIPES = {r.name: r for r in (
     *(_system2(n) for n in ('convnext_tiny', 'resnet152v2', 'vgg19', 'densenet201')),
     Recipe('ball4_mobilenetv2', augment='system2', epochs=25, note="system 1's network and cut on system 2's task"),
     Recipe('ball4_efficientnet_lite0', 'efficientnet_lite0', augment='system2', epochs=25, note="system 1's cut on system 2's task"),
-    Recipe('demo', lr=1e-3, epochs=8, batch=16, patience=3, note='quick: for phantoms and first looks'))}
+    Recipe('demo', lr=1e-3, epochs=12, batch=16, patience=4, views=4, note='quick: for phantoms and first looks'))}
 
 def recipe(which:'str|dict|Recipe', # a name in `RECIPES`, the fields as a dict, or a recipe
            **changes # fields to set otherwise

@@ -276,12 +276,13 @@ def parity(
     name:str, # a backbone
     pixels:np.ndarray, # (n, size, size, 3), 0 to 255
     net:nn.Module=None, # a timm backbone; None: one with random weights
-    stats:tuple=None # mean and std that its weights expect; None: the backbone's
-)->float: # largest absolute difference of features and feature maps
+    stats:tuple=None, # mean and std that its weights expect; None: the backbone's
+    of:str='features' # 'features' (averaged) or 'map' (each pixel of the last feature map)
+)->float: # largest absolute difference
     "Carry a backbone over the bridge and compare what both engines see in the same pictures."
     net, stats = randomise(keras_shaped(name)) if net is None else net.eval(), stats or backbone(name).stats
     model = to_keras(net, name, size=pixels.shape[1])
     x = torch_pixels(pixels, *stats)
-    ours = net.forward_features(x).numpy(), net(x).numpy()
-    theirs = _keras_maps(model, keras_pixels(model, pixels, *stats))
-    return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs))
+    maps, features = _keras_maps(model, keras_pixels(model, pixels, *stats))
+    ours, theirs = (net(x), features) if of == 'features' else (net.forward_features(x), maps)
+    return float(np.abs(ours.numpy() - theirs).max())

@@ -8,6 +8,7 @@ __all__ = ['app', 'Data', 'Classes', 'Split', 'Bundle', 'Quiet', 'fetch', 'split
 # %% ../../nbs/use/02_cli.ipynb #c002
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -108,7 +109,7 @@ def predict(bundle:Bundle, images:Annotated[Path, typer.Argument(help='A folder 
 def demo(data:Annotated[Optional[str], typer.Option(help='A named set or a folder of images; default: phantoms, drawn anew')]=None,
          classes:Classes=None, out:Annotated[Path, typer.Option(help='Folder for everything')]=Path('out'),
          weights:Annotated[str, typer.Option(help='auto, package, hub, random, or a file')]='auto',
-         epochs:Annotated[int, typer.Option(help='At most so many')]=8, quiet:Quiet=False):
+         epochs:Annotated[int, typer.Option(help="At most so many")]=12, quiet:Quiet=False):
     "The main job: load, split, train, evaluate, save, predict."
     from blood_cell_cancer.use.demo import run_demo
     result = run_demo(data, classes, out, weights, epochs, not quiet)
@@ -121,6 +122,8 @@ def main():
     "Entry point of `blood-cells`."
     # With busy neighbours, threads that spin while they wait make everything slow.
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+    # timm calls a function that new versions of torch announce the end of; the user can do nothing about it.
+    warnings.filterwarnings('ignore', category=FutureWarning, module='torch')
     try: app(standalone_mode=True)
     except (ValueError, FileNotFoundError, RuntimeError) as e:
         if os.environ.get('BLOOD_CELLS_DEBUG'): raise

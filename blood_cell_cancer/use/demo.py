@@ -50,7 +50,7 @@ def run_demo(data:str|None=None, # a named set, a folder, or None for phantoms
              classes:str|None=None, # declared classes, a,b,c
              out:str|Path='out', # folder for everything
              weights:str='auto', # see `find_weights`
-             epochs:int=8, # at most so many
+             epochs:int=12, # at most so many
              progress:bool=True, # show bars
              **changes # further fields of the recipe
             )->Demo:
