@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ADAM', 'write_tensors', 'write_json', 'EpochKeeper', 'restore', 'pick_precision', 'Casting', 'image_learner', 'fit',
-           'logits', 'train_net', 'net_logits', 'net_state', 'load_net_state']
+           'features', 'logits', 'train_net', 'net_logits', 'net_features', 'net_state', 'load_net_state']
 
 # %% ../../nbs/models/03_fastai_engine.ipynb #c002
 import json
@@ -174,32 +174,41 @@ def fit(learn:Learner, # of `image_learner`
     return pd.DataFrame(run.history), interrupted
 
 # %% ../../nbs/models/03_fastai_engine.ipynb #c032
+def _spread(parts, ok, width)->np.ndarray:
+    "Batches laid into the rows of readable files; NaN elsewhere."
+    out = np.full((len(ok), width), np.nan, np.float32)
+    if parts: out[ok] = np.concatenate(parts)
+    return out
+
 @torch.inference_mode()
-def logits(net:CutNet, # a trained network
-           images:pd.DataFrame, # image table
-           mean, std, # of the network's weights
-           size:int=224, # side of the input, pixels
-           prepare=(), # functions from image to image
-           batch:int=32, # images a batch
-           precision:str='fp32', # bf16 is faster and agrees to about two digits
-           progress:bool=True # show a bar
-          )->np.ndarray: # float32 (n, classes); NaN for unreadable files
-    "Run a network over the files of an image table."
+def features(net:CutNet, # a trained network
+             images:pd.DataFrame, # image table
+             mean, std, # of the network's weights
+             size:int=224, # side of the input, pixels
+             prepare=(), # functions from image to image
+             batch:int=32, # images a batch
+             precision:str='fp32', # bf16 is faster and agrees to about two digits
+             progress:bool=True # show a bar
+            )->tuple[np.ndarray, np.ndarray]: # pooled features (n, features), logits (n, classes); float32, NaN for unreadable files
+    "Run a network over the files of an image table, keeping what lies between trunk and head."
     device = next(net.parameters()).device
     net.eval().to(memory_format=torch.channels_last)
     ok = (images['error'] == '').to_numpy()
     mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
-    got = []
+    pooled, got = [], []
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == 'bf16'), tqdm(total=int(ok.sum()), desc='predicting', disable=not progress, leave=False) as bar:
         for x in pixel_batches(images['path'][ok].tolist(), size, prepare, batch):
             x = torch.from_numpy(x).to(device).permute(0, 3, 1, 2).float().div_(255)
-            got.append(net(((x - mean)/std).contiguous(memory_format=torch.channels_last)).float().cpu().numpy())
+            z = net.trunk(((x - mean)/std).contiguous(memory_format=torch.channels_last))
+            pooled.append(z.float().cpu().numpy()); got.append(net.head(z).float().cpu().numpy())
             bar.update(len(x))
-    out = np.full((len(images), net.head[-1].out_features), np.nan, np.float32)
-    if got: out[ok] = np.concatenate(got)
-    return out
+    return _spread(pooled, ok, net.head[0].in_features), _spread(got, ok, net.head[-1].out_features)
 
-# %% ../../nbs/models/03_fastai_engine.ipynb #c036
+def logits(net:CutNet, images:pd.DataFrame, mean, std, size:int=224, **kwargs)->np.ndarray: # float32 (n, classes); NaN for unreadable files
+    "The network's outputs; arguments as in `features`."
+    return features(net, images, mean, std, size, **kwargs)[1]
+
+# %% ../../nbs/models/03_fastai_engine.ipynb #c038
 def train_net(images:pd.DataFrame, # split image table
               r:Recipe, # the recipe
               weights, # `Weights` of its backbone
@@ -216,6 +225,10 @@ def train_net(images:pd.DataFrame, # split image table
 def net_logits(net:CutNet, images:pd.DataFrame, model, **kwargs)->np.ndarray:
     "Logits of `net` with the preprocessing of `model`."
     return logits(net, images, model.mean, model.std, model.recipe.size, **kwargs)
+
+def net_features(net:CutNet, images:pd.DataFrame, model, **kwargs)->tuple[np.ndarray, np.ndarray]:
+    "Pooled features and logits of `net` with the preprocessing of `model`."
+    return features(net, images, model.mean, model.std, model.recipe.size, **kwargs)
 
 def net_state(net:CutNet)->dict:
     "The network as named numpy arrays."
