@@ -9,9 +9,9 @@ parser = ConfigParser(delimiters=['='])
 parser.read(here/'settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
 lib = cfg['lib_name']
-extras = {o: cfg[f'{o}_requirements'].split() for o in ('offline', 'fetch', 'keras', 'dev')}
+extras = {o: cfg[f'{o}_requirements'].split() for o in ('offline', 'fetch', 'export', 'keras', 'dev')}
 # The tests run every engine, so the developer's extra holds the others.
-extras['dev'] += extras['keras'] + extras['fetch']
+extras['dev'] += extras['keras'] + extras['fetch'] + extras['export']
 
 setup(
     name=lib, version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'].split(),

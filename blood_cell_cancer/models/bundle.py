@@ -21,6 +21,7 @@ import pandas as pd
 from safetensors.numpy import load_file, save_file
 
 from .backbones import recipe
+from .doubt import Doubt
 from .training import Model, engine_module
 
 # %% ../../nbs/models/07_bundle.ipynb #c004
@@ -50,9 +51,15 @@ def describe(model:Model # a trained model
     return dict(format=FORMAT, version=VERSION, engine=model.engine, classes=list(model.classes), preprocessing=preprocessing,
                 recipe=asdict(r), pretrained=model.weights, parameters=dict(total=model.parameters[0], trainable=model.parameters[1]),
                 data=model.data, interrupted=model.interrupted, build=model.build, history=model.history.to_dict('records'), extra=model.extra,
+                doubt=model.doubt.to_dict() if model.doubt else None,
                 intended_use=INTENDED_USE, versions=_versions(), created=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
 # %% ../../nbs/models/07_bundle.ipynb #c007
+def _write_tensors(tensors:dict, path:Path)->dict: # its entry in the JSON
+    "Save named arrays as safetensors."
+    save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, path)
+    return dict(file=path.name, sha256=_sha256(path))
+
 def save_bundle(model:Model, # a trained model
                 folder:str|Path # the bundle's folder
                )->Path: # the folder
@@ -61,9 +68,9 @@ def save_bundle(model:Model, # a trained model
     if folder.exists() and not (folder/'bundle.json').exists(): raise BundleError(f'{folder} exists and is no bundle: choose another name')
     part = folder.with_name(f'.{folder.name}.{uuid4().hex[:8]}')
     part.mkdir(parents=True)
-    save_file({k: np.ascontiguousarray(v) for k, v in engine_module(model.engine).net_state(model.net).items()}, part/'weights.safetensors')
     facts = describe(model)
-    facts['weights'] = dict(file='weights.safetensors', sha256=_sha256(part/'weights.safetensors'))
+    facts['weights'] = _write_tensors(engine_module(model.engine).net_state(model.net), part/'weights.safetensors')
+    if model.doubt: facts['doubt_arrays'] = _write_tensors(model.doubt.arrays, part/'doubt.safetensors')
     (part/'bundle.json').write_text(json.dumps(facts, indent=1, allow_nan=False))
     if folder.exists(): shutil.rmtree(folder)
     os.replace(part, folder)
@@ -79,9 +86,11 @@ def read_bundle(folder:str|Path # a bundle's folder
     except ValueError as e: raise BundleError(f'{path} is damaged: {e}') from None
     if facts.get('format') != FORMAT: raise BundleError(f'{path} is no {FORMAT}')
     if facts['version'] > VERSION: raise BundleError(f"{path} has version {facts['version']}; this package reads up to {VERSION}: update it")
-    weights = Path(folder)/facts['weights']['file']
-    if not weights.is_file(): raise BundleError(f'{folder} lacks its weights, {weights.name}')
-    if _sha256(weights) != facts['weights']['sha256']: raise BundleError(f'{weights} is damaged: its checksum is not the one in bundle.json')
+    for what in ('weights', 'doubt_arrays'):
+        if what not in facts: continue
+        file = Path(folder)/facts[what]['file']
+        if not file.is_file(): raise BundleError(f'{folder} lacks its {what.replace("_", " ")}, {file.name}')
+        if _sha256(file) != facts[what]['sha256']: raise BundleError(f'{file} is damaged: its checksum is not the one in bundle.json')
     return facts
 
 def load_bundle(folder:str|Path # a bundle's folder
@@ -90,5 +99,6 @@ def load_bundle(folder:str|Path # a bundle's folder
     facts = read_bundle(folder)
     r, pre, module = recipe(facts['recipe']), facts['preprocessing'], engine_module(facts['engine'])
     net = module.load_net_state(r, len(facts['classes']), load_file(Path(folder)/facts['weights']['file']), facts)
+    doubt = Doubt.from_dict(facts['doubt'], load_file(Path(folder)/facts['doubt_arrays']['file'])) if facts.get('doubt') else None
     return Model(net, facts['engine'], r, tuple(facts['classes']), tuple(pre['mean']), tuple(pre['std']), facts['pretrained'],
-                 pd.DataFrame(facts['history']), facts['data'], tuple(facts['parameters'].values()), facts['interrupted'], facts['build'], facts['extra'])
+                 pd.DataFrame(facts['history']), facts['data'], tuple(facts['parameters'].values()), facts['interrupted'], facts['build'], facts['extra'], doubt)

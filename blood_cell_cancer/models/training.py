@@ -60,16 +60,25 @@ class Model:
     parameters: tuple = (0, 0) # all, trainable (as Keras counts)
     interrupted: bool = False # stopped by Ctrl-C before its recipe's end
     build: dict = field(default_factory=dict) # further arguments with which the network was built
-    extra: dict = field(default_factory=dict) # what later steps add to the bundle: metrics, calibration, doubt
+    extra: dict = field(default_factory=dict) # what later steps add to the bundle: metrics
+    doubt: object = None # a `Doubt`, which `evaluate.doubt.fit_doubt` puts here
 
     def logits(self, images, progress=True, **kwargs):
         "Raw outputs, float32 (n, classes), NaN for unreadable files."
         return engine_module(self.engine).net_logits(self.net, check_images(images), self, progress=progress, **kwargs)
 
+    def features(self, images, progress=True, **kwargs):
+        "Pooled features (n, d) and logits (n, classes) from one pass, float32, NaN for unreadable files."
+        module = engine_module(self.engine)
+        if not hasattr(module, 'net_features'): raise NotImplementedError(f'the {self.engine} engine gives no features (net_features), which doubt needs: use the fastai engine')
+        return module.net_features(self.net, check_images(images), self, progress=progress, **kwargs)
+
     def predict(self, images, progress=True, **kwargs):
-        "Prediction table of an image table, in its order, a row an image."
+        "Prediction table of an image table, in its order, a row an image; with doubt's columns where doubt was fitted."
         check_classes(images, self.classes)
-        return prediction_table(images, softmax(self.logits(images, progress, **kwargs).astype(float)), self.classes)
+        if self.doubt is None: return prediction_table(images, softmax(self.logits(images, progress, **kwargs).astype(float)), self.classes)
+        features, logits = self.features(images, progress, **kwargs)
+        return prediction_table(images, self.doubt.probs(logits), self.classes).assign(**self.doubt.columns(logits, features))
 
     def save(self, folder):
         "Write the model as a bundle, see `models.bundle`."
