@@ -142,7 +142,8 @@ def check_shortcuts(images:pd.DataFrame, # labelled image table, readable files 
     says += [f'a mark is burnt in (remedy {as_mask(m)})' for m in marks] + ['every class comes from one laboratory only']*glued(images)
     verdict = 'bad' if marks or glued(images) or not wrong['holds_cell'].all() else 'mind' if len(wrong) else 'good'
     figures = dict(by=by, features=d.to_dict('records'), marks=[as_mask(m) for m in marks], glued=glued(images), heat=np.round(heat, 3).tolist())
-    return Section('shortcuts', verdict, ('; '.join(says) or 'What is not the cell tells next to nothing of the class').capitalize() + '.', d, figures)
+    text = '; '.join(says) or 'what is not the cell tells next to nothing of the class'
+    return Section('shortcuts', verdict, text[0].upper() + text[1:] + '.', d, figures)
 
 # %% ../../nbs/data/10_audit.ipynb #c024
 USEFUL = .8 # accuracy from which a classifier's doubts about labels are worth reading
@@ -163,8 +164,7 @@ def check_labels(images:pd.DataFrame, # labelled image table, readable files onl
                  x:np.ndarray # (n, features)
                 )->Section: # a row a doubtful label, the most doubtful first
     "Which labels does a classifier doubt?"
-    try: from cleanlab.filter import find_label_issues
-    except ImportError: return Section('labels', 'mind', 'Not checked, for cleanlab is not installed: pip install "blood_cell_cancer[audit]".', pd.DataFrame())
+    from cleanlab.filter import find_label_issues # slow to import, and needed by this section alone
     y, classes = images['label'].cat.codes.to_numpy(), np.array(classes_of(images))
     probs = out_of_fold(x, y, folds(images, 5, 'group').to_numpy())
     right, columns = float((probs.argmax(1) == y).mean()), ['name', 'label', 'looks_like', 'own', 'other']

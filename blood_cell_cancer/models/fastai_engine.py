@@ -222,13 +222,13 @@ def train_net(images:pd.DataFrame, # split image table
     history, interrupted = fit(learn, r, resume, progress)
     return learn.model, history, interrupted
 
-def net_logits(net:CutNet, images:pd.DataFrame, model, **kwargs)->np.ndarray:
-    "Logits of `net` with the preprocessing of `model`."
-    return logits(net, images, model.mean, model.std, model.recipe.size, prepare=make_prepare(model.recipe.prepare), **kwargs)
+def net_logits(net:CutNet, images:pd.DataFrame, model, prepare=(), **kwargs)->np.ndarray:
+    "Logits of `net` with the preprocessing of `model`; further functions from image to image, `prepare`, act before its own."
+    return logits(net, images, model.mean, model.std, model.recipe.size, prepare=(*prepare, *make_prepare(model.recipe.prepare)), **kwargs)
 
-def net_features(net:CutNet, images:pd.DataFrame, model, **kwargs)->tuple[np.ndarray, np.ndarray]:
+def net_features(net:CutNet, images:pd.DataFrame, model, prepare=(), **kwargs)->tuple[np.ndarray, np.ndarray]:
     "Pooled features and logits of `net` with the preprocessing of `model`."
-    return features(net, images, model.mean, model.std, model.recipe.size, prepare=make_prepare(model.recipe.prepare), **kwargs)
+    return features(net, images, model.mean, model.std, model.recipe.size, prepare=(*prepare, *make_prepare(model.recipe.prepare)), **kwargs)
 
 def net_state(net:CutNet)->dict:
     "The network as named numpy arrays."
