@@ -42,7 +42,7 @@ BACKBONES = {b.name: b for b in (
              ('stages.2.blocks.8.', 'stages.3.', 'head.norm.'), 'convnext_tiny_stage_2_block_8_depthwise_conv', system='2'),
     Backbone('resnet152v2', 'resnetv2_152', '', 'ResNet152V2', 2048,
              ('stages.3.blocks.0.downsample.', 'stages.3.blocks.0.conv2.', 'stages.3.blocks.0.norm3.', 'stages.3.blocks.0.conv3.',
-              'stages.3.blocks.1.', 'stages.3.blocks.2.', 'norm.'), 'conv5_block1_2_conv', stats=HALF, system='2', timm_kwargs={'stem_type': 'fixed'},
+              'stages.3.blocks.1.', 'stages.3.blocks.2.', 'norm.'), 'conv5_block1_2_conv', stats=HALF, system='2',
              note='timm has no weights for it, and other strides and biases; built here in the shape of Keras'),
     Backbone('vgg19', 'vgg19', 'vgg19.tv_in1k', 'VGG19', 512, ('features.',), 'block1_conv1', system='2',
              note='22 layers: the last 30 are all of them'),
