@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from blood_cell_cancer.data.audit import audit
+from blood_cell_cancer.data.audit import SECTIONS, apply_groups, audit
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.images import readable
 from blood_cell_cancer.data.shortcuts import look_at, shortcuts
@@ -27,6 +27,7 @@ def arguments():
     a.add_argument('data', help='wbc5, ball4, or the name of a folder in BLOOD_CELLS_DATA')
     a.add_argument('--source', nargs='*', default=[], help='laboratory=class,class')
     a.add_argument('--out', default='runs/audit')
+    a.add_argument('--only', nargs='*', help='these sections alone; groups are those of the last whole run in --out')
     return a.parse_args()
 
 
@@ -52,35 +53,42 @@ def rows_of(a, name):
         yield s.name, 'seconds', s.seconds, None, None
         flat = {k: v for k, v in s.figures.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
         for k, v in flat.items(): yield s.name, k.replace('_', ' '), v, None, None
+        if 'marks' in s.figures: yield s.name, 'marks: ' + (' '.join(s.figures['marks']) or 'none'), len(s.figures['marks']), None, None
+    if not a.pairs: return
     yield 'groups', 'groups of copies and overlaps', (a.groups['group'][a.groups['group'] != '']).nunique(), None, None
     yield 'groups', 'images in groups', (a.groups['group'] != '').sum(), None, None
     for by in ('image', *(n for n in NAMED_SPLITS if n.startswith(name + '_'))):
         t = a.split_flatters(by)
         yield 'groups', f'test images with a twin in training, split {by} (of {t["test"]})', t['twins'], None, None
         yield 'groups', f'share of test images with a twin in training, split {by}', t['share'], t['low'], t['high']
-    marks = a['shortcuts'].figures.get('marks', [])
-    yield 'shortcuts', 'marks: ' + (' '.join(marks) or 'none'), len(marks), None, None
+
+
+def shortcut_tables(a):
+    "How well class and laboratory are told, for each kind of folds."
+    if 'shortcuts' not in [s.name for s in a.sections]: return
+    yield 'group', a['shortcuts'].table
+    live = readable(a.groups, allow=True)
+    # Runs of 25 file numbers need several runs a class and fold.
+    if live['label'].value_counts().min() < 250: return
+    seen = look_at(live)
+    for target in a['shortcuts'].table['target'].unique(): yield 'block', shortcuts(live, target, 'block', seen=seen)
 
 
 def main():
     args = arguments()
     here = Path(os.environ.get('BLOOD_CELLS_DATA', '.'))/args.data
     images = with_sources(load_images(here if here.is_dir() else args.data), args.source)
-    a = audit(images)
     out = Path(args.out)/args.data; out.mkdir(parents=True, exist_ok=True)
-    a.save(out/'audit.html', f'Audit of {args.data}')
-    live = readable(a.groups, allow=True)
-    seen = look_at(live)
-    tables = [('group', a['shortcuts'].table)]
-    # Runs of 25 file numbers need several runs a class and fold.
-    if live['label'].value_counts().min() >= 250:
-        tables += [('block', shortcuts(live, t, 'block', seen=seen)) for t in ['label'] + ['source']*bool(args.source)]
-    rows = [*rows_of(a, args.data), *(r for by, d in tables for r in shortcut_rows(d, by))]
+    if args.only: images = apply_groups(images, out/'audit.groups.csv')
+    a = audit(images, args.only or SECTIONS)
+    a.save(out/f'audit{"-" + "-".join(args.only) if args.only else ""}.html', f'Audit of {args.data}')
+    rows = [*rows_of(a, args.data), *(r for by, d in shortcut_tables(a) for r in shortcut_rows(d, by))]
     d = pd.DataFrame(rows, columns=['section', 'figure', 'value', 'low', 'high']).drop_duplicates(['section', 'figure'])
     d = d.assign(data=args.data, command=f'python benchmarks/audit_figures.py {args.data}' + (' --source ' + ' '.join(args.source) if args.source else ''), date=time.strftime('%Y-%m-%d'))
     old = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=['data'])
     TABLE.parent.mkdir(parents=True, exist_ok=True)
-    pd.concat([old[old['data'] != args.data], d.round(4)])[['data', 'section', 'figure', 'value', 'low', 'high', 'command', 'date']].to_csv(TABLE, index=False)
+    kept = old[(old['data'] != args.data) | (~old['section'].isin(d['section']) if args.only else False)]
+    pd.concat([kept, d.round(4)])[['data', 'section', 'figure', 'value', 'low', 'high', 'command', 'date']].to_csv(TABLE, index=False)
     print(a.table().to_string())
 
 

@@ -137,11 +137,12 @@ def check_shortcuts(images:pd.DataFrame, # labelled image table, readable files 
     d = pd.concat([shortcuts(images, t, by, seen=seen, progress=progress) for t in targets], ignore_index=True)
     y = images['label'].cat.codes.to_numpy()
     heat = mark_map(seen['tiles'], y, folds(images, 4, 'image').to_numpy())
-    marks, wrong = find_marks(heat, len(images), float(d['majority'][0])), d[d['shortcut']]
+    marks, wrong = find_marks(heat, len(images)), d[d['shortcut']]
     says = [f'{r.feature.replace("_", " ")} tells the {"class" if r.target == "label" else "laboratory"} of {r.grouped:.1%} (commonest: {r.majority:.1%})' for r in wrong.itertuples()]
     says += [f'a mark is burnt in (remedy {as_mask(m)})' for m in marks] + ['every class comes from one laboratory only']*glued(images)
     verdict = 'bad' if marks or glued(images) or not wrong['holds_cell'].all() else 'mind' if len(wrong) else 'good'
-    figures = dict(by=by, features=d.to_dict('records'), marks=[as_mask(m) for m in marks], glued=glued(images), heat=np.round(heat, 3).tolist())
+    figures = dict(by=by, features=d.to_dict('records'), marks=[as_mask(m) for m in marks], glued=glued(images),
+                   best_tile=float(heat.max()), usual_tile=float(np.median(heat)), heat=np.round(heat, 3).tolist())
     text = '; '.join(says) or 'what is not the cell tells next to nothing of the class'
     return Section('shortcuts', verdict, text[0].upper() + text[1:] + '.', d, figures)
 
