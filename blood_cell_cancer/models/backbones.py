@@ -114,6 +114,8 @@ RECIPES = {r.name: r for r in (
     *(_system2(n) for n in ('convnext_tiny', 'resnet152v2', 'vgg19', 'densenet201')),
     Recipe('ball4_mobilenetv2', augment='system2', epochs=25, note="system 1's network and cut on system 2's task"),
     Recipe('ball4_efficientnet_lite0', 'efficientnet_lite0', augment='system2', epochs=25, note="system 1's cut on system 2's task"),
+    Recipe('wbc5_microscopes', augment='microscopes', lr=3e-4, epochs=20, views=5, prepare=('crop:cell', 'reinhard'), note='for images of other laboratories: the cell alone, its stain evened out and varied'),
+    Recipe('ball4_microscopes', augment='microscopes', lr=3e-4, epochs=20, views=5, prepare=('mask:0.821,0.893,1,1',), note='the scale bar masked, the stain varied'),
     Recipe('demo', lr=1e-3, epochs=12, batch=16, patience=4, views=4, note='quick: for phantoms and first looks'))}
 
 def recipe(which:'str|dict|Recipe', # a name in `RECIPES`, the fields as a dict, or a recipe
