@@ -31,6 +31,7 @@ from ..data.loaders import image_loaders
 from ..data.remedies import make_prepare
 from .backbones import Recipe
 from .nets import CutNet, build_net, count_parameters
+from .several import first_process_first, is_first, several_processes, wait_for_all
 from .trunks import cached_loaders
 
 # %% ../../nbs/models/03_fastai_engine.ipynb #c005
@@ -78,16 +79,19 @@ class EpochKeeper(Callback):
         if not np.isfinite(valid_loss): raise FloatingPointError(f'the validation loss is {valid_loss} after epoch {len(self.history)}: lower the learning rate')
         better = valid_loss < self.best
         self.best, self.bad = (valid_loss, 0) if better else (self.best, self.bad + 1)
-        if better: write_tensors(self.model.state_dict(), self.folder/'best.safetensors')
-        self.save()
+        if better and is_first(): write_tensors(self.net.state_dict(), self.folder/'best.safetensors')
+        if is_first(): self.save()
         if self.finished: raise CancelFitException
 
     @property
     def finished(self): return bool(self.patience) and self.bad >= self.patience
 
+    @property
+    def net(self): return getattr(self.model, 'module', self.model) # without the wrapper of several processes
+
     def save(self):
         "Write all that a continued run needs."
-        tensors = {**{f'net.{k}': v for k, v in self.model.state_dict().items()}, **_optimizer_tensors(self.opt.opt)}
+        tensors = {**{f'net.{k}': v for k, v in self.net.state_dict().items()}, **_optimizer_tensors(self.opt.opt)}
         write_tensors(tensors, self.folder/f'last{len(self.history)}.safetensors')
         write_json(dict(history=self.history, bad=self.bad, best=self.best), self.folder/'run.json')
         # Only now does the JSON point at the new file; the old one may go.
@@ -143,11 +147,12 @@ def image_learner(images:pd.DataFrame, # split image table
                   **cache_args # for `cached_loaders`: dtype
                  )->Learner: # with an `EpochKeeper` callback; `learn.fit(n)` trains
     "A fastai learner for a recipe and a split image table."
+    wait_for_all() # which also gives each of several processes its own GPU
     device = torch.device(device or default_device())
     folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
     net, precision = build_net(r, len(classes_of(images)), weights).to(device, memory_format=torch.channels_last), pick_precision(device, precision)
     if cache or (cache is None and r.views and net.cut_at()):
-        dls = cached_loaders(net, images, r, weights, folder/'trunk-cache', precision, prepare, device, progress=progress, **cache_args)
+        with first_process_first(): dls = cached_loaders(net, images, r, weights, folder/'trunk-cache', precision, prepare, device, progress=progress and is_first(), **cache_args)
         net.from_cut = True
     else: dls = image_loaders(images, weights.mean, weights.std, r.augment, r.size, r.batch, r.seed, r.views, prepare, device=device)
     return Learner(dls, net, loss_func=CrossEntropyLossFlat(), opt_func=ADAM, metrics=accuracy, lr=r.lr, splitter=trainable_params,
@@ -164,12 +169,14 @@ def fit(learn:Learner, # of `image_learner`
     done = restore(learn, run) if resume and (run.folder/'run.json').exists() else 0
     left = 0 if run.finished else r.epochs - done
     try:
-        if left > 0 and progress: learn.fit(left)
-        elif left > 0:
-            with learn.no_bar(), learn.no_logging(): learn.fit(left)
+        with several_processes(learn):
+            if left > 0 and progress: learn.fit(left)
+            elif left > 0:
+                with learn.no_bar(), learn.no_logging(): learn.fit(left)
     except KeyboardInterrupt:
         if not run.history: raise
         interrupted = True
+    wait_for_all()
     learn.model.load_state_dict(load_file(run.folder/'best.safetensors'), strict=True)
     learn.model.eval().from_cut = False
     return pd.DataFrame(run.history), interrupted
