@@ -15,6 +15,9 @@ test: .venv/.dev  ## every notebook and every test; ends with the count
 check: .venv/.dev  ## are modules, notebooks and README in step?
 	sh tools/check.sh
 
+docs: .venv/.dev  ## the documentation site in _docs/; runs the notebooks that changed since the last time
+	$(RUN)/python tools/docs.py
+
 lab: .venv/.dev  ## JupyterLab on the lessons
 	$(RUN)/jupyter lab nbs/tutorials
 
@@ -38,4 +41,4 @@ clean:  ## remove what was built (not .venv)
 	sh tools/install.sh '.[dev]'
 	touch .venv/.base $@
 
-.PHONY: help demo test check lab export hooks clean
+.PHONY: help demo test check docs lab export hooks clean

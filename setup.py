@@ -9,9 +9,9 @@ parser = ConfigParser(delimiters=['='])
 parser.read(here/'settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
 lib = cfg['lib_name']
-extras = {o: cfg[f'{o}_requirements'].split() for o in ('offline', 'fetch', 'export', 'keras', 'dev')}
-# The tests run every engine, so the developer's extra holds the others.
-extras['dev'] += extras['keras'] + extras['fetch'] + extras['export']
+extras = {k.removesuffix('_requirements'): v.split() for k, v in cfg.items() if k.endswith('_requirements')}
+# The tests run all of it; the packages of `offline` are installed without what they require (tools/install.sh).
+extras['dev'] += [r for name, needs in extras.items() if name not in ('dev', 'offline') for r in needs]
 
 setup(
     name=lib, version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'].split(),
@@ -21,7 +21,7 @@ setup(
     # The manifests live in `data/`, where people look for them, and are installed as a package of data.
     packages=find_packages(include=[lib, f'{lib}.*']) + [f'{lib}.manifests'],
     package_dir={lib: lib, f'{lib}.manifests': 'data'},
-    package_data={f'{lib}.manifests': ['*.csv']},
+    package_data={f'{lib}.manifests': ['*.csv'], lib: ['app/*.*', 'app/voila/templates/*/*']},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg['requirements'].split(), extras_require=extras,
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': [f'{lib}={lib}._modidx:d']},

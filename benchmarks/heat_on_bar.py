@@ -15,6 +15,25 @@ from blood_cell_cancer.evaluate.explain import box_share, explain, heat_share
 from blood_cell_cancer.models.bundle import load_bundle
 
 
+def corner_heat(model, # a `Model`
+                test:pd.DataFrame, # image table
+                box, # (x0, y0, x1, y1) of the bar, in pixels of the picture
+                margin:float=0, # widen the boxes
+                method:str='grad_cam'
+               )->pd.DataFrame: # a row a corner and class: corner, label, n, share, low, high, even
+    "Share of the heat in the bar's box, and in the three other corners, which tell what a corner gets that holds no bar."
+    size = tuple(int(v) for v in test[['width', 'height']].iloc[0])
+    heat, rows, (x0, y0, x1, y1), (w, h) = explain(model, test, method=method), [], box, size
+    corners = {'bar': tuple(box), 'upper right': (x0, h - y1, x1, h - y0), 'lower left': (w - x1, y0, w - x0, y1), 'upper left': (w - x1, h - y1, w - x0, h - y0)}
+    for name, box in corners.items():
+        d = pd.DataFrame(dict(label=heat.images['label'].astype(str).to_numpy(), share=[heat_share(m, box, size, margin) for m in heat.maps]))
+        for c, g in [('all', d), *d.groupby('label')]:
+            v = g['share'].dropna().to_numpy()
+            low, high = np.percentile(np.random.default_rng(0).choice(v, (2000, len(v))).mean(1), [2.5, 97.5])
+            rows.append(dict(corner=name, label=c, n=len(v), share=v.mean(), low=low, high=high, even=box_share(box, size, margin)))
+    return pd.DataFrame(rows)
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
@@ -25,19 +44,8 @@ def main():
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
     test = images[images['split'] == 'test']
     if a.limit: test = test.groupby('label', observed=True).head(a.limit)
-    size = tuple(int(v) for v in test[['width', 'height']].iloc[0])
-    heat, rows, corners = explain(load_bundle(a.bundle), test, method=a.method), [], dict(bar=a.box)
-    # The three other corners tell what a corner gets that holds no bar.
-    x0, y0, x1, y1 = a.box; w, h = size
-    corners |= {'upper right': (x0, h - y1, x1, h - y0), 'lower left': (w - x1, y0, w - x0, y1), 'upper left': (w - x1, h - y1, w - x0, h - y0)}
-    for name, box in corners.items():
-        d = pd.DataFrame(dict(label=heat.images['label'].astype(str).to_numpy(), share=[heat_share(m, box, size, a.margin) for m in heat.maps]))
-        for c, g in [('all', d), *d.groupby('label')]:
-            v = g['share'].dropna().to_numpy()
-            low, high = np.percentile(np.random.default_rng(0).choice(v, (2000, len(v))).mean(1), [2.5, 97.5])
-            rows.append(dict(corner=name, label=c, n=len(v), share=v.mean(), low=low, high=high, even=box_share(box, size, a.margin)))
-    d = pd.DataFrame(rows)
-    if a.out: Path(a.out).write_text(json.dumps(rows, indent=1))
+    d = corner_heat(load_bundle(a.bundle), test, a.box, a.margin, a.method)
+    if a.out: Path(a.out).write_text(json.dumps(d.to_dict('records'), indent=1))
     print(d.round(3).to_string(index=False))
 
 

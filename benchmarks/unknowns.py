@@ -50,10 +50,10 @@ def photographs(classes):
 
 class Answers:
     "Runs the network once over each table, and answers with any doubt."
-    def __init__(self, model, precision): self.model, self.precision, self.kept = model, precision, {}
+    def __init__(self, model, **kwargs): self.model, self.kwargs, self.kept = model, kwargs, {}
 
     def outputs(self, name, images):
-        if name not in self.kept: self.kept[name] = self.model.features(images, precision=self.precision)
+        if name not in self.kept: self.kept[name] = self.model.features(images, **self.kwargs)
         return self.kept[name]
 
     def table(self, doubt, name, images):
@@ -79,7 +79,7 @@ def main():
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
     if model.data and data_facts(images)['sha256'] != model.data['sha256']: raise SystemExit('the bundle was trained on other images or another split: give the same data, --by or --split')
     rows = {s: images[(images['split'] == s) & (images['error'] == '')] for s in ('train', 'validation', 'test')}
-    labs, photos, net, out = laboratories(a.elsewhere, model.classes), photographs(model.classes), Answers(model, a.precision), {}
+    labs, photos, net, out = laboratories(a.elsewhere, model.classes), photographs(model.classes), Answers(model, precision=a.precision), {}
     for kind in a.kinds.split():
         (inner, _), (valid, logits) = (net.outputs(s, rows[s]) for s in ('train', 'validation'))
         doubt = doubt_of(model.classes, inner, rows['train']['label'].cat.codes.to_numpy(), rows['train']['sha256'].to_numpy(), valid, logits,

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm.auto import tqdm
 
@@ -95,8 +94,9 @@ def image_table(paths:Iterable[str|Path], # image files
                 split:Sequence[str]|str='', # a split each, or one for all
                 source:str='', # the laboratory, if known
                 progress:bool=True, # show a progress bar
-               )->pd.DataFrame: # one row an image, in the order given
+               )->'pd.DataFrame': # one row an image, in the order given
     "List images as an image table, reading each once."
+    import pandas as pd
     paths = [Path(p).absolute() for p in paths]
     with ThreadPoolExecutor() as pool:
         facts = list(tqdm(pool.map(describe_file, paths), total=len(paths), desc='reading images', disable=not progress, leave=False))
@@ -110,9 +110,10 @@ def image_table(paths:Iterable[str|Path], # image files
     return check_images(d[list(IMAGE_COLUMNS)])
 
 # %% ../../nbs/data/00_images.ipynb #c025
-def check_images(images:pd.DataFrame # should be an image table
-                )->pd.DataFrame: # the same table
+def check_images(images:'pd.DataFrame' # should be an image table
+                )->'pd.DataFrame': # the same table
     "Raise `ValueError` saying what is wrong, unless `images` is an image table."
+    import pandas as pd
     missing = [c for c in IMAGE_COLUMNS if c not in images]
     if missing: raise ValueError(f'not an image table: it lacks the columns {missing}; load_images or image_table makes one')
     if not isinstance(images['label'].dtype, pd.CategoricalDtype):
@@ -124,15 +125,15 @@ def check_images(images:pd.DataFrame # should be an image table
     return images
 
 # %% ../../nbs/data/00_images.ipynb #c026
-def classes_of(images:pd.DataFrame # an image table
+def classes_of(images:'pd.DataFrame' # an image table
               )->tuple[str, ...]: # the declared classes, in order
     "The class list that an image table carries."
     return tuple(check_images(images)['label'].cat.categories)
 
 # %% ../../nbs/data/00_images.ipynb #c031
-def readable(images:pd.DataFrame, # an image table
+def readable(images:'pd.DataFrame', # an image table
              allow:bool=False # go on without the unreadable files?
-            )->pd.DataFrame: # the rows without an error
+            )->'pd.DataFrame': # the rows without an error
     "The rows of files that can be read; raises if some can't, unless `allow`."
     bad = images[images['error'] != '']
     if len(bad) and not allow:
@@ -153,11 +154,12 @@ def list_images(folder:str|Path # a folder, searched with all below it, or one i
     return images, [p for p in files if p.suffix.lower() not in IMAGE_SUFFIXES]
 
 # %% ../../nbs/data/00_images.ipynb #c037
-def prediction_table(images:pd.DataFrame, # an image table
+def prediction_table(images:'pd.DataFrame', # an image table
                      probs:np.ndarray, # float (n, classes), rows of readable images sum to 1, others are NaN
                      classes:Sequence[str], # the model's classes, in order
-                    )->pd.DataFrame: # one row an image
+                    )->'pd.DataFrame': # one row an image
     "The table of a model's answers to `images`."
+    import pandas as pd
     probs = np.asarray(probs, dtype=float)
     if probs.shape != (len(images), len(classes)): raise ValueError(f'probabilities of shape {probs.shape} for {len(images)} images and {len(classes)} classes')
     d = pd.DataFrame({'path': images['path'].to_numpy(), 'name': images['name'].to_numpy()})
@@ -170,8 +172,8 @@ def prediction_table(images:pd.DataFrame, # an image table
     return check_predictions(d)
 
 # %% ../../nbs/data/00_images.ipynb #c038
-def check_predictions(preds:pd.DataFrame # should be a prediction table
-                     )->pd.DataFrame: # the same table
+def check_predictions(preds:'pd.DataFrame' # should be a prediction table
+                     )->'pd.DataFrame': # the same table
     "Raise `ValueError` saying what is wrong, unless `preds` is a prediction table."
     missing = [c for c in ('path', 'name', 'target', 'predicted', 'error') if c not in preds]
     if missing: raise ValueError(f'not a prediction table: it lacks the columns {missing}')
@@ -184,7 +186,7 @@ def check_predictions(preds:pd.DataFrame # should be a prediction table
     return preds
 
 # %% ../../nbs/data/00_images.ipynb #c039
-def probs_of(preds:pd.DataFrame # a prediction table
+def probs_of(preds:'pd.DataFrame' # a prediction table
             )->np.ndarray: # float (n, classes), in the order of the model's classes
     "The probabilities of a prediction table as an array."
     return preds[[f'p_{c}' for c in preds['predicted'].cat.categories]].to_numpy(dtype=float)

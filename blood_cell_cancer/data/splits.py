@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from .images import SPLITS, check_images, classes_of
+from .marks import dropped_by_hand
 
 # %% ../../nbs/data/03_splits.ipynb #c007
 def _share(total:int, weights:np.ndarray)->np.ndarray:
@@ -118,8 +119,10 @@ def split_images(images:pd.DataFrame, # image table
     if copies not in ('drop', 'keep'): raise ValueError(f"copies='{copies}': use 'drop' or 'keep'")
     images = check_images(images).copy()
     if images['label'].isna().any(): raise ValueError(f"{int(images['label'].isna().sum())} images have no label: only labelled images are split")
-    images['split'] = np.where(copies_in(images) & (copies == 'drop'), 'dropped', '')
-    live = images['split'] == ''
+    live = ~dropped_by_hand(images)
+    # A copy of an image that was dropped by hand may stay: it is a further copy no longer.
+    if copies == 'drop': live = live & ~copies_in(images[live]).reindex(images.index, fill_value=False)
+    images['split'] = np.where(live, '', 'dropped')
     if by == 'source': return _leave_source_out(images, live, held_out, sizes, seed)
     d = images[live]
     got = allocate(d['label'].cat.codes.to_numpy(), units_of(d, by, block), d['sha256'].to_numpy(), sizes, seed)
@@ -152,11 +155,12 @@ def folds(images:pd.DataFrame, # image table
           by:str='group', # image, group, block, or a column name
           seed:int=12, # another seed, other folds
           block:int=25 # with by='block': length of a run
-         )->pd.Series: # int, the fold of each image; -1 for further copies
+         )->pd.Series: # int, the fold of each image; -1 for further copies and for images dropped by hand
     "A fold for every image, stratified, units kept whole."
     check_images(images)
     if k < 2: raise ValueError(f'k={k}: at least 2 folds')
-    live = ~copies_in(images)
+    live = ~dropped_by_hand(images)
+    live = live & ~copies_in(images[live]).reindex(images.index, fill_value=False)
     d = images[live]
     out = pd.Series(-1, index=images.index, name='fold')
     out[live] = allocate(d['label'].cat.codes.to_numpy(), units_of(d, by, block), d['sha256'].to_numpy(), (1/k,)*k, seed)
@@ -172,14 +176,14 @@ def fold_split(images:pd.DataFrame, fold:pd.Series, i:int)->pd.DataFrame:
 def save_split(images:pd.DataFrame, # a split image table
                path:str|Path # CSV file to write
               )->Path: # the file
-    "Write `name, label, split, group, sha256` as CSV."
+    "Write `name, label, split, group, sha256` as CSV, with `mark, note` where there are marks."
     if (check_images(images)['split'] == '').all(): raise ValueError('the table is not split: call split_images first')
-    images[['name', 'label', 'split', 'group', 'sha256']].to_csv(path, index=False)
+    images[['name', 'label', 'split', 'group', 'sha256', *(c for c in ('mark', 'note') if c in images)]].to_csv(path, index=False)
     return Path(path)
 
 def apply_split(images:pd.DataFrame, # image table of the same images
                 path:str|Path # CSV file that `save_split` wrote
-               )->pd.DataFrame: # the table with `split` and `group` from the file
+               )->pd.DataFrame: # the table with `split`, `group` and what a person marked from the file
     "Split a table as a saved file says; every image must be in it, unchanged."
     saved = pd.read_csv(path, dtype=str, keep_default_na=False).set_index(['name', 'sha256'])
     keys = pd.MultiIndex.from_frame(check_images(images)[['name', 'sha256']])
@@ -188,9 +192,14 @@ def apply_split(images:pd.DataFrame, # image table of the same images
     absent = saved.index[~saved.index.isin(keys)]
     if len(absent): warnings.warn(f'{len(absent)} images of {path} are not here, the first is {absent[0][0]}')
     got = saved.loc[keys]
-    other = images['name'][got['label'].to_numpy() != images['label'].astype(str).to_numpy()]
+    differs, allowed = got['label'].to_numpy() != images['label'].astype(str).to_numpy(), got.get('mark', pd.Series('', got.index)).to_numpy() == 'relabel'
+    other = images['name'][differs & ~allowed]
     if len(other): raise ValueError(f'{path} gives {len(other)} images another label, the first is {other.iloc[0]}')
-    return check_images(images.assign(split=got['split'].to_numpy(), group=got['group'].to_numpy()))
+    strange = sorted(set(got['label'][allowed]) - set(classes_of(images)))
+    if strange: raise ValueError(f'{path} relabels images as {strange}, which are none of the declared classes {list(classes_of(images))}')
+    images = images.assign(**{c: got[c].to_numpy() for c in ('split', 'group', 'mark', 'note') if c in got})
+    images.loc[differs, 'label'] = got['label'].to_numpy()[differs]
+    return check_images(images)
 
 # %% ../../nbs/data/03_splits.ipynb #c037
 def crossing(images:pd.DataFrame # a split image table

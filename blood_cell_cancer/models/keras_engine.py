@@ -6,8 +6,9 @@
 __all__ = ['keras', 'HUB_FILES', 'pixel_maps', 'apply_views_numpy', 'pixel_line', 'ViewDataset', 'named_layers',
            'named_variables', 'net_state', 'set_net_state', 'forget_functions', 'settle', 'carry_start', 'hub_folder',
            'hub_trunk', 'load_hub', 'build_keras_net', 'write_arrays', 'write_json', 'seed_dropout', 'EpochKeeper',
-           'restore', 'compile_net', 'fit', 'train_net', 'count_parameters', 'net_logits', 'load_net_state',
-           'to_engine_state', 'cross_engine', 'KerasFileError', 'whole_net', 'save_keras', 'KerasFile', 'load_keras']
+           'restore', 'compile_net', 'fit', 'train_net', 'count_parameters', 'net_features', 'net_logits',
+           'load_net_state', 'to_engine_state', 'cross_engine', 'KerasFileError', 'whole_net', 'save_keras',
+           'KerasFile', 'load_keras']
 
 # %% ../../nbs/models/05b_keras_engine.ipynb #c002
 import json
@@ -19,13 +20,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import torch # before TensorFlow, see `models.keras_setup`
 from safetensors.numpy import load_file, save_file
 from tqdm.auto import tqdm
 
-from ..data.augment import augmentation, draw_views, image_keys
+from ..data.augment import augmentation, blur_weights, draw_views, image_keys
 from ..data.images import classes_of, pixel_batches, prediction_table, readable
 from ..data.loaders import epoch_order
 from ..data.remedies import make_prepare
@@ -51,12 +53,19 @@ def pixel_maps(maps:np.ndarray, # float (n, 2, 3) of `draw_views`, in coordinate
 
 def apply_views_numpy(x:np.ndarray, # float32 (n, height, width, 3), 0 to 1
                       maps:np.ndarray, # float32 (n, 2, 3) of `draw_views`
-                      gains:np.ndarray # float32 (n,)
+                      gains:np.ndarray, # float32 (n,)
+                      stains=None, # float32 (n, 3, 4), or None
+                      blurs=None # float32 (n,), or None
                      )->np.ndarray: # like `x`
     "The drawn views of a batch of images, by Keras."
     flat = np.pad(pixel_maps(maps, *x.shape[1:3]).reshape(-1, 6), ((0, 0), (0, 2))).astype(np.float32)
     seen = keras.ops.image.affine_transform(x, flat, interpolation='bilinear', fill_mode='nearest', data_format='channels_last')
-    return np.clip(np.asarray(seen)*gains[:, None, None, None], 0, 1)
+    seen = np.asarray(seen)
+    if stains is not None: seen = np.exp(np.einsum('nij,nhwj->nhwi', stains[:, :, :3], np.log(np.maximum(seen, 1/255))) - stains[:, None, None, :, 3])
+    if blurs is not None:
+        weights = blur_weights(blurs)
+        seen = np.stack([cv2.sepFilter2D(a, -1, w, w, borderType=cv2.BORDER_REPLICATE) for a, w in zip(seen, weights)])
+    return np.clip(seen*gains[:, None, None, None], 0, 1)
 
 # %% ../../nbs/models/05b_keras_engine.ipynb #c011
 def pixel_line(net, # a Keras network
@@ -147,7 +156,8 @@ def set_net_state(net, # a Keras network
 
 def forget_functions(net):
     "Drop what Keras compiled, which holds epsilons and pixel statistics as constants."
-    net.train_function = net.test_function = net.predict_function = None
+    for part in (net, *(layer for layer in net.layers if isinstance(layer, keras.Model))):
+        part.train_function = part.test_function = part.predict_function = None
     return net
 
 # %% ../../nbs/models/05b_keras_engine.ipynb #c024
@@ -334,23 +344,31 @@ def count_parameters(net)->tuple[int, int]: # all, trainable
     return count_keras_parameters(net)
 
 # %% ../../nbs/models/05b_keras_engine.ipynb #c064
-def net_logits(net, # a Keras network
-               images:pd.DataFrame, # image table
-               model:Model, # for mean, std and the recipe's size
-               progress:bool=True, # show a bar
-               prepare=(), # further functions from image to image, after the recipe's own
-               batch:int=32 # images a batch
-              )->np.ndarray: # float32 (n, classes); NaN for unreadable files
-    "Logits of `net` with the preprocessing of `model`."
-    ok, (black, white) = (images['error'] == '').to_numpy(), pixel_line(net, model.mean, model.std)
-    out = np.full((len(images), net.output_shape[-1]), np.nan, np.float32)
-    got = []
-    with tqdm(total=int(ok.sum()), desc='predicting', disable=not progress, leave=False) as bar:
-        for x in pixel_batches(images['path'][ok].tolist(), model.recipe.size, (*make_prepare(model.recipe.prepare), *prepare), batch):
-            got.append(net.predict_on_batch(black + (white - black)*(x.astype(np.float32)/255)))
-            bar.update(len(x))
-    if got: out[ok] = np.concatenate(got)
+def _spread(parts, ok, width)->np.ndarray:
+    "Batches laid into the rows of readable files; NaN elsewhere."
+    out = np.full((len(ok), width), np.nan, np.float32)
+    if parts: out[ok] = np.concatenate(parts)
     return out
+
+def net_features(net, # a Keras network
+                 images:pd.DataFrame, # image table
+                 model:Model, # for mean, std and the recipe's size
+                 progress:bool=True, # show a bar
+                 prepare=(), # further functions from image to image, before the recipe's own, as in the fastai engine
+                 batch:int=32 # images a batch
+                )->tuple[np.ndarray, np.ndarray]: # pooled features (n, features), logits (n, classes); float32, NaN for unreadable files
+    "Pooled features and logits of `net` with the preprocessing of `model`."
+    ok, (black, white), (trunk, head) = (images['error'] == '').to_numpy(), pixel_line(net, model.mean, model.std), net.layers
+    pooled, got = [], []
+    with tqdm(total=int(ok.sum()), desc='predicting', disable=not progress, leave=False) as bar:
+        for x in pixel_batches(images['path'][ok].tolist(), model.recipe.size, (*prepare, *make_prepare(model.recipe.prepare)), batch):
+            pooled.append(trunk.predict_on_batch(black + (white - black)*(x.astype(np.float32)/255)))
+            got.append(head.predict_on_batch(pooled[-1])); bar.update(len(x))
+    return _spread(pooled, ok, trunk.output_shape[-1]), _spread(got, ok, net.output_shape[-1])
+
+def net_logits(net, images:pd.DataFrame, model:Model, progress:bool=True, **kwargs)->np.ndarray: # float32 (n, classes); NaN for unreadable files
+    "The network's outputs; arguments as in `net_features`."
+    return net_features(net, images, model, progress, **kwargs)[1]
 
 def load_net_state(r:Recipe, # the recipe
                    classes:int, # number of classes
@@ -360,7 +378,7 @@ def load_net_state(r:Recipe, # the recipe
     "A network from named arrays; every one must be there and fit."
     return set_net_state(settle(keras_net(r.backbone, classes, r.cut, r.head, r.size), r), state)
 
-# %% ../../nbs/models/05b_keras_engine.ipynb #c070
+# %% ../../nbs/models/05b_keras_engine.ipynb #c072
 def to_engine_state(model:Model # of the keras engine
                    )->tuple[dict, dict]: # state for the fastai engine as numpy arrays, arguments for timm
     "A Keras network as what the fastai engine loads."
@@ -382,7 +400,7 @@ def cross_engine(model:Model, # a trained model
         net = module.load_net_state(r, len(model.classes), state, dict(build=build))
     return replace(model, net=net, engine=engine, build=build, parameters=module.count_parameters(net))
 
-# %% ../../nbs/models/05b_keras_engine.ipynb #c074
+# %% ../../nbs/models/05b_keras_engine.ipynb #c076
 class KerasFileError(ValueError):
     "A `.keras` file that can't be used; the message says why."
 
@@ -406,7 +424,7 @@ def save_keras(model:Model, # a trained model, of either engine
     os.replace(part, path)
     return path
 
-# %% ../../nbs/models/05b_keras_engine.ipynb #c076
+# %% ../../nbs/models/05b_keras_engine.ipynb #c078
 @dataclass
 class KerasFile:
     "A network from a `.keras` file: pixels in `pixel_range` to probabilities."
@@ -431,7 +449,7 @@ class KerasFile:
         if got: out[ok] = np.concatenate(got)
         return prediction_table(images, out, self.classes)
 
-# %% ../../nbs/models/05b_keras_engine.ipynb #c077
+# %% ../../nbs/models/05b_keras_engine.ipynb #c079
 def load_keras(path:str|Path, # a .keras file
                classes, # names, in the order of its outputs
                pixel_range:tuple=(0, 255) # what the network wants for black and for white

@@ -6,16 +6,15 @@
 __all__ = ['with_preprocessing', 'export_onnx', 'onnx_session', 'quantise']
 
 # %% ../../nbs/use/03_export.ipynb #c002
+import hashlib
 import json
 import os
 import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ..data.images import pixel_batches, readable
-from ..models.bundle import BundleError, load_bundle, read_bundle
 
 # %% ../../nbs/use/03_export.ipynb #c005
 def with_preprocessing(net, # a `CutNet`
@@ -28,18 +27,30 @@ def with_preprocessing(net, # a `CutNet`
         def __init__(self):
             super().__init__()
             self.net = net
-            self.register_buffer('shift', 255*torch.tensor(mean).view(1, 3, 1, 1))
-            self.register_buffer('scale', 1/(255*torch.tensor(std).view(1, 3, 1, 1)))
+            self.normalise = torch.nn.Conv2d(3, 3, 1, groups=3)
+            self.normalise.weight.data = (1/(255*torch.tensor(std))).view(3, 1, 1, 1)
+            self.normalise.bias.data = -torch.tensor(mean)/torch.tensor(std)
         def forward(self, pixels):
-            features = self.net.trunk((pixels.permute(0, 3, 1, 2).float() - self.shift)*self.scale)
+            features = self.net.trunk(self.normalise(pixels.permute(0, 3, 1, 2).float()))
             return self.net.head(features), features
     return WithPreprocessing().eval()
 
-# %% ../../nbs/use/03_export.ipynb #c006
+# %% ../../nbs/use/03_export.ipynb #c007
+def _record(bundle:Path, file:Path)->Path: # the file
+    "Put an exported file's checksum into the bundle's JSON."
+    path = bundle/'bundle.json'
+    facts = json.loads(path.read_text())
+    facts.setdefault('exports', {})[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    part = path.with_suffix('.part'); part.write_text(json.dumps(facts, indent=1, allow_nan=False))
+    os.replace(part, path)
+    return file
+
+# %% ../../nbs/use/03_export.ipynb #c009
 def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
                )->Path: # `model.onnx` inside it
     "Write a bundle's model as ONNX, preprocessing inside, and check that it says the same."
     import torch
+    from blood_cell_cancer.models.bundle import BundleError, load_bundle
     model = load_bundle(bundle)
     if model.engine != 'fastai': raise BundleError(f'{bundle} was made by {model.engine}: ONNX export takes models of the fastai engine')
     size, out = model.recipe.size, Path(bundle)/'model.onnx'
@@ -53,8 +64,9 @@ def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
     gap = float(np.abs(onnx_session(part).run(['logits'], {'pixels': sample[:1].repeat(3, 1, 1, 1).numpy()})[0] - want).max())
     if gap > 1e-4*max(1, np.abs(want).max()): part.unlink(); raise BundleError(f'the exported model differs from the trained one by {gap:.2g}: not kept')
     os.replace(part, out)
-    return out
+    return _record(Path(bundle), out)
 
+# %% ../../nbs/use/03_export.ipynb #c011
 def onnx_session(path:str|Path, # an ONNX file
                  threads:int=0 # 0: all cores
                 ): # onnxruntime session
@@ -66,26 +78,29 @@ def onnx_session(path:str|Path, # an ONNX file
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
 
-# %% ../../nbs/use/03_export.ipynb #c009
+# %% ../../nbs/use/03_export.ipynb #c015
 class _Calibration:
     "Feeds pixels to ONNX Runtime's calibration."
     def __init__(self, paths, size, batch=8): self.batches = pixel_batches(paths, size, batch=batch)
     def get_next(self): return next(({'pixels': b} for b in self.batches), None)
 
 def quantise(bundle:str|Path, # bundle with a `model.onnx`
-             calibration:pd.DataFrame, # image table for the ranges: training images, a hundred or so
-             judge:pd.DataFrame # labelled image table for the comparison
+             calibration, # image table for the ranges: training images, a hundred or so
+             judge # labelled image table for the comparison
             )->dict: # `file, bytes, float_bytes, agree, n, accuracy, float_accuracy`
     "Write `model.int8.onnx`, and say what it costs."
+    import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
+    from blood_cell_cancer.models.bundle import BundleError, read_bundle
     bundle, size = Path(bundle), read_bundle(bundle)['preprocessing']['size']
     source, out, ready = bundle/'model.onnx', bundle/'model.int8.onnx', bundle/'model.prepared.onnx'
     if not source.is_file(): raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
     quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
-    quantize_static(str(ready), str(out), _Calibration(readable(calibration)['path'].tolist(), size), quant_format=QuantFormat.QDQ, per_channel=True,
+    first = next(node.name for node in onnx.load(ready).graph.node if node.op_type == 'Conv')
+    quantize_static(str(ready), str(out), _Calibration(readable(calibration)['path'].tolist(), size), quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=[first],
                     activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
-    ready.unlink()
+    ready.unlink(); _record(bundle, out)
     said = {name: np.concatenate([s.run(['logits'], {'pixels': b})[0].argmax(1) for b in pixel_batches(judge['path'].tolist(), size, batch=16)])
             for name, s in (('float', onnx_session(source)), ('int8', onnx_session(out)))}
     truth = judge['label'].cat.codes.to_numpy()

@@ -1,0 +1,126 @@
+"""The figures of a bundle that can be believed, as rows of nbs/tutorials/results/believe.csv.
+
+    BLOOD_CELLS_DATA=folder python benchmarks/believe.py wbc5.bundle wbc5 --by wbc5_published --elsewhere other_labs
+    BLOOD_CELLS_DATA=folder python benchmarks/believe.py ball4.bundle ball4 --by group --groups audit.groups.csv --bar
+
+Rows: the page's figures under the split, how many judged images have a twin in training, coverage and abstention, the AUROC of
+unknowns and the share that falls silent when 95 % of the known images are answered, each beside its control (known classes of
+the same laboratory), the fall in other laboratories, and the heat inside the scale bar's box beside the other corners. The rows
+of an earlier run of the same model on the same data and split are replaced. `--out` also writes the page.
+"""
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from blood_cell_cancer.data.audit import apply_groups
+from blood_cell_cancer.data.datasets import load_images
+from blood_cell_cancer.data.splits import apply_split, split_images
+from blood_cell_cancer.evaluate.doubt import doubt_of, risk_area
+from blood_cell_cancer.evaluate.metrics import wilson
+from blood_cell_cancer.evaluate.report import evaluate
+from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.training import data_facts
+from heat_on_bar import corner_heat
+from unknowns import Answers, laboratories, photographs, within
+
+TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'believe.csv'
+BAR = 192, 194, 224, 222 # holds every style of ball4's scale bar, in pixels
+
+
+def arguments():
+    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
+    a.add_argument('--groups', help='CSV of groups that `blood-cells audit` wrote: to split by, and to count what crosses')
+    a.add_argument('--name', help='of the model in the table; default: its recipe'); a.add_argument('--elsewhere', help='folder of laboratories')
+    a.add_argument('--bar', action='store_true', help="measure heat in the box of ball4's scale bar"); a.add_argument('--heat', type=int, default=0, help='test images of each class for that; 0: all')
+    a.add_argument('--kinds', default='knn mahalanobis'); a.add_argument('--coverage', type=float, default=.95); a.add_argument('--answered', type=float, default=.95)
+    a.add_argument('--no-photographs', action='store_true', help="leave scikit-image's photographs out"); a.add_argument('--out', help='HTML page')
+    return a.parse_args()
+
+
+def load(a, model):
+    "The split images that the bundle was trained with."
+    images = load_images(a.data)
+    if a.groups: images = apply_groups(images, a.groups)
+    images = apply_split(images, a.split) if a.split else split_images(images, a.by)
+    if model.data and data_facts(images)['sha256'] != model.data['sha256']: raise SystemExit('the bundle was trained on other images or another split: give the same data, --by, --groups or --split')
+    return images
+
+
+def page_rows(r):
+    "Figures of the page."
+    s, x = r.to_dict(), r.crossing
+    rows = [('twins in training', 'groups' if x['known'] else 'identical files alone', 'test', x['test'], x['share'], x['low'], x['high']), ('groups on two sides', '', 'all', None, x['groups'], None, None)]
+    for name, v in s['scores'].items(): rows += [(k, name, 'test', v['n'], *v[k]) for k in ('accuracy', 'balanced_accuracy', 'macro_f1')]
+    rows += [('recall', c['class'], 'test', c['n'], c['recall'], c['recall_low'], c['recall_high']) for c in s['classes']]
+    for k in ('roc', 'pr'): rows += [(f'{k} area', c['class'], 'test', c['n'], c['area'], c['low'], c['high']) for c in s.get(f'{k}_areas', [])]
+    c = s['calibration']
+    return rows + [(name, 'as trained', 'test', c['n'], *c[k]) for k, name in (('ece', 'calibration error'), ('brier', 'Brier score'), ('log_loss', 'log loss'))]
+
+
+def doubt_rows(kind, model, net, parts, labs, photos, a):
+    "Coverage, silence and unknowns with one measure of strangeness."
+    from blood_cell_cancer.evaluate.compare import fall
+    from blood_cell_cancer.evaluate.doubt import calibration, judge_doubt
+    (inner, _), (valid, logits) = (net.outputs(s, parts[s]) for s in ('train', 'validation'))
+    codes = {s: parts[s]['label'].cat.codes.to_numpy() for s in parts}
+    doubt = doubt_of(model.classes, inner, codes['train'], parts['train']['sha256'].to_numpy(), valid, logits, codes['validation'], a.coverage, kind=kind, answered=a.answered)
+    test = net.table(doubt, 'test', parts['test'])
+    known, strange = ({n: net.table(doubt, f'{n} {i}', t[i]) for n, t in labs.items() if len(t[i])} for i in (0, 1))
+    controls = {f'known classes (control), {n}': t for n, t in known.items()}
+    r = judge_doubt(test, doubt, {**({'photographs': net.table(doubt, 'photographs', photos)} if photos is not None else {}), **{f'classes never taught, {n}': t for n, t in strange.items()}, **controls})
+    n, rows = len(test), [('temperature', '', 'validation', len(valid), doubt.temperature, None, None)]
+    rows += [('answered', '', 'test', n, *r.answered), ('right of the answered', '', 'test', int(round(r.answered[0]*n)), *r.right), ('set of one class', '', 'test', n, *share(r.sizes.get(1, 0), n)),
+             ('area under risk-coverage', '', 'test', n, risk_area(r.curve), None, None), ('calibration error', 'after temperature', 'test', n, *calibration(test).ece)]
+    rows += [('coverage', c['class'], 'test', c['n'], c['share'], c['low'], c['high']) for c in r.coverage.to_dict('records')]
+    for u in r.unknowns.to_dict('records'):
+        for k, name in (('auroc', 'AUROC against home'), ('baseline', 'AUROC against home, by probability alone'), ('abstain', 'abstains')): rows.append((name, u['unknown'], 'unknowns', u['n'], u[k], u[f'{k}_low'], u[f'{k}_high']))
+    rows += [('AUROC against known classes there', n, 'unknowns', len(strange[n]), *within(known[n], strange[n])) for n in strange if n in known]
+    for n, t in known.items(): rows += fall_rows(n, fall(test, t), t)
+    return [(f, w, on, n, v, lo, hi, kind) for f, w, on, n, v, lo, hi in rows]
+
+
+def share(k, n): return (k/n, *wilson(int(k), int(n)))
+
+
+def fall_rows(lab, f, said):
+    "The fall in a laboratory, and recall class by class."
+    c, n = f.classes, int(f.classes['away_n'].sum())
+    rows = [('fall of mean recall', lab, 'elsewhere', n, *f.fall), ('mean recall at home', lab, 'elsewhere', int(c['home_n'].sum()), *f.home), ('mean recall there', lab, 'elsewhere', n, *f.away)]
+    return rows + [('recall there', f'{lab}, {x["class"]}', 'elsewhere', x['away_n'], *share(x['away_k'], x['away_n'])) for x in c.to_dict('records')]
+
+
+def heat_rows(model, test, n):
+    "Heat inside the bar's box and in the three other corners."
+    t = corner_heat(model, test.groupby('label', observed=True).head(n) if n else test, BAR)
+    rows = [('heat in the box', f'{x["corner"]}, {x["label"]}', 'test', x['n'], x['share'], x['low'], x['high']) for x in t.to_dict('records')]
+    return [('heat in the box', 'share of the picture', 'test', len(test), t['even'].iloc[0], None, None), *rows]
+
+
+def main():
+    a = arguments(); model = load_bundle(a.bundle); images = load(a, model); start = time.time()
+    parts = {s: images[(images['split'] == s) & (images['error'] == '')] for s in ('train', 'validation', 'test')}
+    report = evaluate(model, images, heat=0)
+    rows = [(*r, '') for r in page_rows(report)]
+    labs, photos, net = laboratories(a.elsewhere, model.classes), None if a.no_photographs else photographs(model.classes), Answers(model)
+    for i, kind in enumerate(a.kinds.split()):
+        got = doubt_rows(kind, model, net, parts, labs, photos, a)
+        # What does not depend on the measure of strangeness is told once.
+        rows += [r if r[0] not in ('fall of mean recall', 'mean recall at home', 'mean recall there', 'recall there', 'temperature', 'coverage', 'set of one class', 'area under risk-coverage', 'calibration error') else (*r[:7], '')
+                 for r in got if i == 0 or r[0] in ('answered', 'right of the answered', 'AUROC against home', 'abstains', 'AUROC against known classes there')]
+    if a.bar: rows += [(*r, '') for r in heat_rows(model, parts['test'], a.heat)]
+    d = pd.DataFrame(rows, columns=['figure', 'of', 'on', 'n', 'value', 'low', 'high', 'strangeness'])
+    key = dict(model=a.name or getattr(model, 'name', '') or model.recipe.name, data=a.data, split=a.by if not a.split else 'file')
+    d = d.assign(**key, date=time.strftime('%Y-%m-%d'))[[*key, 'figure', 'of', 'on', 'strangeness', 'n', 'value', 'low', 'high', 'date']]
+    d['n'] = d['n'].astype('Int64'); d[['value', 'low', 'high']] = d[['value', 'low', 'high']].astype(float).round(4)
+    old = pd.read_csv(TABLE, keep_default_na=False, na_values={'n': [''], 'value': [''], 'low': [''], 'high': ['']}) if TABLE.exists() else d.iloc[:0]
+    old = old[~np.logical_and.reduce([old[k] == v for k, v in key.items()])]
+    pd.concat([old.astype({'n': 'Int64'}), d] if len(old) else [d]).to_csv(TABLE, index=False)
+    if a.out: report.save(a.out)
+    print(d.drop(columns=[*key, 'date']).to_string(index=False)); print(f'{len(d)} rows in {time.time() - start:.0f} s')
+
+
+if __name__ == '__main__': main()

@@ -1,0 +1,260 @@
+"""The app and two lessons as a person uses them, in Debian's chromium.
+
+Skipped, with a message, only where no chromium is installed (Debian: apt install chromium). BLOOD_CELLS_SHOTS=folder keeps screenshots.
+"""
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+CHROMIUM = next((p for n in ('chromium', 'chromium-browser', 'google-chrome') if (p := shutil.which(n))), None)
+pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason='no chromium is installed (Debian: apt install chromium)'),
+              pytest.mark.skipif(any(find_spec(m) is None for m in ('playwright', 'voila', 'jupyterlab')), reason='playwright, voila or jupyterlab is missing: install the extra dev')]
+LESSONS = Path(__file__).parents[1]/'nbs'/'tutorials'
+SLOW = 90_000 # milliseconds; with busy neighbours things take their time
+
+
+def started(command, log, sign, **kwargs):
+    "A server and the address that it prints."
+    with open(log, 'w') as f: process = subprocess.Popen(command, stdout=f, stderr=f, **kwargs)
+    for _ in range(900):
+        if found := re.search(sign, log.read_text()): return process, found[0]
+        if process.poll() is not None: break
+        time.sleep(.2)
+    process.kill()
+    raise RuntimeError(f'{command} did not start: {log.read_text()[-2000:]}')
+
+
+def ended(process):
+    process.terminate()
+    try: process.wait(20)
+    except subprocess.TimeoutExpired: process.kill()
+
+
+@pytest.fixture(scope='module')
+def browser():
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-gpu'])
+        yield browser
+        browser.close()
+
+
+def opened(browser, **kwargs):
+    "A page that reaches nothing but this computer, and remembers what it asked for and what went wrong."
+    page = browser.new_context(viewport=dict(width=1200, height=900), accept_downloads=True, **kwargs).new_page()
+    page.set_default_timeout(SLOW); page.elsewhere, page.wrong = [], []
+    def only_here(route):
+        if re.match(r'(http|ws)://(127\.0\.0\.1|localhost)[:/]', route.request.url): return route.continue_()
+        page.elsewhere.append(route.request.url); route.abort()
+    page.route(re.compile('^(http|ws)'), only_here)
+    page.on('pageerror', lambda e: page.wrong.append(str(e)))
+    return page
+
+
+def shot(page, name):
+    if folder := os.environ.get('BLOOD_CELLS_SHOTS'): page.screenshot(path=f'{folder}/{name}.png', full_page=True)
+
+
+@pytest.fixture(scope='module')
+def home(tmp_path_factory):
+    "Phantoms, and a bundle that was never trained: it answers, which is enough here."
+    from blood_cell_cancer.data.datasets import folder_images
+    from blood_cell_cancer.data.phantoms import make_phantoms
+    from blood_cell_cancer.data.splits import split_images
+    from blood_cell_cancer.models.backbones import IMAGENET, recipe
+    from blood_cell_cancer.models.nets import CutNet
+    from blood_cell_cancer.models.training import Model, data_facts
+    home = tmp_path_factory.mktemp('app')
+    make_phantoms(home/'cells', n=6, seed=4, size=96)
+    images = split_images(folder_images(home/'cells', progress=False), sizes=(.5, .25, .25))
+    r, classes = recipe('demo', weights='random', size=64), tuple(images['label'].cat.categories)
+    Model(CutNet(r.backbone, len(classes), r.cut, r.head), 'fastai', r, classes, *IMAGENET, 'random', pd.DataFrame(), data_facts(images)).save(home/'m.bundle')
+    return home
+
+
+@pytest.fixture(scope='module')
+def address(home):
+    command = [sys.executable, '-c', 'from blood_cell_cancer.use.cli import main; main()', 'app', '--no-browser', '--port', '8970', '--bundle', home/'m.bundle', '--data', home/'cells', '--keep', home/'kept']
+    process, address = started([str(c) for c in command], home/'log.txt', r'http://127\.0\.0\.1:\d+/\?token=\w+')
+    yield address
+    ended(process)
+
+
+@pytest.fixture(scope='module')
+def app(browser, address):
+    page = opened(browser)
+    page.goto(address); page.get_by_text('30 images of 5 classes.').wait_for()
+    return page
+
+
+def tab(page, name): page.locator('.tabs').get_by_role('button', name=name, exact=True).click()
+
+
+def marks_of(page, tmp_path):
+    "The exported marks, heeded by a split."
+    from blood_cell_cancer.data.marks import read_marks
+    with page.expect_download() as d: page.get_by_role('link', name='Download marks').click()
+    assert d.value.suggested_filename == 'marks.csv'
+    d.value.save_as(tmp_path/'marks.csv')
+    return read_marks(tmp_path/'marks.csv').set_index('name')
+
+
+def test_mark_turn_the_page_and_export(app, home, tmp_path):
+    from blood_cell_cancer.data.datasets import folder_images
+    from blood_cell_cancer.data.marks import apply_marks
+    app.get_by_label('Mark', exact=True).nth(1).select_option('drop') # the first is the filter
+    app.get_by_label('Mark', exact=True).nth(2).select_option('relabel')
+    app.get_by_label('New class').locator('visible=true').select_option('monocyte')
+    app.get_by_text('2 marked: 1 to drop, 1 to relabel').wait_for()
+    shot(app, 'data')
+    app.get_by_role('button', name='Next page').click(); app.get_by_text('Page 2 of 3').wait_for()
+    assert app.get_by_label('Mark', exact=True).nth(1).input_value() != 'drop'
+    app.get_by_role('button', name='Previous page').click(); app.get_by_text('Page 1 of 3').wait_for()
+    assert app.get_by_label('Mark', exact=True).nth(1).locator('option:checked').text_content() == 'drop'
+    marks = marks_of(app, tmp_path)
+    assert marks[['mark', 'new_label']].to_numpy().tolist() == [['drop', ''], ['relabel', 'monocyte']]
+    heeded = apply_marks(folder_images(home/'cells', progress=False), tmp_path/'marks.csv').set_index('name')
+    assert heeded.loc[marks.index[0], 'split'] == 'dropped' and heeded.loc[marks.index[1], 'label'] == 'monocyte'
+
+
+def test_a_slider_by_keyboard(app):
+    tab(app, 'Augmentation')
+    slider = app.get_by_role('slider', name='Rotation, degrees'); slider.wait_for()
+    before = app.locator('img[alt^="view 1"]').get_attribute('src')
+    assert 'rotation=20.0' in app.locator('pre').text_content()
+    slider.focus(); slider.press('PageUp')
+    app.wait_for_function("!document.querySelector('pre').textContent.includes('rotation=20.0')")
+    assert app.locator('img[alt^="view 1"]').get_attribute('src') != before
+    outline = slider.evaluate("e => getComputedStyle(e).outlineStyle + getComputedStyle(e).outlineWidth")
+    assert outline == 'solid3px', 'what has the focus must show it'
+    shot(app, 'augmentation')
+
+
+def test_upload_a_phantom_and_a_wrong_file(app, home):
+    tab(app, 'Classifier')
+    picture = home/'cells'/'monocyte'/'monocyte_0002.jpg'
+    with app.expect_file_chooser() as chooser: app.get_by_role('button', name='Choose images').click()
+    wrong = home/'<b>notes.txt'; wrong.write_text('basophil?')
+    chooser.value.set_files([picture, wrong])
+    alert = app.get_by_role('alert'); alert.wait_for()
+    assert alert.text_content().startswith('<b>notes.txt is not an image that can be read here. Choose JPEG, PNG')
+    app.get_by_text('Download the table (1 rows)').wait_for()
+    app.get_by_text('this very file').or_(app.get_by_text(re.compile(r'similarity 0?\.?\d'))).first.wait_for()
+    assert app.locator('img[alt^="monocyte_0002.jpg. Grad-CAM"]').count() == 1
+    with app.expect_download() as d: app.get_by_role('link', name='Download the table').click()
+    assert d.value.path().read_text().splitlines()[1].startswith('monocyte_0002.jpg,')
+    shot(app, 'classifier')
+
+
+DROP = """([name, type, base64, size]) => {
+    const bytes = base64 ? Uint8Array.from(atob(base64), c => c.charCodeAt(0)) : new Uint8Array(size), data = new DataTransfer()
+    data.items.add(new File([bytes], name, {type}))
+    document.querySelector('.bcc-drop').dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}))
+}"""
+
+
+def test_drop_a_file_and_one_that_is_too_large(app, home):
+    import base64
+    tab(app, 'Classifier')
+    content = base64.b64encode((home/'cells'/'basophil'/'basophil_0001.jpg').read_bytes()).decode()
+    app.evaluate(DROP, ['dropped.jpg', 'image/jpeg', content, 0])
+    app.get_by_role('cell', name='dropped.jpg').wait_for()
+    said = []
+    app.once('dialog', lambda d: (said.append(d.message), d.accept()))
+    app.evaluate(DROP, ['slide.tif', 'image/tiff', '', 70_000_000])
+    assert said and '70 MB' in said[0] and '60 MB can be sent at once' in said[0]
+    app.evaluate(DROP, ['large.png', 'image/png', '', 12_000_000]) # larger than the server's own limit of 10 MiB a message
+    app.get_by_text('large.png has 12 MB, and 10 MB is the limit.').wait_for()
+
+
+def test_errors_open_their_images(app):
+    tab(app, 'Errors')
+    app.get_by_role('button', name='Judge the model').click()
+    app.get_by_text('Who was taken for whom').wait_for()
+    cell = app.locator('.bcc-matrix button:not([disabled])').first; n = int(cell.text_content())
+    cell.click(); app.get_by_text(re.compile(f'{n} images of true class')).wait_for()
+    assert app.locator('.thumbs.large img').locator('visible=true').count() == min(n, 24)
+    least = app.get_by_role('slider', name='Least probability to answer')
+    least.focus(); least.press('End') # certainty, which an untrained model never has
+    app.get_by_text(re.compile(r'At this threshold none of \d+ images gets an answer')).wait_for()
+    shot(app, 'errors')
+
+
+UNNAMED = """() => [...document.querySelectorAll('.bcc input, .bcc select, .bcc [role=slider], .bcc button, .bcc img')].filter(e => e.offsetParent && !(
+    e.tagName == 'IMG' ? e.hasAttribute('alt') : e.getAttribute('aria-label') || e.textContent.trim() && e.tagName == 'BUTTON' || e.title || [...(e.labels || [])].some(l => l.textContent.trim()))).map(e => e.outerHTML.slice(0, 200))"""
+CONTRAST = """() => {
+    const rgb = c => c.match(/[\\d.]+/g).map(Number), lum = ([r, g, b]) => [r, g, b].map(v => (v /= 255) <= .03928 ? v/12.92 : ((v + .055)/1.055)**2.4).reduce((s, v, i) => s + v*[.2126, .7152, .0722][i], 0)
+    const over = (a, b) => { const k = a[3] ?? 1; return [0, 1, 2].map(i => a[i]*k + b[i]*(1 - k)) }
+    const behind = e => { let c = [255, 255, 255], all = []; for (; e; e = e.parentElement) all.unshift(e); for (const p of all) c = over(rgb(getComputedStyle(p).backgroundColor), c); return c }
+    return [...document.querySelectorAll('.bcc *')].filter(e => e.offsetParent && !e.disabled && [...e.childNodes].some(n => n.nodeType == 3 && n.textContent.trim())).map(e => {
+        const b = behind(e), f = over(rgb(getComputedStyle(e).color), b), [hi, lo] = [lum(f), lum(b)].sort((x, y) => y - x)
+        return [(hi + .05)/(lo + .05), e.textContent.trim().slice(0, 40)] }).filter(([c]) => c < 4.5)
+}"""
+
+
+@pytest.mark.parametrize('scheme,width', [('dark', 1200), ('dark', 390), ('light', 390), ('light', 1200)])
+def test_readable_named_and_in_one_column(app, scheme, width):
+    "In light and dark, wide and narrow: nothing too faint, nothing without a name, nothing beyond the edge."
+    app.emulate_media(color_scheme=scheme); app.set_viewport_size(dict(width=width, height=900))
+    for name in ('Data', 'Augmentation', 'Classifier', 'Errors', 'Training'):
+        tab(app, name); app.wait_for_timeout(150)
+        assert app.evaluate(UNNAMED) == [], name
+        assert app.evaluate(CONTRAST) == [], name
+        assert app.evaluate('document.documentElement.scrollWidth') <= width, name
+        shot(app, f'{name}_{scheme}_{width}')
+
+
+def test_by_keyboard_alone(app):
+    app.locator('.tabs button').first.focus()
+    app.keyboard.press('Tab'); app.keyboard.press('Enter')
+    assert app.evaluate("document.activeElement.textContent") == 'Augmentation'
+    app.locator('pre').wait_for()
+    assert app.locator('.tabs button[aria-pressed=true]').text_content() == 'Augmentation'
+
+
+def test_marks_are_there_again_and_nothing_went_elsewhere(app, tmp_path):
+    app.reload(); app.get_by_text('2 marks of an earlier visit are back.').wait_for()
+    assert len(marks_of(app, tmp_path)) == 2
+    assert app.elsewhere == [] and app.wrong == []
+
+
+@pytest.fixture(scope='module')
+def lab(tmp_path_factory):
+    home = tmp_path_factory.mktemp('lab')
+    for f in LESSONS.glob('0*.ipynb'): shutil.copy(f, home)
+    env = dict(os.environ, JUPYTER_CONFIG_DIR=str(home/'config'), JUPYTERLAB_SETTINGS_DIR=str(home/'settings'), JUPYTERLAB_WORKSPACES_DIR=str(home/'workspaces'), JUPYTER_RUNTIME_DIR=str(home/'runtime'))
+    # Every cell on the page at once, and no question about news.
+    for name, text in (('notebook-extension/tracker', '{"windowingMode": "none"}'), ('apputils-extension/notification', '{"fetchNews": "false"}')):
+        file = home/'settings'/'@jupyterlab'/f'{name}.jupyterlab-settings'; file.parent.mkdir(parents=True, exist_ok=True); file.write_text(text)
+    process, address = started([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--port', '8990', '--ServerApp.root_dir', str(home)], home/'log.txt', r'http://127\.0\.0\.1:\d+/lab\?token=\w+', env=env)
+    yield address
+    ended(process)
+
+
+def lesson(number): return next(LESSONS.glob(f'{number}_*.ipynb')).name
+
+
+@pytest.mark.parametrize('name', [lesson('01'), lesson('04') if list(LESSONS.glob('04_*.ipynb')) else lesson('03')])
+def test_a_lesson_in_jupyterlab(browser, lab, name):
+    "Run the first cells until one shows something."
+    page = opened(browser)
+    page.goto(lab.replace('/lab?', f'/lab/workspaces/{name[:2]}/tree/{name}?')) # a workspace of its own, or the other lesson's tab lies there too
+    page.locator('.jp-Notebook .jp-MarkdownCell h1').first.wait_for()
+    page.locator('.jp-Notebook .jp-CodeCell .cm-content').first.click()
+    shown = page.locator('.jp-Notebook .jp-CodeCell .jp-OutputArea-output')
+    for _ in range(8): # code cells and the text between them
+        page.keyboard.press('Shift+Enter'); page.wait_for_timeout(300)
+        page.wait_for_function("![...document.querySelectorAll('.jp-Notebook .jp-InputPrompt')].some(e => e.textContent.includes('*'))")
+        if shown.count(): break
+    shot(page, name.removesuffix('.ipynb'))
+    assert shown.first.text_content().strip() and not page.locator('.jp-Notebook [data-mime-type="application/vnd.jupyter.error"]').count()
+    page.context.close()

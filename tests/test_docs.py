@@ -1,0 +1,105 @@
+"The documentation site: every notebook is in it, nothing comes from a network; lessons open in Colab; the citation file holds."
+import json
+import re
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+from subprocess import run
+
+import pytest
+import yaml
+
+root = Path(__file__).parents[1]
+settings = ConfigParser(delimiters=['='])
+settings.read(root/'settings.ini', encoding='utf-8')
+cfg = settings['DEFAULT']
+lessons = sorted((root/'nbs'/'tutorials').glob('[0-9]*.ipynb'))
+
+# Built in a process of its own, for Sphinx and nbdev change what others import; the runs that are kept here are not used.
+BUILD = """
+import sys; from pathlib import Path
+sys.path.insert(0, 'tools')
+import docs
+tmp, docs.kept = Path(sys.argv[1]), lambda *_: None
+print('\\n'.join(docs.outside(tmp/'planted')))
+sys.exit(docs.build(tmp/'out', tmp/'work'))
+"""
+
+# What the build must refuse; links that a reader follows are none of it.
+FETCHED = 'https://cdn.example/a.js', '//cdn.example/b.css', 'http://cdn.example/c.png', 'https://cdn.example/d.woff2', 'missing.png'
+PLANTED = """<link rel="stylesheet" href="//cdn.example/b.css"><link rel="canonical" href="https://example.org/"><a href="https://example.org/">a link</a>
+<script src="https://cdn.example/a.js"></script><img alt="" src="http://cdn.example/c.png"><img src="missing.png"><img src="page.html">
+<style>@font-face { src: url('https://cdn.example/d.woff2') }</style>"""
+
+
+@pytest.fixture(scope='module')
+def site(tmp_path_factory):
+    "The site without outputs."
+    tmp = tmp_path_factory.mktemp('docs')
+    (tmp/'planted').mkdir()
+    (tmp/'planted'/'page.html').write_text(PLANTED)
+    done = run([sys.executable, '-c', BUILD, tmp], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'WARNING' not in done.stderr, done.stderr
+    assert sorted(line.split(': ', 1)[1] for line in done.stdout.split('\n') if line.startswith('page.html')) == sorted(FETCHED)
+    return tmp/'out'
+
+
+def links(page: Path) -> set:
+    return {(page.parent/h).resolve() for h in re.findall(r'href="([^"#:]+)[^"]*"', page.read_text())}
+
+
+def test_every_notebook_is_in_the_navigation(site):
+    notebooks = [p.relative_to(root/'nbs') for p in (root/'nbs').rglob('[!._]*.ipynb') if '.ipynb_checkpoints' not in p.parts]
+    assert len(notebooks) > 40
+    for nb in notebooks:
+        page = site/nb.with_name(re.sub(r'^\d+[a-z]*_', '', nb.name)).with_suffix('.html')
+        assert page.is_file(), nb
+        if nb.parent.name: assert page.resolve() in links(page.parent/'index.html'), f'{nb} is not on the first page of its room'
+    # On the home page the rooms come in the order in which a table of images goes through them.
+    order = re.findall(r'href="(\w+)/index\.html"><b>', (site/'index.html').read_text())
+    assert order == ['tutorials', 'data', 'models', 'evaluate', 'use']
+
+
+def test_nothing_comes_from_a_network(site):
+    # `site` has seen that the build finds what would; here, less cleverly, that no address of another host is anywhere but in a link.
+    pages = list(site.rglob('*.html'))
+    assert len(pages) > 50
+    for page in pages:
+        tags = re.findall(r'<(\w+)[^>]*\s(?:src|srcset|data|action|poster)="(?:https?:)?//', page.read_text())
+        assert tags == [], page
+
+
+def test_names_lead_to_their_entries_within_the_site(site):
+    text = (site/'tutorials'/'first_classifier.html').read_text()
+    assert re.search(r'<a href="\.\./data/datasets\.html#api-load_images"><code>load_images</code></a>', text)
+    assert 'not for clinical use' in text and cfg['doc_host'] not in text
+
+
+def test_search_knows_the_words_of_the_lessons(site):
+    index = (site/'searchindex.js').read_text()
+    assert 'tutorials/first_classifier' in index and '"phantom"' in index.replace('phantom:', '"phantom":')
+
+
+@pytest.mark.parametrize('lesson', lessons, ids=lambda p: p.stem)
+def test_a_lesson_opens_in_colab(lesson):
+    cells = json.loads(lesson.read_text())['cells']
+    text = [''.join(c['source']) for c in cells]
+    assert text[0].startswith('# ')
+    where = f'https://colab.research.google.com/github/{cfg["user"]}/{cfg["repo"]}/blob/{cfg["branch"]}/nbs/tutorials/{lesson.name}'
+    assert f'[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({where})' in text[0]
+    assert cells[1]['cell_type'] == 'code' and "if 'google.colab' in sys.modules:" in text[1] and f'git clone -q --depth 1 {cfg["git_url"]}\n' in text[1]
+    assert 'The next cell is for Google Colab' in text[0]
+
+
+def test_there_are_seven_lessons(): assert [p.name[:2] for p in lessons] == [f'0{i}' for i in range(1, 8)]
+
+
+def test_citation():
+    cited = yaml.safe_load((root/'CITATION.cff').read_text())
+    assert (cited['cff-version'], cited['version'], cited['repository-code'], cited['license']) == ('1.2.0', cfg['version'], cfg['git_url'], 'MIT')
+    assert all({'type', 'title', 'authors'} <= r.keys() for r in cited['references'])
+    # Each public set that can be fetched is cited.
+    from blood_cell_cancer.data.datasets import DATASETS
+    assert {d.handle for d in DATASETS.values() if d.handle} <= {r.get('url', '').removeprefix('https://www.kaggle.com/datasets/') for r in cited['references']}
+    assert f'## [{cfg["version"]}]' in (root/'CHANGELOG.md').read_text()

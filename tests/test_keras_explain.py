@@ -1,0 +1,95 @@
+"Heat maps and doubt of the Keras engine: the heat lies where the class is, and both engines give one model the same map."
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from blood_cell_cancer.data.datasets import folder_images
+from blood_cell_cancer.data.images import image_table, pixel_batches
+from blood_cell_cancer.data.phantoms import make_phantoms
+from blood_cell_cancer.data.splits import split_images
+from blood_cell_cancer.evaluate.doubt import fit_doubt, judge_doubt
+from blood_cell_cancer.evaluate.explain import box_share, explain, heat_share
+from blood_cell_cancer.models.backbones import recipe
+from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.training import Model, train
+
+if find_spec('keras') is None: pytest.skip('keras is not installed', allow_module_level=True) # importorskip would import TensorFlow first
+from blood_cell_cancer.models import keras_engine as engine
+
+keras = engine.keras
+SIZE = 96
+
+
+@pytest.mark.parametrize('name', ['mobilenetv2', 'convnext_tiny'])
+def test_both_engines_give_one_map(name, tmp_path):
+    make_phantoms(tmp_path/'cells', n=1, size=SIZE, seed=2)
+    images = folder_images(tmp_path/'cells', progress=False)
+    r = recipe('demo', backbone=name, weights='random', size=SIZE, head='linear')
+    from blood_cell_cancer.models.weights import find_weights
+    weights = find_weights(name, 'random')
+    ours = Model(engine.build_keras_net(r, 5, weights), 'keras', r, tuple(images['label'].cat.categories), weights.mean, weights.std, weights.origin, pd.DataFrame())
+    theirs = engine.cross_engine(ours, 'fastai')
+    a, b = (explain(m, images, 'monocyte', progress=False).maps for m in (ours, theirs))
+    assert a.max() > 0 and np.abs(a - b).max() < 5e-3*a.max(), (np.abs(a - b).max(), a.max())
+    if name == 'mobilenetv2':
+        c, d = (explain(m, images.head(1), 'monocyte', 'occlusion', progress=False, steps=3).maps for m in (ours, theirs))
+        assert np.abs(c - d).max() < 5e-3*max(c.max(), 1e-3)
+
+
+def small_model(images, classes):
+    "Three convolutions, trained from nothing in seconds."
+    keras.utils.set_random_seed(0)
+    door = keras.Input((SIZE, SIZE, 3)); x = door
+    for width in (16, 32, 32): x = keras.layers.Conv2D(width, 3, 2, activation='relu', padding='same')(x)
+    trunk = keras.Model(door, keras.layers.GlobalAveragePooling2D()(x))
+    net = keras.Sequential([trunk, keras.Sequential([keras.Input((32,)), keras.layers.Dense(len(classes))])])
+    net.compile(optimizer=keras.optimizers.Adam(3e-3), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'])
+    model = Model(net, 'keras', recipe('demo', size=SIZE), tuple(classes), (.5,)*3, (.5,)*3, 'random', pd.DataFrame())
+    pixels = next(pixel_batches(images['path'].tolist(), SIZE, (), len(images))).astype(np.float32)/127.5 - 1
+    seen = net.fit(pixels, images['label'].cat.codes.to_numpy(), epochs=30, batch_size=16, verbose=0)
+    return model, max(seen.history['accuracy'])
+
+
+def shares(heat, truth, what, size):
+    boxes = truth.assign(file=truth['name'].str.rsplit('/').str[-1]).set_index('file').loc[[Path(p).name for p in heat.images['path']], [f'{what}_{c}' for c in ('x0', 'y0', 'x1', 'y1')]].to_numpy(float)
+    return np.nanmean([heat_share(m, b, size, 6) for m, b in zip(heat.maps, boxes)]), np.mean([box_share(b, size, 6) for b in boxes])
+
+
+def test_heat_lies_on_the_bar_when_the_class_is_the_bar(tmp_path):
+    barred, plain, size = tmp_path/'b', tmp_path/'p', (SIZE, SIZE)
+    truth = make_phantoms(barred, n=dict(myeloblast=60), seed=3, bar=True, size=SIZE); make_phantoms(plain, n=dict(myeloblast=60), seed=3, size=SIZE)
+    files = [(plain if i % 2 else barred)/name for i, name in enumerate(truth['name'])]
+    images = image_table(files, ['plain' if i % 2 else 'barred' for i in range(60)], ['barred', 'plain'], progress=False)
+    model, right = small_model(images, ['barred', 'plain'])
+    heat = explain(model, images[images['label'] == 'barred'], 'barred', progress=False)
+    on_bar, even_bar = shares(heat, truth, 'bar', size); on_cell, even_cell = shares(heat, truth, 'cell', size)
+    assert right > .9
+    assert on_bar > 2*even_bar and on_bar/even_bar > 2*on_cell/even_cell, (on_bar, even_bar, on_cell, even_cell)
+
+
+def test_heat_lies_on_the_cell_when_the_class_is_the_cell(tmp_path):
+    truth = make_phantoms(tmp_path/'c', n=dict(myeloblast=60), seed=5, size=SIZE); (tmp_path/'e').mkdir()
+    for row in truth.iloc[::2].itertuples(index=False): # every other picture loses its cell
+        pixels = np.array(Image.open(tmp_path/'c'/row.name)); box = np.s_[int(row.cell_y0):int(row.cell_y1), int(row.cell_x0):int(row.cell_x1)]
+        pixels[box] = np.median(pixels, axis=(0, 1)); Image.fromarray(pixels).save(tmp_path/'e'/Path(row.name).name)
+    files = [tmp_path/'c'/n if i % 2 else tmp_path/'e'/Path(n).name for i, n in enumerate(truth['name'])]
+    images = image_table(files, ['cell' if i % 2 else 'empty' for i in range(60)], ['empty', 'cell'], progress=False)
+    model, right = small_model(images, ['empty', 'cell'])
+    on_cell, even = shares(explain(model, images[images['label'] == 'cell'], 'cell', progress=False), truth, 'cell', (SIZE, SIZE))
+    assert right > .9 and on_cell > 1.5*even, (right, on_cell, even)
+
+
+def test_doubt_of_a_keras_model(tmp_path):
+    make_phantoms(tmp_path/'cells', n=16, size=64, seed=4)
+    images = split_images(folder_images(tmp_path/'cells', progress=False), 'image', sizes=(.5, .25, .25))
+    model = train(images, recipe('demo', weights='random', size=64, epochs=1, batch=8, cut='head', head='linear'), engine='keras', progress=False)
+    doubt = fit_doubt(model, images, coverage=.8, k=3, progress=False)
+    test = model.predict(images[images['split'] == 'test'], progress=False)
+    assert doubt.arrays['bank'].shape == (40, 1280) and list(test.columns[-4:]) == ['set', 'ood', 'answer', 'reason']
+    assert judge_doubt(test, doubt, draws=50).coverage['n'].iloc[0] == 20
+    back = load_bundle(model.save(tmp_path/'k.bundle'))
+    assert back.predict(images[images['split'] == 'test'], progress=False).equals(test)
