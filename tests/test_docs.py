@@ -95,6 +95,38 @@ def test_a_lesson_opens_in_colab(lesson):
 def test_there_are_seven_lessons(): assert [p.name[:2] for p in lessons] == [f'0{i}' for i in range(1, 8)]
 
 
+# A notebook that runs, with cells that must not, and one that fails.
+RUN = """
+import json, sys; from pathlib import Path
+sys.path.insert(0, 'tools')
+import docs, nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+tmp = Path(sys.argv[1]); docs.nbs, docs.work = tmp/'nbs', tmp/'work'
+(docs.nbs/'data').mkdir(parents=True)
+code = ['#| default_exp data.twice', '#| export\\nimport math', '#| export\\ndef twice(x:int|None, # a number\\n)->int: # its double\\n    "Two times."\\n    return 2*x',
+        '#| eval: false\\n1/0', '#| slow\\n1/0', 'twice(21)']
+good, bad = docs.nbs/'data'/'01_good.ipynb', docs.nbs/'data'/'02_bad.ipynb'
+nbformat.write(new_notebook(cells=[new_markdown_cell('# Good'), *map(new_code_cell, code)]), good)
+nbformat.write(new_notebook(cells=[new_code_cell('1/0')]), bad)
+failed, done = docs.run_all([good, bad], 1), docs.kept(good)
+shown = docs.as_page(nbformat.read(done, 4), docs.page(good)).cells
+good.write_text(good.read_text().replace('21', '22'))
+print(json.dumps(dict(failed=failed, bad=docs.kept(bad) is None, changed=docs.kept(good) is None, last=docs.kept(good, last=True) == done,
+                      cells=[c.source for c in shown], said=[o['data']['text/plain'] for c in shown for o in c.get('outputs', [])])))
+"""
+
+
+def test_a_notebook_is_run_once_and_shows_its_entries_and_a_failure_is_named(tmp_path):
+    done = run([sys.executable, '-c', RUN, tmp_path], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    got = json.loads(done.stdout.splitlines()[-1])
+    assert len(got['failed']) == 1 and got['failed'][0].startswith('nbs/data/02_bad.ipynb:') and 'ZeroDivisionError' in got['failed'][0]
+    assert got['bad'] and got['changed'] and got['last'] and got['said'] == ['42']
+    title, entry, source, *rest = got['cells']
+    assert (title, rest) == ('# Good', ['1/0', '1/0', 'twice(21)']) and source.startswith('def twice')
+    assert 'id="api-twice">twice(x)</pre>' in entry and '| x | int \\| None | a number |' in entry and '**its double**' in entry
+
+
 def test_citation():
     cited = yaml.safe_load((root/'CITATION.cff').read_text())
     assert (cited['cff-version'], cited['version'], cited['repository-code'], cited['license']) == ('1.2.0', cfg['version'], cfg['git_url'], 'MIT')

@@ -88,7 +88,8 @@ def kept(path: Path, last: bool = False) -> Path | None:
 def run(path: Path) -> str:
     "Run a notebook in its folder and keep it; what went wrong, or ''."
     out, nb = work/'runs'/f'{page(path).as_posix().replace("/", "-")}.{digest(path)}.ipynb', prepare(path)
-    client = NotebookClient(nb, timeout=1800, kernel_name='python3', store_widget_state=False, resources={'metadata': {'path': str(path.parent)}})
+    client = NotebookClient(nb, timeout=1800, kernel_name='python3', store_widget_state=False, extra_arguments=['--log-level=ERROR'],
+                            resources={'metadata': {'path': str(path.parent)}})
     try: client.execute()
     except (CellExecutionError, CellControlSignal, DeadKernelError, TimeoutError) as e: return str(e)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +107,7 @@ def run_all(paths: list[Path], jobs: int) -> list[str]:
     with ThreadPoolExecutor(jobs) as pool:
         tasks = {pool.submit(run, p): p for p in paths}
         for i, task in enumerate(as_completed(tasks), 1):
-            name, error = tasks[task].relative_to(root), task.result()
+            name, error = tasks[task].relative_to(nbs.parent), task.result()
             print(f'[{i}/{len(paths)}, {time.time() - began:.0f} s] {name}{" FAILED" if error else ""}', flush=True)
             if error: failed.append(f'{name}:\n{error}')
     return failed
@@ -247,6 +248,8 @@ def main():
     if todo: print(f'{len(todo)} notebooks to run; those that did not change since their last run are not run again', flush=True)
     if failed := run_all(todo, args.jobs): sys.exit('\n\n'.join(failed) + f'\n\n{len(failed)} notebooks failed; no site was made')
     if status := build(last=args.last): sys.exit(status)
+    if bare := [p.relative_to(nbs).as_posix() for p in notebooks() if not kept(p, args.last)]:
+        print(f'{len(bare)} pages show no results, since these were not run or have changed meanwhile: {", ".join(bare)}')
     print(f'the site is in {site.relative_to(root)}/: open {site.relative_to(root)}/index.html')
 
 

@@ -24,6 +24,7 @@ from safetensors.numpy import load_file, save_file
 
 from .backbones import recipe
 from .doubt import Doubt
+from .shipped import bundle_folder, shipped_bundles
 from .training import Model, engine_module
 
 # %% ../../nbs/models/07_bundle.ipynb #c004
@@ -71,9 +72,10 @@ def placed(folder:str|Path # the bundle's folder
     if folder.exists(): shutil.rmtree(folder)
     os.replace(part, folder)
 
-def _write_tensors(tensors:dict, path:Path)->dict: # its entry in the JSON
+def _write_tensors(tensors:dict, path:Path, half:bool=False)->dict: # its entry in the JSON
     "Save named arrays as safetensors."
-    save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, path)
+    kept = lambda v: v.astype(np.float16) if half and v.dtype == np.float32 else v
+    save_file({k: kept(np.ascontiguousarray(v)) for k, v in tensors.items()}, path)
     return dict(file=path.name, sha256=_sha256(path))
 
 def write_doubt(doubt, folder:Path)->dict: # for the JSON; empty without doubt
@@ -89,12 +91,13 @@ def write_card(facts:dict, # the bundle's JSON
 
 # %% ../../nbs/models/07_bundle.ipynb #c008
 def save_bundle(model:Model, # a trained model
-                folder:str|Path # the bundle's folder
+                folder:str|Path, # the bundle's folder
+                half:bool=False # weights in half precision: half the size, answers that differ in the third digit
                )->Path: # the folder
     "Write a model as a bundle."
     with placed(folder) as part:
         facts = describe(model)
-        facts['weights'] = _write_tensors(engine_module(model.engine).net_state(model.net), part/'weights.safetensors')
+        facts['weights'] = _write_tensors(engine_module(model.engine).net_state(model.net), part/'weights.safetensors', half)
         facts |= write_doubt(model.doubt, part)
         (part/'bundle.json').write_text(json.dumps(facts, indent=1, allow_nan=False))
         write_card(facts, part)
@@ -104,8 +107,9 @@ def save_bundle(model:Model, # a trained model
 def read_bundle(folder:str|Path # a bundle's folder
                )->dict: # its JSON
     "The JSON of a bundle, checked."
-    path = Path(folder)/'bundle.json'
-    if not path.is_file(): raise BundleError(f'{folder} is no bundle: it has no bundle.json')
+    folder = bundle_folder(folder)
+    path = folder/'bundle.json'
+    if not path.is_file(): raise BundleError(f'{folder} is no bundle: it has no bundle.json (shipped with the package: {", ".join(shipped_bundles()) or "none"})')
     try: facts = json.loads(path.read_text())
     except ValueError as e: raise BundleError(f'{path} is damaged: {e}') from None
     if facts.get('format') not in (FORMAT, ENSEMBLE): raise BundleError(f'{path} is no {FORMAT}')
@@ -126,6 +130,7 @@ def read_doubt(facts:dict, # of `read_bundle`
 def load_bundle(folder:str|Path # a bundle's folder
                ): # a `Model` or an `Ensemble`, which predicts as the saved one did, to the bit
     "Load a model."
+    folder = bundle_folder(folder)
     facts = read_bundle(folder)
     if facts['format'] == ENSEMBLE:
         from blood_cell_cancer.models.ensemble import load_ensemble

@@ -148,18 +148,37 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
     _say(bundle=both.save(out))
 
 @app.command()
-def predict(bundle:Bundle, images:Annotated[Path, typer.Argument(help='A folder of images, or one image')],
-            out:Annotated[Path, typer.Option(help='CSV to write (with an exported bundle also .parquet)')]=Path('predictions.csv'), quiet:Quiet=False):
+def predict(what:Annotated[list[Path], typer.Argument(metavar='[BUNDLE] IMAGES', help='A bundle: a folder, or one that comes with the package (wbc5, which is taken where none is named, or ball4). Then a folder of images, or one image')],
+            out:Annotated[Path, typer.Option(help='CSV to write (with an exported bundle also .parquet)')]=Path('predictions.csv'),
+            int8:Annotated[bool, typer.Option('--int8', help='Take the network of 8 bits')]=False,
+            ray:Annotated[int, typer.Option(help='So many Ray workers (extra ray); 0: this computer alone')]=0, quiet:Quiet=False):
     "Classify images: a row a file, unreadable files with their error. Exported bundles go faster, and go on after a kill."
-    if (bundle/'model.onnx').is_file():
-        from blood_cell_cancer.use.stream import predict_stream
-        return _say(predictions=predict_stream(bundle, images, out, progress=not quiet))
-    from blood_cell_cancer.use.predict import predict
-    table = predict(bundle, images, progress=not quiet)
-    table.to_csv(out, index=False)
-    bad = int((table['error'] != '').sum())
-    typer.echo(f'{len(table)} files' + (f', {bad} unreadable (see the column error)' if bad else ''))
+    from blood_cell_cancer.use.stream import onnx_file, predict_stream
+    if len(what) > 2: raise typer.BadParameter(f'{len(what)} paths: give a bundle and a folder of images, or one image')
+    bundle, images = what if len(what) == 2 else (Path('wbc5'), what[0])
+    if len(what) == 1 and not quiet: typer.echo('bundle: wbc5, five classes of single cells, which comes with the package (see its README for what it cannot do)', err=True)
+    if ray:
+        from blood_cell_cancer.use.cluster import predict_ray
+        predict_ray(bundle, images, out, ray, int8=int8, progress=not quiet)
+    elif onnx_file(bundle, int8): predict_stream(bundle, images, out, int8=int8, progress=not quiet)
+    elif out.suffix == '.parquet': raise ValueError(f'{bundle} writes Parquet once it is exported: run `blood-cells export {bundle}`, or ask for .csv')
+    else:
+        from blood_cell_cancer.use.predict import predict
+        predict(bundle, images, progress=not quiet).to_csv(out, index=False)
+    _tell(out, images)
     _say(predictions=out)
+
+def _tell(out:Path, images:Path):
+    "Count the rows and the unreadable files of a CSV; say the answer where one image was asked about."
+    import csv
+    if out.suffix == '.parquet': return
+    rows = bad = 0
+    with open(out, newline='', encoding='utf-8') as f:
+        for row in csv.DictReader(f): rows, bad = rows + 1, bad + (row['error'] != '')
+    if images.is_file() and not bad:
+        doubt = f"; {row['answer']}" + f" ({row['reason']})"*bool(row['reason']) if 'answer' in row else ''
+        return typer.echo(f"{row['name']}: {row['predicted']}, probability {float(row['p_' + row['predicted']]):.3f}{doubt}")
+    typer.echo(f'{rows} files' + (f', {bad} unreadable (see the column error)' if bad else ''))
 
 @app.command()
 def export(bundle:Bundle):

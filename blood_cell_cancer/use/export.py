@@ -81,7 +81,7 @@ def onnx_session(path:str|Path, # an ONNX file
 # %% ../../nbs/use/03_export.ipynb #c015
 class _Calibration:
     "Feeds pixels to ONNX Runtime's calibration."
-    def __init__(self, paths, size, batch=8): self.batches = pixel_batches(paths, size, batch=batch)
+    def __init__(self, paths, size, prepare, batch=8): self.batches = pixel_batches(paths, size, prepare, batch)
     def get_next(self): return next(({'pixels': b} for b in self.batches), None)
 
 def quantise(bundle:str|Path, # bundle with a `model.onnx`
@@ -93,15 +93,17 @@ def quantise(bundle:str|Path, # bundle with a `model.onnx`
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
     from blood_cell_cancer.models.bundle import BundleError, read_bundle
-    bundle, size = Path(bundle), read_bundle(bundle)['preprocessing']['size']
+    from blood_cell_cancer.data.remedies import make_prepare
+    bundle, pre = Path(bundle), read_bundle(bundle)['preprocessing']
+    size, prepare = pre['size'], make_prepare(pre['prepare'])
     source, out, ready = bundle/'model.onnx', bundle/'model.int8.onnx', bundle/'model.prepared.onnx'
     if not source.is_file(): raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
     quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
     first = next(node.name for node in onnx.load(ready).graph.node if node.op_type == 'Conv')
-    quantize_static(str(ready), str(out), _Calibration(readable(calibration)['path'].tolist(), size), quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=[first],
+    quantize_static(str(ready), str(out), _Calibration(readable(calibration)['path'].tolist(), size, prepare), quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=[first],
                     activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
     ready.unlink(); _record(bundle, out)
-    said = {name: np.concatenate([s.run(['logits'], {'pixels': b})[0].argmax(1) for b in pixel_batches(judge['path'].tolist(), size, batch=16)])
+    said = {name: np.concatenate([s.run(['logits'], {'pixels': b})[0].argmax(1) for b in pixel_batches(judge['path'].tolist(), size, prepare, batch=16)])
             for name, s in (('float', onnx_session(source)), ('int8', onnx_session(out)))}
     truth = judge['label'].cat.codes.to_numpy()
     return dict(file=out.name, bytes=out.stat().st_size, float_bytes=source.stat().st_size, n=len(judge), agree=int((said['float'] == said['int8']).sum()),

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from ..data.images import ImageError, list_images, read_image, to_pixels
 from ..models.doubt import Doubt, softmax
+from ..models.shipped import bundle_folder
 from .export import onnx_session
 
 # %% ../../nbs/use/04_stream.ipynb #c007
@@ -49,7 +50,8 @@ def onnx_file(bundle:str|Path, # folder of a bundle
               int8:bool=False # the one of 8 bits?
              )->Path|None: # `model.onnx` or `model.int8.onnx`; None where neither was exported
     "The network that prediction takes."
-    full, small = Path(bundle)/'model.onnx', Path(bundle)/'model.int8.onnx'
+    bundle = bundle_folder(bundle)
+    full, small = bundle/'model.onnx', bundle/'model.int8.onnx'
     if int8 and not small.is_file(): raise ValueError(f'{bundle} has no {small.name}: `use.export.quantise` makes one')
     return next((f for f in ([small] if int8 else [full, small]) if f.is_file()), None)
 
@@ -115,7 +117,7 @@ def open_onnx(bundle:str|Path, # folder of a bundle
               int8:bool=False # take `model.int8.onnx`?
              )->OnnxModel:
     "Open a bundle with ONNX Runtime."
-    bundle = Path(bundle)
+    bundle = bundle_folder(bundle)
     facts, file = _facts(bundle), onnx_file(bundle, int8)
     if file is None: raise ValueError(f'{bundle} has no model.onnx: run `blood-cells export` first')
     if facts.get('exports', {}).get(file.name, known := _sha256(file)) != known: raise ValueError(f'{file} is damaged, or of another model: export it again')
