@@ -91,7 +91,7 @@ def run(path: Path) -> str:
     client = NotebookClient(nb, timeout=1800, kernel_name='python3', store_widget_state=False, extra_arguments=['--log-level=ERROR'],
                             resources={'metadata': {'path': str(path.parent)}})
     try: client.execute()
-    except (CellExecutionError, CellControlSignal, DeadKernelError, TimeoutError) as e: return str(e)
+    except (CellExecutionError, CellControlSignal, DeadKernelError, TimeoutError) as e: return re.sub(r'\x1b\[[0-9;]*m', '', str(e))
     out.parent.mkdir(parents=True, exist_ok=True)
     for old in out.parent.glob(f'{out.name.split(".")[0]}.*.ipynb'): old.unlink()
     nbformat.write(nb, out)

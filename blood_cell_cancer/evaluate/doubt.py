@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Calibration', 'calibration', 'fit_temperature', 'conformal_thresholds', 'bank_rows', 'whitening', 'doubt_of',
-           'fit_doubt', 'risk_coverage', 'risk_area', 'DoubtReport', 'plot_doubt', 'judge_doubt']
+           'fit_doubt', 'try_doubt', 'risk_coverage', 'risk_area', 'DoubtReport', 'plot_doubt', 'judge_doubt']
 
 # %% ../../nbs/evaluate/04_doubt.ipynb #c002
 from dataclasses import dataclass, field
@@ -157,7 +157,16 @@ def fit_doubt(model, # a trained `Model`
                            inner, logits, valid['label'].cat.codes.to_numpy(), **kwargs)
     return model.doubt
 
-# %% ../../nbs/evaluate/04_doubt.ipynb #c033
+def try_doubt(model, # a trained `Model`
+              images:pd.DataFrame, # split image table that it was trained with
+              progress:bool=True # show bars
+             )->str: # why no doubt was fitted, or ''
+    "Fit doubt where the validation images are enough for it."
+    try: fit_doubt(model, images, progress)
+    except ValueError as e: return f'no doubt in this bundle: {e}'
+    return ''
+
+# %% ../../nbs/evaluate/04_doubt.ipynb #c035
 def risk_coverage(preds:pd.DataFrame, # prediction table with targets
                   by:str='confidence' # 'confidence' (the predicted class's probability) or 'ood'
                  )->pd.DataFrame: # a row a distinct value: `answered, wrong, risk`; ascending share of answered images
@@ -175,7 +184,7 @@ def risk_area(curve:pd.DataFrame # of `risk_coverage`
     "Mean risk over all shares of answered images (AURC)."
     return float(np.sum(curve['risk']*np.diff(np.r_[0, curve['answered']])))
 
-# %% ../../nbs/evaluate/04_doubt.ipynb #c036
+# %% ../../nbs/evaluate/04_doubt.ipynb #c038
 @dataclass
 class DoubtReport:
     "How well a model knows what it does not know."
@@ -203,7 +212,7 @@ class DoubtReport:
 
     def _repr_html_(self): return f'<p><strong>{self.lead()}</strong></p>' + self.table().to_html() + (self.unknown_table().to_html() if len(self.unknowns) else '')
 
-# %% ../../nbs/evaluate/04_doubt.ipynb #c037
+# %% ../../nbs/evaluate/04_doubt.ipynb #c039
 def plot_doubt(report:DoubtReport)->Figure:
     "Coverage by class, set sizes, and the risk-coverage curve."
     fig = Figure(figsize=(11, 3.2), layout='constrained'); a, b, c = fig.subplots(1, 3)
@@ -229,7 +238,7 @@ def _unknown(name, known, strange, draws, seed):
     row['strange'] = int(d['reason'].str.startswith(STRANGE).sum())
     return row
 
-# %% ../../nbs/evaluate/04_doubt.ipynb #c038
+# %% ../../nbs/evaluate/04_doubt.ipynb #c040
 def judge_doubt(preds:pd.DataFrame, # prediction table of a model with doubt, on images that had no part in fitting it
                 doubt:Doubt, # the model's
                 unknowns:dict|None=None, # name -> prediction table of images of no known class

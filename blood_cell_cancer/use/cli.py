@@ -93,6 +93,7 @@ def train(data:Data='phantoms', classes:Classes=None, split:Split=None,
           run:Annotated[Path, typer.Option(help='Folder for checkpoints')]=Path('runs/last'),
           resume:Annotated[bool, typer.Option('--resume', help='Go on where the checkpoints end')]=False,
           allow_crossing:Annotated[bool, typer.Option('--allow-crossing', help='Train although groups lie on two sides of the split')]=False,
+          doubt:Annotated[bool, typer.Option(help='Fit calibration, sets of possible classes and strangeness on the validation images')]=True,
           out:Annotated[Path, typer.Option(help='Folder of the bundle')]=Path('model.bundle'), quiet:Quiet=False):
     "Train a recipe and save the best epoch as a bundle. Ctrl-C keeps what is done; --resume goes on."
     from blood_cell_cancer.models.backbones import recipe as find_recipe
@@ -102,7 +103,11 @@ def train(data:Data='phantoms', classes:Classes=None, split:Split=None,
     images = _load_split(data, classes, split, by, seed, quiet)
     model = train(images, find_recipe(recipe, **changes), engine, run, resume, allow_crossing, not quiet)
     typer.echo(repr(model))
-    if is_first(): _say(bundle=model.save(out), checkpoints=run)
+    if not is_first(): return
+    if doubt:
+        from blood_cell_cancer.evaluate.doubt import try_doubt
+        if why := try_doubt(model, images, not quiet): typer.echo(why)
+    _say(bundle=model.save(out), checkpoints=run)
 
 @app.command()
 def evaluate(bundle:Bundle, data:Data='phantoms', classes:Classes=None, split:Split=None,

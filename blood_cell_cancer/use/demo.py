@@ -14,6 +14,7 @@ import pandas as pd
 from ..data.datasets import DATASETS, DataError, load_images
 from ..data.phantoms import make_phantoms
 from ..data.splits import save_split, split_images
+from ..evaluate.doubt import try_doubt
 from ..evaluate.report import Report, evaluate
 from ..models.backbones import recipe
 from ..models.training import Model, train
@@ -59,6 +60,7 @@ def run_demo(data:str|None=None, # a named set, a folder, or None for phantoms
     images = demo_images(data, classes, out, progress)
     if not set(images['split']) - {''}: images = split_images(images)
     model = train(images, recipe('demo', weights=weights, epochs=epochs, **changes), folder=out/'checkpoints', progress=progress)
+    if why := try_doubt(model, images, progress): print(why)
     report = evaluate(model, images, progress=progress)
     model.extra['metrics'] = report.to_dict()
     bundle = model.save(out/'model.bundle')
