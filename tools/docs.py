@@ -73,7 +73,7 @@ def digest(path: Path) -> str:
     "A run is as good as new while the notebook, its tables, and the modules it may import are what they were."
     rooms = list(ROOMS)
     seen = rooms[:rooms.index(path.parent.name) + 1] if path.parent.name in rooms else rooms
-    files = [path, root/'tools'/'site'/'api.py', *(path.parent/'results').glob('*.csv'), *(p for r in seen for p in (get_config().lib_path/r).rglob('*.py'))]
+    files = [path, root/'tools'/'pages'/'api.py', *(path.parent/'results').glob('*.csv'), *(p for r in seen for p in (get_config().lib_path/r).rglob('*.py'))]
     return hashlib.sha256(b''.join(hashlib.sha256(p.read_bytes()).digest() for p in sorted(files))).hexdigest()[:16]
 
 
@@ -102,7 +102,7 @@ def run_all(paths: list[Path], jobs: int) -> list[str]:
     "Run what was not run yet; names and errors of those that failed."
     failed, began = [], time.time()
     # One computing thread each; a figure is wanted as a picture, and kernels find `api`.
-    os.environ.update(OMP_NUM_THREADS=os.environ.get('OMP_NUM_THREADS', '1'), TF_CPP_MIN_LOG_LEVEL='2', PYTHONPATH=str(root/'tools'/'site'))
+    os.environ.update(OMP_NUM_THREADS=os.environ.get('OMP_NUM_THREADS', '1'), TF_CPP_MIN_LOG_LEVEL='2', PYTHONPATH=str(root/'tools'/'pages'))
     os.environ.pop('MPLBACKEND', None)
     with ThreadPoolExecutor(jobs) as pool:
         tasks = {pool.submit(run, p): p for p in paths}
@@ -231,7 +231,7 @@ def build(out: Path = site, scratch: Path = work, last: bool = False) -> int:
     src, made = scratch/'site', scratch/'html'
     write_sources(src, last)
     shutil.rmtree(made, ignore_errors=True)
-    if status := build_main(['-q', '-b', 'html', '-c', str(root/'tools'/'site'), '-d', str(scratch/'doctrees'), str(src), str(made)]): return status
+    if status := build_main(['-q', '-b', 'html', '-c', str(root/'tools'/'pages'), '-d', str(scratch/'doctrees'), str(src), str(made)]): return status
     if bad := outside(made): sys.exit('\n'.join(['the site would fetch from elsewhere, or miss:', *bad]))
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(made, out)

@@ -86,7 +86,8 @@ class _Calibration:
 
 def quantise(bundle:str|Path, # bundle with a `model.onnx`
              calibration, # image table for the ranges: training images, a hundred or so
-             judge # labelled image table for the comparison
+             judge, # labelled image table for the comparison
+             whole:int=1 # so many first convolutions keep full precision; the first is the normalisation
             )->dict: # `file, bytes, float_bytes, agree, n, accuracy, float_accuracy`
     "Write `model.int8.onnx`, and say what it costs."
     import onnx
@@ -99,8 +100,8 @@ def quantise(bundle:str|Path, # bundle with a `model.onnx`
     source, out, ready = bundle/'model.onnx', bundle/'model.int8.onnx', bundle/'model.prepared.onnx'
     if not source.is_file(): raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
     quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
-    first = next(node.name for node in onnx.load(ready).graph.node if node.op_type == 'Conv')
-    quantize_static(str(ready), str(out), _Calibration(readable(calibration)['path'].tolist(), size, prepare), quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=[first],
+    first = [node.name for node in onnx.load(ready).graph.node if node.op_type == 'Conv'][:whole]
+    quantize_static(str(ready), str(out), _Calibration(readable(calibration)['path'].tolist(), size, prepare), quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=first,
                     activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
     ready.unlink(); _record(bundle, out)
     said = {name: np.concatenate([s.run(['logits'], {'pixels': b})[0].argmax(1) for b in pixel_batches(judge['path'].tolist(), size, prepare, batch=16)])
