@@ -217,7 +217,7 @@ def demo(data:Annotated[Optional[str], typer.Option(help='A named set or a folde
 
 # %% ../../nbs/use/02_cli.ipynb #app01
 @app.command('app')
-def serve_app(bundle:Annotated[Optional[Path], typer.Option(help='Folder of a bundle to classify with')]=None, data:Data='phantoms', classes:Classes=None,
+def serve_app(bundle:Annotated[Path, typer.Option(help='Folder of a bundle to classify with, or one that comes with the package')]=Path('wbc5'), data:Data='phantoms', classes:Classes=None,
               split:Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote')]=None,
               keep:Annotated[Optional[Path], typer.Option(help="Folder for marks and choices; default: the user's own data folder")]=None,
               host:Annotated[str, typer.Option(help='Address to listen on; 127.0.0.1 is this computer alone')]='127.0.0.1',
@@ -225,7 +225,7 @@ def serve_app(bundle:Annotated[Optional[Path], typer.Option(help='Folder of a bu
               browser:Annotated[bool, typer.Option(help='Open a browser')]=True):
     "Look at data, classify, see errors and train in the browser (needs the extra app: Voilà)."
     from blood_cell_cancer.use.serve import serve
-    serve(bundle or '', data, classes or '', split or '', keep or '', host=host, port=port, browser=browser)
+    serve(bundle, data, classes or '', split or '', keep or '', host=host, port=port, browser=browser)
 
 # %% ../../nbs/use/02_cli.ipynb #c013
 def main():

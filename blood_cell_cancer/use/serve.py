@@ -12,6 +12,8 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..models.shipped import bundle_folder, shipped_bundles
+
 HERE = resources.files('blood_cell_cancer')/'app'
 APP_ENV = 'BLOOD_CELLS_APP' # where the notebook finds what to show
 UPLOAD = 96_000_000 # bytes of one message of the browser, in which files travel as text
@@ -39,8 +41,8 @@ def serve(bundle:str|Path='', # folder of a bundle
          )->None: # returns when the server is stopped
     "Serve the app until Ctrl-C."
     if find_spec('voila') is None: raise RuntimeError('the app needs Voilà: pip install "blood_cell_cancer[app]"')
-    if bundle and not (Path(bundle)/'bundle.json').is_file(): raise ValueError(f'{bundle} is no bundle: give the folder that blood-cells train wrote (it holds bundle.json)')
-    given = dict(bundle=bundle and Path(bundle).absolute(), data=Path(data).absolute() if Path(data).is_dir() else data, classes=classes, split=split and Path(split).absolute(), keep=keep and Path(keep).absolute())
+    if bundle and not (bundle_folder(bundle)/'bundle.json').is_file(): raise ValueError(f'{bundle} is no bundle: give the folder that blood-cells train wrote (it holds bundle.json), or one that is shipped: {shipped_bundles()}')
+    given = dict(bundle=bundle and bundle_folder(bundle).absolute(), data=Path(data).absolute() if Path(data).is_dir() else data, classes=classes, split=split and Path(split).absolute(), keep=keep and Path(keep).absolute())
     os.environ[APP_ENV] = json.dumps({k: str(v) for k, v in given.items() if v})
     # Voilà looks for templates where Jupyter keeps its data.
     os.environ['JUPYTER_PATH'] = os.pathsep.join(p for p in (str(HERE), os.environ.get('JUPYTER_PATH')) if p)

@@ -32,6 +32,7 @@ from ..data.images import IMAGE_SUFFIXES, SPLITS, ImageError, classes_of, read_i
 from ..data.marks import MARKS
 from ..data.splits import apply_split, split_images
 from ..models.backbones import BACKBONES, RECIPES
+from ..models.shipped import bundle_folder
 from .serve import APP_ENV
 from .state import (FILTERS, MAX_BYTES, MAX_FILES, RANGES, Augmenter, Classifier, Errors, Explorer, Kept, Trainer, flags_of)
 
@@ -591,7 +592,7 @@ App.load_data, App.recall, App.save_state = _load_data, _recall, _save_state
 def _load_model(self:App, bundle=None):
     "Take the bundle that is named on the page."
     if bundle is not None: self.bundle.value = str(bundle)
-    if not (Path(self.bundle.value.strip())/'bundle.json').is_file():
+    if not (bundle_folder(self.bundle.value.strip() or '.')/'bundle.json').is_file():
         self.said.value = say(f'{self.bundle.value or "An empty name"} is no bundle: give the folder that blood-cells train wrote (it holds bundle.json).', warn=True); return
     self.classifier.use(None, self.bundle.value.strip(), self.explorer.images)
     self.part('Classifier').draw()
