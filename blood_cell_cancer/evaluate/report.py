@@ -179,7 +179,7 @@ def _calibration(r, pictures):
     alt = 'Reliability diagram. ' + '; '.join(f'{b.n} images at {b.confidence:.0%}: {b.right:.0%} right' for b in c.bins.itertuples()) + '.'
     return html_figure(drawn(c.plot), alt, 'Are nine in ten right where the model says 90 %? Points below the diagonal boast; numbers are images.', 'r-') + html_table(c.table().rename_axis('figure'), 'Calibration, with 95 % intervals')
 
-# %% ../../nbs/evaluate/02_report.ipynb #c016
+# %% ../../nbs/evaluate/02_report.ipynb #c017
 def _doubt(r, pictures):
     d = r.doubt
     if d is None: return ''
@@ -201,7 +201,7 @@ def _robustness(r, pictures):
     caption = 'Accuracy in per cent, the worst corruption first. Severities run from 1 (slight) to 5 (gross).'
     return sentence(robust_lead(r.robustness), 'lead') + html_figure(drawn(plot_grid, grid), alt, caption, 'g-') + folded('The same as a table, with intervals', html_table(r.robustness.table(), 'Accuracy on spoiled images'))
 
-# %% ../../nbs/evaluate/02_report.ipynb #c018
+# %% ../../nbs/evaluate/02_report.ipynb #c019
 def _pictures(heat):
     "Heat maps over their photographs, as an image inside the page."
     out = io.BytesIO(); drawn(heat.plot).savefig(out, format='png', dpi=110)
@@ -235,7 +235,7 @@ def _card(r, pictures):
     items = lambda lines: Markup('').join(Markup('<li>') + escape(s) + Markup('</li>') for s in lines)
     return Markup('').join(Markup('<h3>') + escape(t) + Markup('</h3><ul>') + items(lines) + Markup('</ul>') for t, lines in r.card.items())
 
-# %% ../../nbs/evaluate/02_report.ipynb #c019
+# %% ../../nbs/evaluate/02_report.ipynb #c021
 SECTIONS = {'The model and its baselines': _baselines, 'What was taken for what': _matrix, 'Each class': _classes, 'ROC and precision-recall curves': _curves,
             'Calibration': _calibration, 'Doubt: what the model leaves unanswered': _doubt, 'Other laboratories': _elsewhere, 'Spoiled images': _robustness,
             'Where the model looks': _heat, 'Audit of the data': _audit, 'Training': _training, 'Files that could not be read': _unreadable,
@@ -255,7 +255,7 @@ def report_html(report:Report,
     if absent: parts['Not looked at'] = sentence('Nothing is known here of: ' + '; '.join(absent) + '.')
     return page_html(f'{report.model}: report', notes, [dict(id=f's{i}', title=t, html=h) for i, (t, h) in enumerate(parts.items(), 1) if h])
 
-# %% ../../nbs/evaluate/02_report.ipynb #c021
+# %% ../../nbs/evaluate/02_report.ipynb #c023
 def _repr_html_(self): return sentence(self.lead()) + html_table(self.table().rename_axis('on the same images'), 'The model and its baselines') + html_table(self.class_table(), 'Each class')
 
 def save(self:Report, path:str|Path, # the HTML file; the JSON gets the same name
@@ -269,7 +269,7 @@ def save(self:Report, path:str|Path, # the HTML file; the JSON gets the same nam
 
 Report._repr_html_, Report.save = _repr_html_, save
 
-# %% ../../nbs/evaluate/02_report.ipynb #c023
+# %% ../../nbs/evaluate/02_report.ipynb #c025
 def _facts(model, data_set)->list:
     "Rows about recipe and data for the page."
     d = model.data; n = {s: sum(c.values()) for s, c in d['splits'].items()} if d else {}
@@ -290,7 +290,7 @@ def _warnings(model, preds)->list:
     if n := int((preds['error'] != '').sum()): warns.append(f'{n} files could not be read; they are listed below and count in no figure.')
     return warns
 
-# %% ../../nbs/evaluate/02_report.ipynb #c025
+# %% ../../nbs/evaluate/02_report.ipynb #c027
 def _unlabelled(images, classes): return images.assign(label=pd.Categorical([None]*len(images), categories=list(classes)))
 
 def _away(model, home, elsewhere, progress):
@@ -313,7 +313,7 @@ def _card_sections(model, metrics, audit)->dict:
     from blood_cell_cancer.models.card import short_card
     return short_card(model, dict(metrics=metrics, audit=audit))
 
-# %% ../../nbs/evaluate/02_report.ipynb #c026
+# %% ../../nbs/evaluate/02_report.ipynb #c028
 def laboratories(folder:str|Path, # one folder a class, or one folder a laboratory with such folders inside
                  progress:bool=True # show bars
                 )->dict: # laboratory -> image table with its own class names
@@ -339,7 +339,7 @@ def _audit_rows(audit)->list:
     if not isinstance(audit, (str, Path)): return audit.table()[['section', 'verdict', 'finding']].to_dict('records')
     return [dict(section=s['name'], verdict=s['verdict'], finding=s['sentence']) for s in json.loads(Path(audit).read_text())['sections']]
 
-# %% ../../nbs/evaluate/02_report.ipynb #c027
+# %% ../../nbs/evaluate/02_report.ipynb #c029
 def evaluate(model, # a `Model` or an `Ensemble`
              images:pd.DataFrame, # split image table
              split:str='test', # which rows to judge on

@@ -27,7 +27,7 @@ from .doubt import Doubt
 from .shipped import bundle_folder, shipped_bundles
 from .training import Model, engine_module
 
-# %% ../../nbs/models/07_bundle.ipynb #c004
+# %% ../../nbs/models/07_bundle.ipynb #c005
 class BundleError(ValueError):
     "A folder that is no bundle, or a damaged one."
 
@@ -45,7 +45,7 @@ def _versions()->dict:
 
 def _sha256(path:Path)->str: return hashlib.sha256(path.read_bytes()).hexdigest()
 
-# %% ../../nbs/models/07_bundle.ipynb #c005
+# %% ../../nbs/models/07_bundle.ipynb #c006
 def describe(model:Model # a trained model
             )->dict: # JSON-able
     "All that a bundle's JSON says, but for the weight file's checksum."
@@ -58,7 +58,7 @@ def describe(model:Model # a trained model
                 doubt=model.doubt.to_dict() if model.doubt else None,
                 intended_use=INTENDED_USE, versions=_versions(), created=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
-# %% ../../nbs/models/07_bundle.ipynb #c007
+# %% ../../nbs/models/07_bundle.ipynb #c008
 @contextmanager
 def placed(folder:str|Path # the bundle's folder
           ): # gives an empty folder to write into, which then takes the bundle's place
@@ -89,7 +89,7 @@ def write_card(facts:dict, # the bundle's JSON
     from blood_cell_cancer.models.card import card_text
     (folder/'README.md').write_text(card_text(facts), encoding='utf-8')
 
-# %% ../../nbs/models/07_bundle.ipynb #c008
+# %% ../../nbs/models/07_bundle.ipynb #c010
 def save_bundle(model:Model, # a trained model
                 folder:str|Path, # the bundle's folder
                 half:bool=False # weights in half precision: half the size, answers that differ in the third digit
@@ -103,7 +103,7 @@ def save_bundle(model:Model, # a trained model
         write_card(facts, part)
     return Path(folder)
 
-# %% ../../nbs/models/07_bundle.ipynb #c010
+# %% ../../nbs/models/07_bundle.ipynb #c012
 def read_bundle(folder:str|Path # a bundle's folder
                )->dict: # its JSON
     "The JSON of a bundle, checked."

@@ -26,7 +26,7 @@ def parameters(name:str, # a backbone
     with torch.device('meta'): total, trainable = count_parameters(CutNet(name, classes, cut, head))
     return total + (KERAS_EXTRA.get(name, 0) if engine == 'keras' else 0), trainable
 
-# %% ../../nbs/models/08_listing.ipynb #c008
+# %% ../../nbs/models/08_listing.ipynb #c009
 def weights_here(name:str # a backbone
                 )->list[str]: # where pretrained weights can be had without a network
     "Pretrained weights of a backbone on this computer."

@@ -15,7 +15,7 @@ from typing import Annotated, Optional
 
 import typer
 
-# %% ../../nbs/use/02_cli.ipynb #c004
+# %% ../../nbs/use/02_cli.ipynb #c005
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help='Blood-cell classification by transfer learning. For education and research; not for clinical use.')
 
@@ -25,7 +25,7 @@ Split = Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote; def
 Bundle = Annotated[Path, typer.Argument(help='Folder of a bundle')]
 Quiet = Annotated[bool, typer.Option('--quiet', help='No bars')]
 
-# %% ../../nbs/use/02_cli.ipynb #c005
+# %% ../../nbs/use/02_cli.ipynb #c007
 def _load(data, classes, quiet):
     from blood_cell_cancer.data.datasets import load_images
     return load_images(data, classes=classes if classes in (None, 'folders') else classes.split(','), progress=not quiet)
@@ -41,7 +41,7 @@ def _say(**places):
     "Say where things lie."
     for what, where in places.items(): typer.echo(f'{what.replace("_", " ") + ":":<18} {where}')
 
-# %% ../../nbs/use/02_cli.ipynb #c006
+# %% ../../nbs/use/02_cli.ipynb #c009
 @app.command()
 def fetch(name:Annotated[str, typer.Argument(help='wbc5 or ball4')]):
     "Download a public set through kagglehub and check it against its manifest."
@@ -80,7 +80,7 @@ def split(data:Data='phantoms', classes:Classes=None,
     for s, n in images['split'].value_counts().items(): typer.echo(f'{s:<12} {n}')
     _say(split=save_split(images, out))
 
-# %% ../../nbs/use/02_cli.ipynb #c007
+# %% ../../nbs/use/02_cli.ipynb #c011
 @app.command()
 def train(data:Data='phantoms', classes:Classes=None, split:Split=None,
           by:Annotated[str, typer.Option(help='How to split where no CSV is given')]='group',
@@ -191,7 +191,7 @@ def export(bundle:Bundle):
     from blood_cell_cancer.use.export import export_onnx
     _say(onnx=export_onnx(bundle))
 
-# %% ../../nbs/use/02_cli.ipynb #c009
+# %% ../../nbs/use/02_cli.ipynb #c013
 @app.command()
 def backbones(classes:Annotated[int, typer.Option(help='Number of classes')]=5,
               cut:Annotated[str, typer.Option(help='last30, head or all')]='last30',
@@ -202,7 +202,7 @@ def backbones(classes:Annotated[int, typer.Option(help='Number of classes')]=5,
     table = list_backbones(classes, cut, head)
     typer.echo(table.to_json(orient='records', indent=1) if as_json else table.to_string(index=False, formatters=dict(total='{:,}'.format, trainable='{:,}'.format)))
 
-# %% ../../nbs/use/02_cli.ipynb #c011
+# %% ../../nbs/use/02_cli.ipynb #c015
 @app.command()
 def demo(data:Annotated[Optional[str], typer.Option(help='A named set or a folder of images; default: phantoms, drawn anew')]=None,
          classes:Classes=None, out:Annotated[Path, typer.Option(help='Folder for everything')]=Path('out'),
@@ -215,7 +215,7 @@ def demo(data:Annotated[Optional[str], typer.Option(help='A named set or a folde
     for w in result.report.warnings: typer.echo(f'Mind: {w}')
     _say(**result.places)
 
-# %% ../../nbs/use/02_cli.ipynb #app01
+# %% ../../nbs/use/02_cli.ipynb #c017
 @app.command('app')
 def serve_app(bundle:Annotated[Path, typer.Option(help='Folder of a bundle to classify with, or one that comes with the package')]=Path('wbc5'), data:Data='phantoms', classes:Classes=None,
               split:Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote')]=None,
@@ -227,7 +227,7 @@ def serve_app(bundle:Annotated[Path, typer.Option(help='Folder of a bundle to cl
     from blood_cell_cancer.use.serve import serve
     serve(bundle, data, classes or '', split or '', keep or '', host=host, port=port, browser=browser)
 
-# %% ../../nbs/use/02_cli.ipynb #c013
+# %% ../../nbs/use/02_cli.ipynb #c019
 def main():
     "Entry point of `blood-cells`."
     # With busy neighbours, threads that spin while they wait make everything slow.

@@ -20,7 +20,7 @@ from ..models.backbones import recipe
 from ..models.training import Model, train
 from .predict import predict
 
-# %% ../../nbs/use/01_demo.ipynb #c004
+# %% ../../nbs/use/01_demo.ipynb #c005
 @dataclass
 class Demo:
     "What the demonstration made, and where it lies."
@@ -46,7 +46,7 @@ def demo_images(data:str|None, # a named set, a folder, or None for phantoms
         print(f"Classes, taken from the folder names: {', '.join(images['label'].cat.categories)}")
         return images
 
-# %% ../../nbs/use/01_demo.ipynb #c005
+# %% ../../nbs/use/01_demo.ipynb #c007
 def run_demo(data:str|None=None, # a named set, a folder, or None for phantoms
              classes:str|None=None, # declared classes, a,b,c
              out:str|Path='out', # folder for everything
