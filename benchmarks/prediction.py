@@ -18,13 +18,14 @@ import shutil
 import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
 
 import numpy as np
+
+from machine import cpu_name, peak_mb, versions
 
 RESULTS = Path(__file__).parent/'results'
 SIZE, CLASSES = 224, ('basophil', 'erythroblast', 'monocyte', 'myeloblast', 'seg_neutrophil')
@@ -266,7 +267,7 @@ def one_stream(place, bundle, folder, int8):
     out = ours(place, bundle, int8)(folder, place/f'{folder.name}.csv')
     took = dict(seconds=time.perf_counter() - start, core_seconds=core_seconds())
     with open(out) as f: rows = sum(1 for _ in f) - 1
-    print(json.dumps(dict(files=rows, **took, mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024)))
+    print(json.dumps(dict(files=rows, **took, mb=peak_mb())))
 
 
 def measured(*args): return json.loads(subprocess.run([sys.executable, __file__, *map(str, args)], capture_output=True, text=True, check=True).stdout.splitlines()[-1])
@@ -343,7 +344,7 @@ def one_audit(folder):
     start = time.perf_counter()
     found = audit(images, progress=False)
     print(json.dumps(dict(images=len(images), seconds=time.perf_counter() - start, core_seconds=core_seconds(), sections={s.name: s.seconds for s in found.sections},
-                          mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024)))
+                          mb=peak_mb())))
 
 
 def audits(place, drawn, quick):
@@ -361,15 +362,8 @@ def audits(place, drawn, quick):
 # ---- tables
 
 def machine():
-    "Cores, processor and versions; no names of places."
-    cpu = platform.processor()
-    info = Path('/proc/cpuinfo')
-    if info.exists(): cpu = next((line.split(':')[1].strip() for line in info.read_text().splitlines() if line.startswith('model name')), cpu)
-    found = dict(cpu=cpu, cores=os.cpu_count(), python=platform.python_version())
-    for p in ('onnxruntime', 'torch', 'timm', 'tensorflow', 'tensorflow-cpu', 'keras', 'numpy', 'pandas', *(['openvino'] if find_spec('openvino') else [])):
-        try: found[p] = version(p)
-        except PackageNotFoundError: pass
-    return found
+    return dict(cpu=cpu_name(), cores=os.cpu_count(), python=platform.python_version(),
+                **versions('onnxruntime', 'torch', 'timm', 'tensorflow', 'tensorflow-cpu', 'keras', 'numpy', 'pandas', *(['openvino'] if find_spec('openvino') else [])))
 
 
 def between(s, form): return f'{s["median"]:{form}} ({s["low"]:{form}} to {s["high"]:{form}})'

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from blood_cell_cancer.data.datasets import load_images
