@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['keras', 'HUB_FILES', 'pixel_maps', 'apply_views_numpy', 'pixel_line', 'ViewDataset', 'named_layers',
            'named_variables', 'net_state', 'set_net_state', 'forget_functions', 'settle', 'carry_start', 'hub_folder',
-           'hub_trunk', 'load_hub', 'build_keras_net', 'write_arrays', 'write_json', 'seed_dropout', 'EpochKeeper',
-           'restore', 'compile_net', 'fit', 'train_net', 'count_parameters', 'net_features', 'net_logits',
+           'hub_trunk', 'load_hub', 'build_keras_net', 'write_arrays', 'seed_dropout', 'EpochKeeper', 'restore',
+           'compile_net', 'fit', 'share_batches', 'train_net', 'count_parameters', 'net_features', 'net_logits',
            'load_net_state', 'to_engine_state', 'cross_engine', 'KerasFileError', 'whole_net', 'save_keras',
            'KerasFile', 'load_keras']
 
@@ -17,7 +17,9 @@ import re
 import time
 import zipfile
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -28,6 +30,7 @@ from safetensors.numpy import load_file, save_file
 from tqdm.auto import tqdm
 
 from ..data.augment import augmentation, blur_weights, draw_views, image_keys
+from ..data.files import write_json
 from ..data.images import classes_of, pixel_batches, prediction_table, readable
 from ..data.loaders import epoch_order
 from ..data.remedies import make_prepare
@@ -83,9 +86,11 @@ class ViewDataset(keras.utils.PyDataset):
                  line, # of `pixel_line`
                  augment:bool=False, # random views in random order? False: as the table stands
                  prepare=(), # further functions from image to image, after the recipe's own
+                 least:int=2, # images without which a last batch is not worth training on
                  **kwargs # for `PyDataset`
                 ):
         super().__init__(**kwargs)
+        self.least = least
         images = readable(images)
         if not len(images): raise ValueError('there is no image to train on or to validate with: split the images first')
         self.paths, self.labels = images['path'].to_numpy(), images['label'].cat.codes.to_numpy(np.int32)
@@ -98,7 +103,7 @@ class ViewDataset(keras.utils.PyDataset):
         self.view = epoch % r.views if r.views else epoch
         self.order = np.array(epoch_order(range(n), r.seed, epoch) if self.aug else range(n))
         # Batch norm cannot train on a batch of one image: only such a remainder is left out of an epoch.
-        if self.aug and n % r.batch == 1: self.order = self.order[:-1]
+        if self.aug and n % r.batch < self.least: self.order = self.order[:n - n % r.batch]
 
     def __len__(self): return -(-len(self.order)//self.r.batch)
 
@@ -231,12 +236,6 @@ def write_arrays(arrays:dict, path:Path)->None:
     save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, part)
     os.replace(part, path)
 
-def write_json(obj, path:Path)->None:
-    "Save JSON atomically."
-    part = path.with_suffix('.part')
-    part.write_text(json.dumps(obj, indent=1))
-    os.replace(part, path)
-
 def seed_dropout(net, seed:int)->None:
     "Restart the random numbers of each dropout layer."
     layers = [layer for layer in net._flatten_layers() if getattr(layer, 'seed_generator', None) is not None]
@@ -284,7 +283,7 @@ def restore(net, # compiled
     state = json.loads((run.folder/'run.json').read_text())
     arrays = load_file(run.folder/f"last{len(state['history'])}.safetensors")
     set_net_state(net, {k[4:]: v for k, v in arrays.items() if k.startswith('net.')})
-    net.optimizer.build(net.trainable_variables)
+    with net.distribute_strategy.scope(): net.optimizer.build(net.trainable_variables)
     for i, v in enumerate(net.optimizer.variables):
         if f'optimizer.{i}' not in arrays: raise ValueError(f"{run.folder} lacks Adam's variable {v.path}: it is no checkpoint of this run")
         v.assign(arrays[f'optimizer.{i}'].reshape(v.shape))
@@ -320,6 +319,22 @@ def fit(net, # compiled
     set_net_state(net, load_file(run.folder/'best.safetensors'))
     return interrupted
 
+# %% ../../nbs/models/05b_keras_engine.ipynb #share2
+@lru_cache
+def _mirrored(names:tuple):
+    "One strategy for all trainings of a process: TensorFlow mixes up the sums of two."
+    import tensorflow as tf
+    return tf.distribute.MirroredStrategy(names)
+
+def share_batches(devices=None # TensorFlow's names, such as ['GPU:0', 'GPU:1']; None: every GPU
+                 ): # tf.distribute.MirroredStrategy; None for one device
+    "How to share each batch between several devices."
+    import tensorflow as tf
+    known = [d.name.removeprefix('/device:') for d in tf.config.list_logical_devices()]
+    names = [d for d in known if d.startswith('GPU:')] if devices is None else list(devices)
+    if unknown := [d for d in names if d not in known]: raise ValueError(f'TensorFlow sees no device {unknown[0]}; it sees {known}')
+    return _mirrored(tuple(names)) if len(names) > 1 else None
+
 # %% ../../nbs/models/05b_keras_engine.ipynb #c056
 def train_net(images:pd.DataFrame, # split image table
               r:Recipe, # the recipe
@@ -328,15 +343,18 @@ def train_net(images:pd.DataFrame, # split image table
               resume:bool=False, # go on where they end
               progress:bool=True, # show bars
               prepare=(), # further functions from image to image, after the recipe's own
-              callbacks=() # further Keras callbacks
+              callbacks=(), # further Keras callbacks
+              devices=None # as in `share_batches`
              )->tuple: # network, history, interrupted
     "Train a recipe with Keras."
     folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
-    net = compile_net(build_keras_net(r, len(classes_of(images)), weights), r.lr)
-    line = pixel_line(net, weights.mean, weights.std)
-    data = tuple(ViewDataset(images[images['split'] == s], r, line, s == 'train', (*make_prepare(r.prepare), *prepare)) for s in ('train', 'validation'))
+    classes, shared = len(classes_of(images)), share_batches(devices)
+    with shared.scope() if shared else nullcontext(): net = compile_net(build_keras_net(r, classes, weights), r.lr)
+    line, least = pixel_line(net, weights.mean, weights.std), 2*(shared.num_replicas_in_sync if shared else 1)
+    data = tuple(ViewDataset(images[images['split'] == s], r, line, s == 'train', (*make_prepare(r.prepare), *prepare), least) for s in ('train', 'validation'))
     run = EpochKeeper(folder, r.seed, r.patience, data[0])
     interrupted = fit(net, data, run, r.epochs, resume, progress, callbacks)
+    if shared: net = load_net_state(r, classes, net_state(net), {}) # one network again, instead of a copy on each device
     return net, pd.DataFrame(run.history), interrupted
 
 def count_parameters(net)->tuple[int, int]: # all, trainable

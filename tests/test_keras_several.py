@@ -1,0 +1,55 @@
+"Two devices train one recipe with Keras: TensorFlow cuts the processor into two for it, so a process of its own is needed."
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+if find_spec('keras') is None: pytest.skip('keras is not installed', allow_module_level=True)
+
+SCRIPT = '''
+import json, sys
+from pathlib import Path
+import numpy as np
+from blood_cell_cancer.data.datasets import folder_images
+from blood_cell_cancer.data.splits import split_images
+from blood_cell_cancer.models.backbones import recipe
+from blood_cell_cancer.models.keras_engine import net_state
+from blood_cell_cancer.models.training import train
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()]*2)
+two = ['CPU:0', 'CPU:1']
+folder = Path(sys.argv[1])
+images = split_images(folder_images(folder/'cells', progress=False), 'image', sizes=(.6, .2, .2))
+def run(name, devices, epochs=2, resume=False, **changes):
+    r = recipe('demo', weights='random', size=64, epochs=epochs, batch=8, views=0, patience=0, **changes)
+    return train(images, r, engine='keras', folder=folder/name, resume=resume, progress=False, devices=devices)
+def apart(a, b): a, b = net_state(a.net), net_state(b.net); return max(float(np.abs(a[k] - b[k]).max()) for k in a)
+def curve(m): return m.history.drop(columns='seconds').to_dict('list')
+
+# Nothing depends on the company in a batch here: one layer on frozen features. So two devices must learn what one learns.
+plain = dict(cut='head', head='linear', lr=1e-2)
+one, both = run('one', ['CPU:0'], **plain), run('both', two, **plain)
+# Batch norm and dropout train, and the run is continued from its checkpoint.
+start, again = run('whole', two, epochs=1), run('whole', two, resume=True)
+said = dict(apart=apart(one, both), one=curve(one), both=curve(both), first=curve(start), again=curve(again),
+            rows=both.predict(images, progress=False)['predicted'].notna().sum().item(),
+            plain=all(type(v.value).__name__ == 'ResourceVariable' for v in again.net.variables))
+(folder/'said.json').write_text(json.dumps(said))
+'''
+
+
+def test_two_devices_learn_what_one_learns(tmp_path):
+    from blood_cell_cancer.data.phantoms import make_phantoms
+    make_phantoms(tmp_path/'cells', n=10, seed=4)
+    (tmp_path/'script.py').write_text(SCRIPT)
+    done = subprocess.run([sys.executable, str(tmp_path/'script.py'), str(tmp_path)], env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads((tmp_path/'said.json').read_text())
+    assert said['apart'] < 1e-4 and said['one']['train_loss'][1] < said['one']['train_loss'][0]
+    for k in 'train_loss', 'valid_loss', 'valid_accuracy': assert said['both'][k] == pytest.approx(said['one'][k], rel=1e-3)
+    assert said['again']['epoch'] == [0, 1] and said['again']['valid_loss'][:1] == said['first']['valid_loss']
+    assert said['rows'] == 50 and said['plain']
