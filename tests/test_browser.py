@@ -2,7 +2,6 @@
 
 Skipped, with a message, only where no chromium is installed (Debian: apt install chromium). BLOOD_CELLS_SHOTS=folder keeps screenshots.
 """
-import io
 import os
 import re
 import shutil

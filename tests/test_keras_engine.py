@@ -127,7 +127,7 @@ def test_deep_sort_weights_are_refused(images):
 def test_real_weights_start_alike_in_both_engines():
     place = Path(os.environ['BLOOD_CELLS_WEIGHTS'])
     files = [place] if place.is_file() else sorted(place.glob('mobilenetv2_100_same*.safetensors'))
-    if not files or 'mobilenetv2_100_same' not in files[0].name: pytest.skip(f'no mobilenetv2_100_same file there')
+    if not files or 'mobilenetv2_100_same' not in files[0].name: pytest.skip('no mobilenetv2_100_same file there')
     w, r = find_weights('mobilenetv2', str(files[0])), recipe('wbc5_mobilenetv2')
     pixels = np.random.default_rng(3).integers(0, 256, (4, 224, 224, 3))
     net = engine.build_keras_net(r, 5, w)

@@ -10,7 +10,6 @@ __all__ = ['VERDICTS', 'UNUSABLE', 'ENDINGS', 'MODES', 'TINY', 'USEFUL', 'RARE',
 
 # %% ../../nbs/data/10_audit.ipynb #c002
 import io
-import json
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from tqdm.auto import tqdm
 
 from .copies import find_copies
 from .datasets import DATASETS, compare_manifest, manifest
+from .files import write_json
 from .images import check_images, classes_of, readable
 from .overlaps import find_overlaps, group_images
 from .shortcuts import find_marks, look_at, mark_map, shortcuts
@@ -372,7 +372,7 @@ def save(self:Audit, path:str|Path='audit.html', # HTML file; JSON and groups ge
     "Write the page, its figures as JSON, and the groups as CSV."
     path = Path(path)
     path.write_text(audit_html(self, title), encoding='utf-8')
-    path.with_suffix('.json').write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False), encoding='utf-8')
+    write_json(self.to_dict(), path.with_suffix('.json'), nan=False)
     save_groups(self.groups, path.with_suffix('.groups.csv'))
     return path
 

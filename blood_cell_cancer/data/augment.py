@@ -7,7 +7,7 @@ __all__ = ['AUGMENTATIONS', 'STAIN_SHARES', 'Augmentation', 'augmentation', 'ima
            'apply_views']
 
 # %% ../../nbs/data/04_augment.ipynb #c002
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 

@@ -17,7 +17,7 @@ import pandas as pd
 from platformdirs import user_cache_dir
 
 import blood_cell_cancer
-from .images import IMAGE_SUFFIXES, SPLITS, check_images, image_table, list_images
+from .images import IMAGE_SUFFIXES, check_images, image_table, list_images
 from .phantoms import CELL_CLASSES, FIELD_CLASSES, VERSION, make_phantoms
 
 # %% ../../nbs/data/02_datasets.ipynb #c005

@@ -19,6 +19,8 @@ import pandas as pd
 from scipy.spatial import cKDTree
 from tqdm.auto import tqdm
 
+from .files import write_json
+
 # %% ../../nbs/data/01_phantoms.ipynb #c005
 CELL_CLASSES = ('basophil', 'erythroblast', 'monocyte', 'myeloblast', 'seg_neutrophil')
 FIELD_CLASSES = ('benign', 'early_pre_b', 'pre_b', 'pro_b')
@@ -557,7 +559,7 @@ def _claim(folder, asked) -> bool: # True where the very same phantoms lie there
     elif folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f'{folder} holds other files; phantoms need a folder of their own')
     folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(asked, indent=1))
+    write_json(asked, note)
     return False
 
 # %% ../../nbs/data/01_phantoms.ipynb #c085

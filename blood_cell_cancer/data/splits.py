@@ -8,7 +8,6 @@ __all__ = ['NAMED_SPLITS', 'quotas', 'allocate', 'units_of', 'copies_in', 'Split
 
 # %% ../../nbs/data/03_splits.ipynb #c002
 import hashlib
-import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path

@@ -7,7 +7,7 @@ __all__ = ['Calibration', 'calibration', 'fit_temperature', 'conformal_threshold
            'fit_doubt', 'try_doubt', 'risk_coverage', 'risk_area', 'DoubtReport', 'plot_doubt', 'judge_doubt']
 
 # %% ../../nbs/evaluate/04_doubt.ipynb #c002
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd

@@ -6,8 +6,6 @@
 __all__ = ['wilson', 'possible_counts', 'confusion', 'scores', 'class_scores', 'with_ci']
 
 # %% ../../nbs/evaluate/00_metrics.ipynb #c002
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest

@@ -19,13 +19,14 @@ from markupsafe import Markup, escape
 
 from ..data.audit import known_set
 from ..data.datasets import load_images
+from ..data.files import write_json
 from ..data.images import image_table, list_images
 from ..data.splits import crossing
 from .baselines import histogram_baseline, majority_baseline
 from .compare import curves, fall, judged, map_classes, with_groups
 from .doubt import calibration, judge_doubt, plot_doubt, risk_area
 from .metrics import class_scores, confusion, scores, wilson, with_ci
-from .page import drawn, folded, html_figure, html_table, page_html, plot_confusion, plot_grid, plot_history, sentence, to_svg
+from .page import drawn, folded, html_figure, html_table, page_html, plot_confusion, plot_grid, plot_history, sentence
 
 # %% ../../nbs/evaluate/02_report.ipynb #c005
 def honesty(images:pd.DataFrame, # split image table
@@ -264,7 +265,7 @@ def save(self:Report, path:str|Path, # the HTML file; the JSON gets the same nam
     "Write the page, and the figures as JSON beside it."
     path = Path(path)
     path.write_text(report_html(self, pictures), encoding='utf-8')
-    path.with_suffix('.json').write_text(json.dumps(self.to_dict(points=True), indent=1, allow_nan=False))
+    write_json(self.to_dict(points=True), path.with_suffix('.json'), nan=False)
     return path
 
 Report._repr_html_, Report.save = _repr_html_, save

@@ -10,7 +10,6 @@ __all__ = ['CORRUPTIONS', 'SEVERITIES', 'defocus', 'motion_blur', 'brightness_up
 # %% ../../nbs/evaluate/06_robustness.ipynb #c002
 import hashlib
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np

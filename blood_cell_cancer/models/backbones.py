@@ -7,7 +7,7 @@ __all__ = ['IMAGENET', 'HALF', 'BACKBONES', 'CUTS', 'HEADS', 'RECIPES', 'Backbon
            'recipe']
 
 # %% ../../nbs/models/00_backbones.ipynb #c002
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from ..data.augment import augmentation
 

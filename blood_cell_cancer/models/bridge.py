@@ -16,7 +16,7 @@ from torch import nn
 from timm.layers import Conv2dSame
 
 from .backbones import backbone
-from .keras_nets import inner_stats, keras_net, keras_pixels, keras_trunk, set_inner_stats
+from .keras_nets import inner_stats, keras_net, keras_pixels, keras_trunk
 from .keras_setup import import_keras
 from .nets import CutNet, torch_trunk
 from .resnet import keras_resnet

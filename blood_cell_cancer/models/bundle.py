@@ -7,7 +7,6 @@ __all__ = ['FORMAT', 'VERSION', 'ENSEMBLE', 'INTENDED_USE', 'BundleError', 'desc
            'save_bundle', 'read_bundle', 'read_doubt', 'load_bundle']
 
 # %% ../../nbs/models/07_bundle.ipynb #c002
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
+from ..data.files import file_sha256, write_json
 from .backbones import recipe
 from .doubt import Doubt
 from .shipped import bundle_folder, shipped_bundles
@@ -42,8 +42,6 @@ def _versions()->dict:
         try: out[p] = version(p)
         except PackageNotFoundError: pass
     return out
-
-def _sha256(path:Path)->str: return hashlib.sha256(path.read_bytes()).hexdigest()
 
 # %% ../../nbs/models/07_bundle.ipynb #c006
 def describe(model:Model # a trained model
@@ -76,7 +74,7 @@ def _write_tensors(tensors:dict, path:Path, half:bool=False)->dict: # its entry 
     "Save named arrays as safetensors."
     kept = lambda v: v.astype(np.float16) if half and v.dtype == np.float32 else v
     save_file({k: kept(np.ascontiguousarray(v)) for k, v in tensors.items()}, path)
-    return dict(file=path.name, sha256=_sha256(path))
+    return dict(file=path.name, sha256=file_sha256(path))
 
 def write_doubt(doubt, folder:Path)->dict: # for the JSON; empty without doubt
     "Save the arrays of a `Doubt`."
@@ -99,7 +97,7 @@ def save_bundle(model:Model, # a trained model
         facts = describe(model)
         facts['weights'] = _write_tensors(engine_module(model.engine).net_state(model.net), part/'weights.safetensors', half)
         facts |= write_doubt(model.doubt, part)
-        (part/'bundle.json').write_text(json.dumps(facts, indent=1, allow_nan=False))
+        write_json(facts, part/'bundle.json', nan=False)
         write_card(facts, part)
     return Path(folder)
 
@@ -118,7 +116,7 @@ def read_bundle(folder:str|Path # a bundle's folder
         if what not in facts: continue
         file = Path(folder)/facts[what]['file']
         if not file.is_file(): raise BundleError(f'{folder} lacks its {what.replace("_", " ")}, {file.name}')
-        if _sha256(file) != facts[what]['sha256']: raise BundleError(f'{file} is damaged: its checksum is not the one in bundle.json')
+        if file_sha256(file) != facts[what]['sha256']: raise BundleError(f'{file} is damaged: its checksum is not the one in bundle.json')
     return facts
 
 def read_doubt(facts:dict, # of `read_bundle`

@@ -7,14 +7,13 @@ __all__ = ['NOT_EVALUATED', 'CARD_SECTIONS', 'LOAD', 'card_name', 'front_matter'
            'model_card', 'add_figures']
 
 # %% ../../nbs/models/10_card.ipynb #c002
-import json
-import os
 from pathlib import Path
 
 import numpy as np
 from huggingface_hub import ModelCardData
 
 from ..data.datasets import DATASETS
+from ..data.files import write_json
 from ..evaluate.metrics import with_ci
 from .bundle import describe, read_bundle, write_card
 
@@ -143,8 +142,6 @@ def add_figures(folder:str|Path, # a bundle's folder
     "Put figures into a bundle's JSON and card."
     folder, facts = Path(folder), read_bundle(folder)
     facts['extra'] |= dict(metrics=metrics, **({'audit': list(audit)} if audit else {}))
-    part = folder/'bundle.part'
-    part.write_text(json.dumps(facts, indent=1, allow_nan=False))
-    os.replace(part, folder/'bundle.json')
+    write_json(facts, folder/'bundle.json', nan=False)
     write_card(facts, folder)
     return folder/'README.md'

@@ -7,9 +7,6 @@ __all__ = ['SIDES', 'Turn', 'seen_from', 'check_weights', 'fit_weights', 'Ensemb
            'describe_ensemble', 'save_ensemble', 'load_ensemble']
 
 # %% ../../nbs/models/09_ensemble.ipynb #c002
-import hashlib
-import json
-import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ..data.files import file_sha256, write_json
 from ..data.images import check_images, prediction_table, readable
 from ..data.remedies import make_prepare
 from .bundle import ENSEMBLE, INTENDED_USE, VERSION, BundleError, describe, load_bundle, placed, read_bundle, read_doubt, save_bundle, write_card, write_doubt
@@ -146,8 +144,6 @@ def ensemble(members, # models, or folders of bundles
     return replace(whole, shares=fit_weights(probs, rows['label'].cat.codes.to_numpy()), fitted=dict(by='validation log loss', images=len(rows)))
 
 # %% ../../nbs/models/09_ensemble.ipynb #c028
-def _sha256(path): return hashlib.sha256(path.read_bytes()).hexdigest()
-
 def describe_ensemble(e:Ensemble)->dict: # JSON-able
     "All that an ensemble's JSON says, but for checksums."
     first = describe(e.members[0])
@@ -163,9 +159,9 @@ def save_ensemble(e:Ensemble, # to save
         facts = describe_ensemble(e)
         names = [f'{i}-{m.recipe.backbone}-{m.engine}' for i, m in enumerate(e.members)]
         for name, m in zip(names, e.members): save_bundle(m, part/'members'/name)
-        facts['members'] = [dict(folder=f'members/{n}', sha256=_sha256(part/'members'/n/'bundle.json')) for n in names]
+        facts['members'] = [dict(folder=f'members/{n}', sha256=file_sha256(part/'members'/n/'bundle.json')) for n in names]
         facts |= write_doubt(e.doubt, part)
-        (part/'bundle.json').write_text(json.dumps(facts, indent=1, allow_nan=False))
+        write_json(facts, part/'bundle.json', nan=False)
         write_card(facts, part)
     return Path(folder)
 
@@ -176,7 +172,7 @@ def load_ensemble(folder:str|Path # the bundle's folder
     for m in facts['members']:
         path = folder/m['folder']/'bundle.json'
         if not path.is_file(): raise BundleError(f"{folder} lacks its member {m['folder']}")
-        if _sha256(path) != m['sha256']: raise BundleError(f'{path} is damaged: its checksum is not the one in {folder/"bundle.json"}')
+        if file_sha256(path) != m['sha256']: raise BundleError(f'{path} is damaged: its checksum is not the one in {folder/"bundle.json"}')
         members.append(load_bundle(path.parent))
     check_members(members)
     return Ensemble(tuple(members), check_weights(facts['shares'], len(members)), facts['tta'], facts['fitted'], facts['extra'], read_doubt(facts, folder))

@@ -8,11 +8,10 @@ __all__ = ['ENGINES', 'engine_module', 'data_facts', 'Model', 'check_classes', '
 # %% ../../nbs/models/06_training.ipynb #c002
 import hashlib
 import importlib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 
-import numpy as np
 import pandas as pd
 
 from ..data.images import SPLITS, check_images, classes_of, prediction_table

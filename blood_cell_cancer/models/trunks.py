@@ -8,7 +8,6 @@ __all__ = ['cache_key', 'CacheError', 'trunk_cache', 'CachedDL', 'cached_loaders
 # %% ../../nbs/models/02b_trunks.ipynb #c002
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from fastai.data.load import DataLoader
 from tqdm.auto import tqdm
 
 from ..data.augment import apply_views, augmentation, draw_views, image_keys
+from ..data.files import write_json
 from ..data.images import classes_of, pixel_batches, readable
 from ..data.loaders import epoch_order
 from .nets import CutNet
@@ -89,7 +89,7 @@ def trunk_cache(net:CutNet, # network with its cut; its frozen part is used
 def _note(out, note:Path, done:int)->None:
     "Note the finished images, after their numbers are on disk."
     out.flush()
-    part = note.with_suffix('.part'); part.write_text(json.dumps(dict(done=done))); os.replace(part, note)
+    write_json(dict(done=done), note)
 
 # %% ../../nbs/models/02b_trunks.ipynb #c017
 class CachedDL(DataLoader):

@@ -6,7 +6,6 @@
 __all__ = ['with_preprocessing', 'export_onnx', 'onnx_session', 'quantise']
 
 # %% ../../nbs/use/03_export.ipynb #c002
-import hashlib
 import json
 import os
 import warnings
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.files import file_sha256, write_json
 from ..data.images import pixel_batches, readable
 
 # %% ../../nbs/use/03_export.ipynb #c005
@@ -40,9 +40,8 @@ def _record(bundle:Path, file:Path)->Path: # the file
     "Put an exported file's checksum into the bundle's JSON."
     path = bundle/'bundle.json'
     facts = json.loads(path.read_text())
-    facts.setdefault('exports', {})[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
-    part = path.with_suffix('.part'); part.write_text(json.dumps(facts, indent=1, allow_nan=False))
-    os.replace(part, path)
+    facts.setdefault('exports', {})[file.name] = file_sha256(file)
+    write_json(facts, path, nan=False)
     return file
 
 # %% ../../nbs/use/03_export.ipynb #c009

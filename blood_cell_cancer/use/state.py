@@ -7,7 +7,6 @@ __all__ = ['FILTERS', 'RANGES', 'MAX_FILES', 'MAX_BYTES', 'NO_DOUBT', 'BANK', 'R
            'Explorer', 'Augmenter', 'refusal', 'Classifier', 'Answer', 'Errors', 'run_job', 'Trainer']
 
 # %% ../../nbs/use/07_state.ipynb #c002
-import hashlib
 import json
 import os
 import subprocess
@@ -25,11 +24,12 @@ import pandas as pd
 
 from ..data.augment import Augmentation, apply_views, augmentation, draw_views, image_keys
 from ..data.copies import image_keys as pair_names
+from ..data.files import file_sha256, write_json
 from ..data.images import IMAGE_SUFFIXES, SPLITS, ImageError, check_images, check_predictions, classes_of, image_table, probs_of, read_image, to_pixels
-from ..data.marks import MARKS, MARK_COLUMNS, apply_marks, mark_table
-from ..data.splits import copies_in, split_images
+from ..data.marks import MARKS, apply_marks, mark_table
+from ..data.splits import copies_in
 from ..evaluate.metrics import confusion, wilson
-from ..models.backbones import BACKBONES, RECIPES, recipe
+from ..models.backbones import recipe
 
 # %% ../../nbs/use/07_state.ipynb #c005
 class Kept:
@@ -49,8 +49,7 @@ class Kept:
     def save(self, path:str|Path)->Path: # the file
         "Write what is kept as JSON, whole or not at all."
         path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix('.part'); part.write_text(json.dumps(self.to_dict(), indent=1), encoding='utf-8'); os.replace(part, path)
-        return path
+        return write_json(self.to_dict(), path)
 
     def load(self, path:str|Path):
         "Take over what `save` wrote."
@@ -218,7 +217,7 @@ class Augmenter(Kept):
     def views(self, path, n:int=8, size:int=224)->list[np.ndarray]: # the original first, then n views; uint8 (size, size, 3)
         "What training would see of an image in its first n epochs."
         import torch
-        pixels = to_pixels(read_image(path), size); key = image_keys([hashlib.sha256(Path(path).read_bytes()).hexdigest()])
+        pixels = to_pixels(read_image(path), size); key = image_keys([file_sha256(path)])
         x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float()/255
         drawn = [apply_views(x, *draw_views(self.augmentation(), key, i, self.seed))[0] for i in range(n)]
         return [pixels, *((d.permute(1, 2, 0)*255).round().byte().numpy() for d in drawn)]
@@ -496,7 +495,7 @@ def run_job(folder:str|Path # of `Trainer.start`
     saving.set()
     says = _doubt(model, images)
     model.save(job['out'])
-    (folder/'done.json').write_text(json.dumps(dict(text=repr(model), interrupted=model.interrupted, says=says)), encoding='utf-8')
+    write_json(dict(text=repr(model), interrupted=model.interrupted, says=says), folder/'done.json')
 
 # %% ../../nbs/use/07_state.ipynb #c061
 RUN = 'import sys; from blood_cell_cancer.use.state import run_job; run_job(sys.argv[1])'
@@ -533,7 +532,7 @@ class Trainer(Kept):
         r = self.recipe(); folder = Path(folder or mkdtemp(prefix='training-')); folder.mkdir(parents=True, exist_ok=True)
         if (folder/'job.json').exists(): raise ValueError(f'{folder} holds a training already: choose another folder')
         images[images['split'] != 'dropped'].to_csv(folder/'images.csv', index=False)
-        (folder/'job.json').write_text(json.dumps(dict(recipe=asdict(r), engine=self.engine, classes=list(classes_of(images)), out=str(out or folder/'model.bundle')), indent=1), encoding='utf-8')
+        write_json(dict(recipe=asdict(r), engine=self.engine, classes=list(classes_of(images)), out=str(out or folder/'model.bundle')), folder/'job.json')
         self.folder = str(folder)
         with open(folder/'log.txt', 'w') as log:
             self.process = subprocess.Popen([sys.executable, '-c', RUN, str(folder)], stdin=subprocess.PIPE, stdout=log, stderr=log, env={'OMP_WAIT_POLICY': 'passive', **os.environ})

@@ -8,7 +8,6 @@ __all__ = ['onnx_file', 'one_blas_thread', 'OnnxModel', 'open_onnx', 'cores', 'i
 
 # %% ../../nbs/use/04_stream.ipynb #c002
 import csv
-import hashlib
 import json
 import os
 from collections import deque
@@ -22,20 +21,19 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from ..data.files import file_sha256
 from ..data.images import ImageError, list_images, read_image, to_pixels
 from ..models.doubt import Doubt, softmax
 from ..models.shipped import bundle_folder
 from .export import onnx_session
 
 # %% ../../nbs/use/04_stream.ipynb #c007
-def _sha256(path:Path)->str: return hashlib.sha256(path.read_bytes()).hexdigest()
-
 def _sound(bundle:Path)->dict|None: # the JSON, or None
     "The JSON of a bundle of version 1 whose arrays for doubt are whole."
     try:
         facts = json.loads((bundle/'bundle.json').read_text())
         arrays = facts.get('doubt_arrays')
-        return facts if facts['version'] == 1 and (not arrays or _sha256(bundle/arrays['file']) == arrays['sha256']) else None
+        return facts if facts['version'] == 1 and (not arrays or file_sha256(bundle/arrays['file']) == arrays['sha256']) else None
     except (OSError, ValueError, KeyError): return None
 
 def _facts(bundle:Path)->dict:
@@ -120,7 +118,7 @@ def open_onnx(bundle:str|Path, # folder of a bundle
     bundle = bundle_folder(bundle)
     facts, file = _facts(bundle), onnx_file(bundle, int8)
     if file is None: raise ValueError(f'{bundle} has no model.onnx: run `blood-cells export` first')
-    if facts.get('exports', {}).get(file.name, known := _sha256(file)) != known: raise ValueError(f'{file} is damaged, or of another model: export it again')
+    if facts.get('exports', {}).get(file.name, known := file_sha256(file)) != known: raise ValueError(f'{file} is damaged, or of another model: export it again')
     named = tuple(facts['preprocessing']['prepare'])
     if named: from blood_cell_cancer.data.remedies import make_prepare
     return OnnxModel(onnx_session(file, threads=1), tuple(facts['classes']), facts['preprocessing']['size'], make_prepare(named) if named else (), _open_doubt(bundle, facts), file)
@@ -177,7 +175,7 @@ def whole_rows(path:Path, # a CSV that was being written
 # %% ../../nbs/use/04_stream.ipynb #c033
 def _fingerprint(model:OnnxModel)->str:
     "What tells one model from another: its JSON, which holds the checksum of its weights, and which network it is."
-    return f'{model.file.name} {_sha256(model.file.parent/"bundle.json")}'
+    return f'{model.file.name} {file_sha256(model.file.parent/"bundle.json")}'
 
 def rows_done(part:Path, # the unfinished table
               names:list, # names of the files in order

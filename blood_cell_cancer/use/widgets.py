@@ -32,7 +32,7 @@ from ..data.images import IMAGE_SUFFIXES, SPLITS, ImageError, classes_of, read_i
 from ..data.marks import MARKS
 from ..data.splits import apply_split, split_images
 from ..models.backbones import BACKBONES, RECIPES
-from ..models.shipped import bundle_folder
+from ..models.shipped import bundle_folder, shipped_bundles
 from .serve import APP_ENV
 from .state import (FILTERS, MAX_BYTES, MAX_FILES, RANGES, Augmenter, Classifier, Errors, Explorer, Kept, Trainer, flags_of)
 
@@ -52,7 +52,7 @@ def picture(img, # RGB image, or the path of one
            )->str: # HTML
     "A picture with its text."
     try: src = data_uri(read_image(img) if isinstance(img, (str, Path)) else img, size)
-    except ImageError as e: return f'<figure><div class="say warn" role="img" aria-label="{html.escape(alt)}">cannot be read</div><figcaption>{caption}</figcaption></figure>'
+    except ImageError: return f'<figure><div class="say warn" role="img" aria-label="{html.escape(alt)}">cannot be read</div><figcaption>{caption}</figcaption></figure>'
     return f'<figure><img src="{src}" alt="{html.escape(alt)}"><figcaption>{caption}</figcaption></figure>'
 
 def say(*texts, # sentences; empty ones are left out
@@ -258,7 +258,7 @@ class AugmentationExplorer(View):
         self.code.value = f'<div><pre tabindex="0">{html.escape(self.state.code())}</pre><button class="copy">Copy</button></div>' + (say('The tab Training uses these ranges now.') if used else '')
 
 # %% ../../nbs/use/08_widgets.ipynb #c023
-NO_MODEL = 'No model is loaded yet. Train one on the tab Training, or give the folder of a bundle (what blood-cells train writes).'
+NO_MODEL = f'No model is loaded yet. Train one on the tab Training, or name one above: {" or ".join(shipped_bundles())}, which are shipped, or the folder of a bundle (what blood-cells train writes).'
 LIMITS = f'JPEG, PNG, TIFF, BMP or WebP; each at most {MAX_BYTES/1e6:.0f} MB, at most {MAX_FILES} images at a time and 60 MB at once. They stay on the computer that runs this page.'
 
 def prob_bars(a # an `Answer`
@@ -523,7 +523,7 @@ class App(View):
                 ):
         super().__init__(None); self.remove_class('bcc-part'); self.keep, self.parts, self.path, self.split_csv = keep, {}, None, split
         self.data, self.classes = _labelled(w.Text, 'Data set: name or folder', value=str(data)), _labelled(w.Text, 'Its classes, if own folder', value=classes, placeholder='a,b,c or folders')
-        self.bundle = _labelled(w.Text, 'Model: a bundle’s folder', value=str(bundle), placeholder='model.bundle')
+        self.bundle = _labelled(w.Text, 'Model: a bundle’s folder, or a shipped one', value=str(bundle), placeholder=' or '.join(shipped_bundles()))
         self.said = w.HTML()
         self.tabs = [_button(t, lambda i=i: self.show(i)) for i, t in enumerate(self.TABS)]; bar = w.HBox(self.tabs); bar.add_class('tabs')
         self.body = w.VBox()
@@ -593,7 +593,7 @@ def _load_model(self:App, bundle=None):
     "Take the bundle that is named on the page."
     if bundle is not None: self.bundle.value = str(bundle)
     if not (bundle_folder(self.bundle.value.strip() or '.')/'bundle.json').is_file():
-        self.said.value = say(f'{self.bundle.value or "An empty name"} is no bundle: give the folder that blood-cells train wrote (it holds bundle.json).', warn=True); return
+        self.said.value = say(f'{self.bundle.value or "An empty name"} is no bundle: give the folder that blood-cells train wrote (it holds bundle.json), or one that is shipped: {", ".join(shipped_bundles())}.', warn=True); return
     self.classifier.use(None, self.bundle.value.strip(), self.explorer.images)
     self.part('Classifier').draw()
     self.said.value = say('The model is loaded when it is first asked.')
