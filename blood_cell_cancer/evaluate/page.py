@@ -123,7 +123,7 @@ th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--
 figure { margin: 1rem 0; background: #fff; padding: .5rem; width: fit-content; max-width: 100% } figure svg, figure img { max-width: 100%; height: auto } figcaption { color: #333; font-size: .9rem; max-width: 42rem }
 footer { margin-top: 2.5rem; border-top: 1px solid var(--line); font-size: .9rem }
 @media print { :root { color-scheme: light; --ink: #000; --paper: #fff; --line: #999; --soft: #f4f4f4; --warn: #f4f4f4; --mark: #000; --edge: #000 }
- @page { margin: 16mm } body { max-width: none; padding: 0; font-size: 10pt } nav, .skip { display: none } h2 { break-after: avoid } figure, tr, .lead, .warn { break-inside: avoid } .wide { overflow: visible } details::details-content { content-visibility: visible; block-size: auto } }
+ @page { margin: 16mm } body { max-width: none; padding: 0; font-size: 10pt } nav, .skip { display: none } h2 { break-after: avoid } figure, tr, .lead, .warn { break-inside: avoid } footer { margin-top: 1rem; break-before: avoid } .wide { overflow: visible } details::details-content { content-visibility: visible; block-size: auto } }
 </style></head><body>
 <a class="skip" href="#content">Skip to the content</a>
 <header><h1>{{ title }}</h1>{% for n in notes %}{{ n }}{% endfor %}</header>

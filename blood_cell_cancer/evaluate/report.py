@@ -108,8 +108,8 @@ def heat_lead(places:pd.DataFrame # of `heat_places`
     "Where the heat lies, in a sentence."
     middle, corner = places.iloc[0], places.iloc[1:5].sort_values('share').iloc[-1]
     if not middle['n']: return 'The heat maps are empty: nothing in these images speaks for the predicted class.'
-    return (f"{with_ci(*middle[['share', 'low', 'high']])} of the heat lies in the middle quarter of the picture (even heat would give {middle['even']:.0%}); "
-            f"the hottest corner, {corner['place'].removesuffix(' corner')}, holds {with_ci(*corner[['share', 'low', 'high']])} (even: {corner['even']:.0%}).")
+    return (f"{with_ci(*middle[['share', 'low', 'high']])} of the heat lies in the middle quarter of the picture (even heat would give {100*middle['even']:.0f} %); "
+            f"the hottest corner, {corner['place'].removesuffix(' corner')}, holds {with_ci(*corner[['share', 'low', 'high']])} (even: {100*corner['even']:.0f} %).")
 
 def confusion_text(m:pd.DataFrame # of `confusion`
                   )->str:

@@ -40,7 +40,7 @@ def serve(bundle:str|Path='', # folder of a bundle
           **kwargs # for `voila_arguments`: host, port, browser
          )->None: # returns when the server is stopped
     "Serve the app until Ctrl-C."
-    if find_spec('voila') is None: raise RuntimeError('the app needs Voilà: pip install "blood_cell_cancer[app]"')
+    if missing := [m for m in ('voila', 'ipykernel') if find_spec(m) is None]: raise RuntimeError(f'the app needs {" and ".join(missing)}: pip install "blood_cell_cancer[app]"')
     if bundle and not (bundle_folder(bundle)/'bundle.json').is_file(): raise ValueError(f'{bundle} is no bundle: give the folder that blood-cells train wrote (it holds bundle.json), or one that is shipped: {shipped_bundles()}')
     given = dict(bundle=bundle and (bundle if bundle_folder(bundle) != Path(bundle) else Path(bundle).absolute()), data=Path(data).absolute() if Path(data).is_dir() else data, classes=classes, split=split and Path(split).absolute(), keep=keep and Path(keep).absolute())
     os.environ[APP_ENV] = json.dumps({k: str(v) for k, v in given.items() if v})

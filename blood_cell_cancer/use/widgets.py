@@ -509,7 +509,7 @@ def keep_in(images:pd.DataFrame, # image table
 def split_if_needed(images:pd.DataFrame)->tuple[pd.DataFrame, str]: # the split table, and what was done
     "The images as their folders split them, or split by group."
     if set(images['split']) - {'', 'dropped'}: return images, ''
-    return split_images(images), 'It was not split; it is now, 70/20/10, by group.'
+    return split_images(images), 'The set came without a split; it is split now, 70/20/10, by group.'
 
 class App(View):
     "The five widgets on one page."
@@ -523,7 +523,7 @@ class App(View):
                 ):
         super().__init__(None); self.remove_class('bcc-part'); self.keep, self.parts, self.path, self.split_csv = keep, {}, None, split
         self.data, self.classes = _labelled(w.Text, 'Data set: name or folder', value=str(data)), _labelled(w.Text, 'Its classes, if own folder', value=classes, placeholder='a,b,c or folders')
-        self.bundle = _labelled(w.Text, 'Model: a bundle’s folder, or a shipped one', value=str(bundle), placeholder=' or '.join(shipped_bundles()))
+        self.bundle = _labelled(w.Text, 'Model: name or folder', value=str(bundle), placeholder=' or '.join(shipped_bundles()))
         self.said = w.HTML()
         self.tabs = [_button(t, lambda i=i: self.show(i)) for i, t in enumerate(self.TABS)]; bar = w.HBox(self.tabs); bar.add_class('tabs')
         self.body = w.VBox()
