@@ -51,4 +51,4 @@ def test_two_processes_train_one_network(tmp_path):
         a, b = first['seen'][epoch], second['seen'][epoch]
         assert sorted(a + b) == list(range(30)) and len(a) == len(b)
     assert first['seen']['0'] != first['seen']['1']
-    assert {p.name for p in Path(tmp_path/'run').iterdir()} == {'best.safetensors', 'last2.safetensors', 'run.json', 'trunk-cache'}
+    assert {p.name for p in Path(tmp_path/'run').iterdir()} == {'best.safetensors', 'last2.safetensors', 'run.json', 'started.json', 'trunk-cache'}

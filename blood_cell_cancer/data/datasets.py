@@ -9,6 +9,7 @@ __all__ = ['DATASETS', 'SPLIT_FOLDERS', 'DataError', 'DataSet', 'class_of', 'dat
 # %% ../../nbs/data/02_datasets.ipynb #c002
 import os
 import re
+import shlex
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +84,7 @@ def _declared(names, classes, dataset):
     for d in DATASETS.values():
         if {class_of(n, d.classes, d.aliases) for n in names} == set(d.classes): return d.classes, d.aliases
     raise DataError(f'which classes? The folders are called {sorted(names)}, which is no set that this package knows '
-                    f'({", ".join(DATASETS)}). Declare them in their order, classes={sorted(names)} (--classes {",".join(sorted(names))}), '
+                    f'({", ".join(DATASETS)}). Declare them in their order, classes={sorted(names)} (--classes {shlex.quote(",".join(sorted(names)))}), '
                     "or take them from the folders by name: classes='folders' (--classes folders)")
 
 # %% ../../nbs/data/02_datasets.ipynb #c016

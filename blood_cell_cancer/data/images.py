@@ -138,7 +138,7 @@ def readable(images:'pd.DataFrame', # an image table
     bad = images[images['error'] != '']
     if len(bad) and not allow:
         names = '; '.join(bad['error'].head(5))
-        raise ImageError(f'{len(bad)} of {len(images)} images cannot be read: {names}. Mend or remove them, or allow it by name (allow=True, --skip-unreadable)')
+        raise ImageError(f'{len(bad)} of {len(images)} images cannot be read: {names}. Mend them or take them out of the folder')
     return images[images['error'] == '']
 
 # %% ../../nbs/data/00_images.ipynb #c034

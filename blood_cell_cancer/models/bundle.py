@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from ..data.files import file_sha256, write_json
 from .backbones import recipe
@@ -73,7 +73,8 @@ def placed(folder:str|Path # the bundle's folder
 def _write_tensors(tensors:dict, path:Path, half:bool=False)->dict: # its entry in the JSON
     "Save named arrays as safetensors."
     kept = lambda v: v.astype(np.float16) if half and v.dtype == np.float32 else v
-    save_file({k: kept(np.ascontiguousarray(v)) for k, v in tensors.items()}, path)
+    # Not `save_file`, whose files their owner alone may read: a bundle is there to be shared.
+    path.write_bytes(save({k: kept(np.ascontiguousarray(v)) for k, v in tensors.items()}))
     return dict(file=path.name, sha256=file_sha256(path))
 
 def write_doubt(doubt, folder:Path)->dict: # for the JSON; empty without doubt
@@ -107,6 +108,7 @@ def read_bundle(folder:str|Path # a bundle's folder
     "The JSON of a bundle, checked."
     folder = bundle_folder(folder)
     path = folder/'bundle.json'
+    if not folder.exists(): raise BundleError(f'{folder} is not there: give the folder of a bundle, or a name that is shipped with the package ({", ".join(shipped_bundles()) or "none"})')
     if not path.is_file(): raise BundleError(f'{folder} is no bundle: it has no bundle.json (shipped with the package: {", ".join(shipped_bundles()) or "none"})')
     try: facts = json.loads(path.read_text())
     except ValueError as e: raise BundleError(f'{path} is damaged: {e}') from None

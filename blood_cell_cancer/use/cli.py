@@ -104,6 +104,9 @@ def train(data:Data='phantoms', classes:Classes=None, split:Split=None,
     model = train(images, find_recipe(recipe, **changes), engine, run, resume, allow_crossing, not quiet)
     typer.echo(repr(model))
     if not is_first(): return
+    done, most = len(model.history), model.recipe.epochs
+    if model.interrupted: typer.echo(f'Interrupted after {done} of {most} epochs; the best of them is kept. The same command with --resume goes on.')
+    elif done < most: typer.echo(f'Stopped after {done} of {most} epochs, since the validation loss no longer fell; the best of them is kept.')
     if doubt:
         from blood_cell_cancer.evaluate.doubt import try_doubt
         if why := try_doubt(model, images, not quiet): typer.echo(why)
@@ -159,6 +162,7 @@ def predict(what:Annotated[list[Path], typer.Argument(metavar='[BUNDLE] IMAGES',
             ray:Annotated[int, typer.Option(help='So many Ray workers (extra ray); 0: this computer alone')]=0, quiet:Quiet=False):
     "Classify images: a row a file, unreadable files with their error. Exported bundles go faster, and go on after a kill."
     from blood_cell_cancer.use.stream import onnx_file, predict_stream
+    out.parent.mkdir(parents=True, exist_ok=True)
     if len(what) > 2: raise typer.BadParameter(f'{len(what)} paths: give a bundle and a folder of images, or one image')
     bundle, images = what if len(what) == 2 else (Path('wbc5'), what[0])
     if len(what) == 1 and not quiet: typer.echo('bundle: wbc5, five classes of single cells, which comes with the package (see its README for what it cannot do)', err=True)
@@ -180,10 +184,12 @@ def _tell(out:Path, images:Path):
     rows = bad = 0
     with open(out, newline='', encoding='utf-8') as f:
         for row in csv.DictReader(f): rows, bad = rows + 1, bad + (row['error'] != '')
-    if images.is_file() and not bad:
-        doubt = f"; {row['answer']}" + f" ({row['reason']})"*bool(row['reason']) if 'answer' in row else ''
-        return typer.echo(f"{row['name']}: {row['predicted']}, probability {float(row['p_' + row['predicted']]):.3f}{doubt}")
-    typer.echo(f'{rows} files' + (f', {bad} unreadable (see the column error)' if bad else ''))
+    if images.is_file() and bad: raise ValueError(row['error'])
+    if images.is_file():
+        likely = f"{row['predicted']}, probability {float(row['p_' + row['predicted']]):.3f}"
+        possible = f"; possible: {row['set'].replace('|', ', ') or 'none of the classes'}" if 'set' in row else ''
+        return typer.echo(f"{row['name']}: " + (f"no answer, {row['reason']} (nearest: {likely}{possible})" if row.get('answer') == 'abstain' else likely + possible))
+    typer.echo(f'{rows} file' + 's'*(rows != 1) + (f', {bad} unreadable (see the column error)' if bad else ''))
 
 @app.command()
 def export(bundle:Bundle):

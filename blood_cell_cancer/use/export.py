@@ -9,6 +9,7 @@ __all__ = ['with_preprocessing', 'export_onnx', 'onnx_session', 'quantise']
 import json
 import os
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def _record(bundle:Path, file:Path)->Path: # the file
 def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
                )->Path: # `model.onnx` inside it
     "Write a bundle's model as ONNX, preprocessing inside, and check that it says the same."
+    if missing := [m for m in ('onnx', 'onnxscript') if find_spec(m) is None]: raise RuntimeError(f'the export needs {" and ".join(missing)}: pip install "blood_cell_cancer[export]"')
     import torch
     from blood_cell_cancer.models.bundle import BundleError, load_bundle
     model = load_bundle(bundle)
