@@ -212,11 +212,13 @@ def crossing(images:pd.DataFrame # a split image table
 def check_split(images:pd.DataFrame, # a split image table
                 allow_crossing:bool=False # train on it although groups cross?
                )->pd.DataFrame: # the same table
-    "Raise unless every class trains and validates, and no group lies on two sides."
-    t = pd.crosstab(images['label'], images['split'])
+    "Raise unless there are two classes, all train and validate, and no group lies on two sides; warn of a class without a test."
+    t, classes = pd.crosstab(images['label'], images['split']), classes_of(images)
+    if len(classes) < 2: raise ValueError(f'there is one class alone ({classes[0]}): a classifier needs two, one sub-folder each')
+    lacking = {s: [c for c in classes if s not in t or c not in t.index or t.loc[c, s] == 0] for s in SPLITS}
     for s in SPLITS[:2]:
-        lacking = [c for c in classes_of(images) if s not in t or c not in t.index or t.loc[c, s] == 0]
-        if lacking: raise ValueError(f'the {s} split has no image of {lacking}: call split_images, or give more images')
+        if lacking[s]: raise ValueError(f'the {s} split has no image of {lacking[s]}: call split_images, or give more images')
+    if 'test' in t and lacking['test']: warnings.warn(f'no image of {", ".join(lacking["test"])} in test: bring more of them, or what is said of these classes means nothing')
     if len(x := crossing(images)) and not allow_crossing:
         raise ValueError(f"{len(x)} groups lie on two sides of the split (the first is {x['group'].iloc[0]}), so the test flatters. "
                          "Split by='group', or allow it by name: allow_crossing=True (--allow-crossing)")

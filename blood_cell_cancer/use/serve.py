@@ -12,7 +12,7 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..models.shipped import bundle_folder, shipped_bundles
+from ..models.shipped import bundle_folder, check_bundle
 
 HERE = resources.files('blood_cell_cancer')/'app'
 APP_ENV = 'BLOOD_CELLS_APP' # where the notebook finds what to show
@@ -41,7 +41,7 @@ def serve(bundle:str|Path='', # folder of a bundle
          )->None: # returns when the server is stopped
     "Serve the app until Ctrl-C."
     if missing := [m for m in ('voila', 'ipykernel') if find_spec(m) is None]: raise RuntimeError(f'the app needs {" and ".join(missing)}: pip install "blood_cell_cancer[app]"')
-    if bundle and not (bundle_folder(bundle)/'bundle.json').is_file(): raise ValueError(f'{bundle} is no bundle: give the folder that blood-cells train wrote (it holds bundle.json), or one that is shipped: {shipped_bundles()}')
+    if bundle: check_bundle(bundle)
     given = dict(bundle=bundle and (bundle if bundle_folder(bundle) != Path(bundle) else Path(bundle).absolute()), data=Path(data).absolute() if Path(data).is_dir() else data, classes=classes, split=split and Path(split).absolute(), keep=keep and Path(keep).absolute())
     os.environ[APP_ENV] = json.dumps({k: str(v) for k, v in given.items() if v})
     # Voilà looks for templates where Jupyter keeps its data.

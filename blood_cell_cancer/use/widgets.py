@@ -32,7 +32,7 @@ from ..data.images import IMAGE_SUFFIXES, SPLITS, ImageError, classes_of, read_i
 from ..data.marks import MARKS
 from ..data.splits import apply_split, split_images
 from ..models.backbones import BACKBONES, RECIPES
-from ..models.shipped import bundle_folder, shipped_bundles
+from ..models.shipped import check_bundle, shipped_bundles
 from .serve import APP_ENV
 from .state import (FILTERS, MAX_BYTES, MAX_FILES, RANGES, Augmenter, Classifier, Errors, Explorer, Kept, Trainer, flags_of)
 
@@ -592,8 +592,8 @@ App.load_data, App.recall, App.save_state = _load_data, _recall, _save_state
 def _load_model(self:App, bundle=None):
     "Take the bundle that is named on the page."
     if bundle is not None: self.bundle.value = str(bundle)
-    if not (bundle_folder(self.bundle.value.strip() or '.')/'bundle.json').is_file():
-        self.said.value = say(f'{self.bundle.value or "An empty name"} is no bundle: give the folder that blood-cells train wrote (it holds bundle.json), or one that is shipped: {", ".join(shipped_bundles())}.', warn=True); return
+    try: check_bundle(self.bundle.value.strip())
+    except ValueError as e: self.said.value = say(f'{e}.', warn=True); return
     self.classifier.use(None, self.bundle.value.strip(), self.explorer.images)
     self.part('Classifier').draw()
     self.said.value = say('The model is loaded when it is first asked.')
