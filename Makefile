@@ -12,6 +12,17 @@ demo: .venv/.base  ## train, evaluate and predict on phantoms; DATA=folder (and 
 test: .venv/.dev  ## every notebook and every test; ends with the count
 	$(RUN)/python tools/run_tests.py
 
+test-newest:  ## the same with the newest of everything, in .venv-newest
+	sh tools/install.sh newest
+	.venv-newest/bin/python tools/run_tests.py
+
+test-floors:  ## the same with the oldest that settings.ini allows, on Python 3.10, in .venv-floors
+	sh tools/install.sh floors
+	.venv-floors/bin/python tools/run_tests.py
+
+update:  ## renew the locks in requirements/
+	sh tools/update.sh
+
 check: .venv/.dev  ## are modules, notebooks and README in step?
 	sh tools/check.sh
 
@@ -29,16 +40,16 @@ export: .venv/.dev  ## notebooks to modules, clean notebooks, README
 hooks: .venv/.dev  ## nbdev's git hooks: clean notebooks before they are committed
 	$(RUN)/nbdev_install_hooks
 
-clean:  ## remove what was built (not .venv)
+clean:  ## remove what was built (not the environments)
 	rm -rf out runs build dist _proc _docs .pytest_cache .hypothesis *.egg-info
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-.venv/.base: settings.ini setup.py
-	sh tools/install.sh .
+.venv/.base: settings.ini setup.py requirements/base.txt requirements/offline.txt
+	sh tools/install.sh base
 	touch $@
 
-.venv/.dev: settings.ini setup.py
-	sh tools/install.sh '.[dev]'
+.venv/.dev: settings.ini setup.py requirements/dev.txt requirements/offline.txt
+	sh tools/install.sh dev
 	touch .venv/.base $@
 
-.PHONY: help demo test check docs lab export hooks clean
+.PHONY: help demo test test-newest test-floors update check docs lab export hooks clean
