@@ -15,7 +15,7 @@ if [ ! -x $venv/bin/python ]; then
 fi
 # uv installs several times faster than pip; where it can't be had, pip installs the locks just as well.
 if command -v uv >/dev/null; then pip="uv pip install -q --python $venv/bin/python"
-elif $venv/bin/python -m pip install -q uv; then pip="$venv/bin/uv pip install -q --python $venv/bin/python"
+elif $venv/bin/python -m pip install -q uv 2>/dev/null; then pip="$venv/bin/uv pip install -q --python $venv/bin/python"
 else pip="$venv/bin/python -m pip install -q"; fi
 echo "installing $1 into $venv (several GB the first time: torch brings its GPU libraries along)"
 case $1 in
