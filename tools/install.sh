@@ -20,7 +20,9 @@ else pip="$venv/bin/python -m pip install -q"; fi
 echo "installing $1 into $venv (several GB the first time: torch brings its GPU libraries along)"
 case $1 in
     # The locks name everything, so nothing is left to resolve or to build with.
-    base|dev) $pip --no-deps -r "requirements/$1.txt" && $pip --no-deps --no-build-isolation -e . ;;
+    base|dev)
+        $pip --no-deps -r "requirements/$1.txt"
+        $pip --no-deps --no-build-isolation -e . ;;
     newest) $pip --upgrade -e '.[dev]' ;;
     floors) $pip --resolution lowest-direct -e '.[dev]' ;;
 esac
