@@ -11,11 +11,13 @@ import json
 import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 from tqdm.auto import tqdm
 
@@ -35,8 +37,7 @@ def _stream(*key): # whole numbers, 0 or more, that name the stream
 # optical density in red, green and blue of one unit of each dye
 STAINS = np.array([[.56, .86, .27],   # purple: chromatin, dark granules
                    [.52, .50, .20],   # blue: basophilic cytoplasm
-                   [.17, .40, .38]],  # pink: haemoglobin, eosinophilic cytoplasm
-                  np.float32)
+                   [.17, .40, .38]])  # pink: haemoglobin, eosinophilic cytoplasm
 
 # %% ../../nbs/data/01_phantoms.ipynb #c012
 @dataclass(frozen=True)
@@ -59,12 +60,12 @@ def _slide(rng, red_radius:tuple) -> _Slide:
     haemoglobin = rng.uniform(.22, .6)
     warmth = rng.uniform(-1, 1)*np.array([.02, -.01, -.11]) + rng.normal(0, .01, 3)
     return _Slide(
-        stain=(STAINS*hue*strength).astype(np.float32),
-        light=(rng.uniform(.86, 1)*(np.array([1, .965, .93]) + warmth)).clip(0, 1).astype(np.float32),
+        stain=STAINS*hue*strength,
+        light=(rng.uniform(.86, 1)*(np.array([1, .965, .93]) + warmth)).clip(0, 1),
         lean=rng.normal(0, .03, 2), vignette=rng.uniform(0, .12),
         red_radius=rng.uniform(*red_radius), red_cover=rng.uniform(.15, .75), nucleus=rng.uniform(.6, .95),
-        cytoplasm=np.array([rng.uniform(.02, .08), rng.uniform(.22, .6), rng.uniform(.06, .3)], np.float32),
-        haemoglobin=np.array([0, rng.uniform(0, .6)*haemoglobin, haemoglobin], np.float32))
+        cytoplasm=np.array([rng.uniform(.02, .08), rng.uniform(.22, .6), rng.uniform(.06, .3)]),
+        haemoglobin=np.array([0, rng.uniform(0, .6)*haemoglobin, haemoglobin]))
 
 # %% ../../nbs/data/01_phantoms.ipynb #c015
 # what a laboratory does to (light, stain): the first is warm and yellowish, the second cool and violet
@@ -74,7 +75,7 @@ def _tinted(slide:_Slide, source:str) -> _Slide:
     "The same slide as the laboratory `source` would have made it; '' leaves it alone."
     if not source: return slide
     if source not in LABORATORIES: raise ValueError(f'unknown laboratory {source!r}; choose one of {", ".join(LABORATORIES)}')
-    light, dye = (np.float32(o) for o in LABORATORIES[source])
+    light, dye = np.array(LABORATORIES[source])
     return replace(slide, light=slide.light*light, stain=slide.stain*dye)
 
 # %% ../../nbs/data/01_phantoms.ipynb #c018
@@ -87,43 +88,74 @@ def _outline(rng, radius, wobble=.04, squash=1., points=72, orders=6) -> np.ndar
     return np.stack([x*np.cos(a) - y*np.sin(a), x*np.sin(a) + y*np.cos(a)], 1)
 
 # %% ../../nbs/data/01_phantoms.ipynb #c020
-def _ink(shape, scale, side) -> np.ndarray: # (side, side) uint8, 255 inside
-    "Draw outlines and strokes, given in units of `scale` pixels, around the middle of a patch."
-    mask, (outlines, strokes) = np.zeros((side, side), np.uint8), shape
-    points = lambda xy: np.round((np.asarray(xy)*scale + side/2)*16).astype(np.int32)
-    for xy in outlines: cv2.fillPoly(mask, [points(xy)], 255, cv2.LINE_AA, 4)
-    for xy, width in strokes:
-        cv2.polylines(mask, [points(xy)], False, 255, max(1, round(width*scale)), cv2.LINE_AA, 4)
-    return mask
+def _circle(radius=1., points=24): # (points, 2), centre at 0
+    "The outline of a disc."
+    t = np.linspace(0, 2*np.pi, points, endpoint=False)
+    return radius*np.stack([np.cos(t), np.sin(t)], 1)
 
-def _soft(mask, sigma) -> np.ndarray: # float32, 0 to 1
+def _stroke(xy, width) -> list: # of outlines
+    "A thick line with round ends through the points `xy`, one outline for each piece."
+    pieces, half = [], np.linspace(-.5, .5, 9)*np.pi
+    for a, b in zip(xy[:-1], xy[1:]):
+        turn = half + np.arctan2(*(b - a)[::-1])
+        end = width/2*np.stack([np.cos(turn), np.sin(turn)], 1)
+        pieces.append(np.concatenate([b + end, a - end]))
+    return pieces
+
+def _ink(shape, scale, side, at=(0, 0), lines=8) -> np.ndarray: # (side, side), 1 inside and 0 outside
+    "The share of each pixel of a patch covered by outlines in units of `scale` pixels, `at` from its middle."
+    if not shape: return np.zeros((side, side))
+    start, count = np.concatenate(shape)*scale + np.array(at) + side/2, np.array([len(o) for o in shape])
+    after = np.arange(1, len(start) + 1)
+    after[count.cumsum() - 1] -= count                                   # every outline is closed
+    (x0, y0), (x1, y1) = start.T, start[after].T
+    top, bottom = (np.ceil(y*lines - .5).clip(0, side*lines).astype(int) for y in (np.minimum(y0, y1), np.maximum(y0, y1)))
+    edge = np.repeat(np.arange(len(start)), bottom - top)                # one entry for each edge that a scan line meets
+    line = np.arange(len(edge)) - np.repeat((bottom - top).cumsum() - bottom, bottom - top)
+    x = (x0[edge] + ((line + .5)/lines - y0[edge])*((x1 - x0)[edge]/(y1 - y0)[edge])).clip(0, side)
+    column = x.astype(int)
+    share, enters = np.floor((x - column)*256), np.where(y1 < y0, 1, -1)[edge]
+    place = line//lines*(side + 2) + column
+    ink = sum(np.bincount(place + k, enters*w, side*(side + 2)) for k, w in ((0, 256 - share), (1, share)))
+    return (ink.reshape(side, side + 2)[:, :side].cumsum(1)/(256*lines)).clip(0, 1)
+
+def _blur(x, sigma) -> np.ndarray: # like x, a patch or a stack of them
+    "Gaussian blur of patches."
+    if not x.any(): return x
+    return gaussian_filter(x, [0]*(x.ndim - 2) + [sigma, sigma], truncate=3)
+
+def _soft(mask, sigma) -> np.ndarray: # 0 to 1
     "A drawn mask with its edge blurred."
-    return cv2.GaussianBlur(mask, (0, 0), max(sigma, .3)).astype(np.float32)/255
+    return _blur(mask, max(sigma, .3))
 
-def _grain(rng, side, sigma) -> np.ndarray: # (side, side) float32, mean 0, deviation 1
+def _grain(rng, side, sigma) -> np.ndarray: # (side, side), mean 0, deviation 1
     "Blurred noise whose grains are about `sigma` pixels wide: chromatin, granules, mottling."
     step = max(1, int(sigma))   # coarse grain is drawn small and enlarged, which is quicker
-    noise = rng.standard_normal((side//step + 2,)*2, dtype=np.float32)
-    if sigma/step > .4: noise = cv2.GaussianBlur(noise, (0, 0), sigma/step)
-    if step > 1: noise = cv2.resize(noise, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
+    noise = rng.standard_normal((side//step + 2,)*2)
+    if sigma/step > .4: noise = _blur(noise, sigma/step)
+    if step > 1: noise = np.array(Image.fromarray(np.float32(noise)).resize((len(noise)*step,)*2, Image.Resampling.BICUBIC), float)
     noise = noise[:side, :side]
     return (noise - noise.mean())/(noise.std() + 1e-6)
 
 # %% ../../nbs/data/01_phantoms.ipynb #c023
 def _windows(canvas, patch, x, y):
     "The part of `canvas` under a `patch` centred at (x, y), and the part of `patch` that falls on it."
-    h, w = patch.shape[:2]
+    h, w = patch.shape[-2:]
     x, y = int(np.floor(x - w/2 + .5)), int(np.floor(y - h/2 + .5))
-    x0, x1 = np.clip([x, x + w], 0, canvas.shape[1])
-    y0, y1 = np.clip([y, y + h], 0, canvas.shape[0])
-    return canvas[y0:y1, x0:x1], patch[y0 - y:y1 - y, x0 - x:x1 - x]
+    x0, x1 = (min(max(o, 0), canvas.shape[-1]) for o in (x, x + w))
+    y0, y1 = (min(max(o, 0), canvas.shape[-2]) for o in (y, y + h))
+    return canvas[..., y0:y1, x0:x1], patch[..., y0 - y:y1 - y, x0 - x:x1 - x]
+
+def _dyed(amount, dyes) -> np.ndarray: # (3, side, side)
+    "An `amount` (side, side) of something that takes the three `dyes`."
+    return amount*np.reshape(dyes, (3, 1, 1))
 
 # %% ../../nbs/data/01_phantoms.ipynb #c026
 def _spread(xy, reach, rounds=4) -> np.ndarray: # (n, 2), the places after pushing
     "Push apart those of the discs at `xy` with radii `reach` that overlap."
     reach = np.broadcast_to(reach, len(xy))
     for _ in range(rounds):
-        i, j = cKDTree(xy).query_pairs(2*reach.max(), output_type='ndarray').T
+        i, j = np.array(sorted(cKDTree(xy).query_pairs(2*reach.max())), int).reshape(-1, 2).T   # in one order everywhere
         gap = xy[i] - xy[j]
         far = np.sqrt((gap**2).sum(1)) + 1e-3
         push = .35*gap*(np.clip(reach[i] + reach[j] - far, 0, None)/far)[:, None]
@@ -132,7 +164,7 @@ def _spread(xy, reach, rounds=4) -> np.ndarray: # (n, 2), the places after pushi
 
 # %% ../../nbs/data/01_phantoms.ipynb #c029
 @lru_cache(1)
-def _red_sprites(side=64, kinds=24) -> tuple: # of float32 (side, side), thickness 0 to about 1.1
+def _red_sprites(side=64, kinds=24) -> tuple: # of Pillow images (side, side), thickness 0 to about 1.1
     "Red cells seen from above, radius 1 at 1/1.15 of the half side."
     rng, half, sprites = _stream(2, 7, 1), (side - 1)/2, []
     y, x = (np.mgrid[:side, :side] - half)/half*1.15
@@ -143,21 +175,20 @@ def _red_sprites(side=64, kinds=24) -> tuple: # of float32 (side, side), thickne
         r, (cx, cy) = np.hypot(x, y)/edge, rng.normal(0, .06, 2)
         pallor = rng.choice([.2, .5, .65, .8])*np.exp(-(np.hypot(x - cx, y - cy)/rng.uniform(.32, .52))**3)
         rim = 1 + .12*np.exp(-((r - .86)/.1)**2)
-        sprites.append(((1 - pallor)*rim/(1 + np.exp((r - .97)*38))).astype(np.float32))
+        sprites.append(Image.fromarray(np.float32((1 - pallor)*rim/(1 + np.exp((r - .97)*38)))))
     return tuple(sprites)
 
 # %% ../../nbs/data/01_phantoms.ipynb #c032
-def _turned(sprite, radius, squash, turn) -> np.ndarray: # float32 square patch
+def _turned(sprite, radius, squash, turn) -> np.ndarray: # square patch
     "A red-cell sprite scaled to `radius` pixels, pressed and turned."
     side, a = int(2.7*radius), 64/2.3/radius
     c, s, q = np.cos(turn)*a, np.sin(turn)*a, np.sqrt(squash)
-    m = np.array([[c*q, s*q, 0], [-s/q, c/q, 0]])
-    m[:, 2] = 31.5 - m[:, :2].sum(1)*(side - 1)/2
-    return cv2.warpAffine(sprite, m, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    m = c*q, s*q, 32 - (c + s)*q*side/2, -s/q, c/q, 32 - (c - s)/q*side/2   # from the patch to the sprite, middle to middle
+    return np.array(sprite.transform((side, side), Image.Transform.AFFINE, m, Image.Resampling.BILINEAR), float)
 
 def _red_cells(canvas, slide, rng, view, hole=0.):
     "Lay red cells on `canvas`, leaving free a disc of radius `hole` in the middle of the scene."
-    size, r = len(canvas), slide.red_radius
+    size, r = canvas.shape[-1], slide.red_radius
     n = int(slide.red_cover*4*size**2/(np.pi*r*r))
     xy = rng.uniform(-.5*size, 1.5*size, (n, 2))
     gap = xy - size/2
@@ -166,24 +197,24 @@ def _red_cells(canvas, slide, rng, view, hole=0.):
     xy = _spread(xy, .93*r)
     radius, squash = r*rng.normal(1, .08, n).clip(.75, 1.3), 1 - np.abs(rng.normal(0, .12, n)).clip(0, .45)
     turn, kind, thick = rng.uniform(0, np.pi, n), rng.integers(0, 24, n), rng.normal(1, .1, n)
-    layer = np.zeros((size, size), np.float32)
+    layer = np.zeros((size, size))
     for i in np.flatnonzero((np.abs(xy - view - size/2) < size/2 + 1.5*r).all(1)):
         there, part = _windows(layer, _turned(_red_sprites()[kind[i]], radius[i], squash[i], turn[i]), *(xy[i] - view))
-        there += part*np.float32(thick[i])*(1 - .35*np.minimum(there, 1))
-    canvas += layer[..., None]*slide.haemoglobin
+        there += part*thick[i]*(1 - .35*np.minimum(there, 1))
+    canvas += _dyed(layer, slide.haemoglobin)
 
 # %% ../../nbs/data/01_phantoms.ipynb #c034
 def _blot(canvas, rng, xy, radius, wobble, dyes, mottle):
     "An irregular mottled spot of the given dyes."
     side = int(3.6*radius) + 6
-    m = _soft(_ink(([_outline(rng, radius, wobble, rng.uniform(.6, 1))], []), 1, side), .1*radius + .4)
+    m = _soft(_ink([_outline(rng, radius, wobble, rng.uniform(.6, 1))], 1, side), .1*radius + .4)
     m = m*(1 + mottle*_grain(rng, side, .16*radius + .5)).clip(.1, 2)
     there, part = _windows(canvas, m, *xy)
-    there += part[..., None]*np.float32(dyes)
+    there += _dyed(part, dyes)
 
 def _debris(canvas, slide, rng, view, hole=0.):
     "Platelets and smudge cells outside a disc of radius `hole` in the middle of the scene."
-    size, r = len(canvas), slide.red_radius
+    size, r = canvas.shape[-1], slide.red_radius
     platelet, smudge = ((.16, .36), .12, (.5*slide.nucleus, .1, .12), .4), ((.8, 1.5), .2, (.3*slide.nucleus, .02, .2), .3)
     for kind in [platelet]*rng.poisson(9) + [smudge]*rng.poisson(1.8 if hole else 6):
         sizes, wobble, dyes, mottle = kind
@@ -192,15 +223,15 @@ def _debris(canvas, slide, rng, view, hole=0.):
         _blot(canvas, _stream(key), xy - view, radius, wobble, dyes, mottle)
 
 # %% ../../nbs/data/01_phantoms.ipynb #c036
-def _round(rng): return [_outline(rng, 1, .01, rng.uniform(.94, 1))], []
-def _oval(rng): return [_outline(rng, 1, .03, rng.uniform(.76, .98))], []
+def _round(rng): return [_outline(rng, 1, .01, rng.uniform(.94, 1))]
+def _oval(rng): return [_outline(rng, 1, .03, rng.uniform(.76, .98))]
 
 def _kidney(rng):
     "A thick band bent by 110 to 240 degrees, its ends rounded."
     t, bend = rng.uniform(0, 2*np.pi) + np.linspace(-.5, .5, 24)*rng.uniform(1.9, 4.2), rng.uniform(.5, .68)
     xy = bend*np.stack([np.cos(t), np.sin(t)], 1)
     ends = [_outline(rng, rng.uniform(.42, .55), .05) + xy[i] for i in (0, 12, -1)]
-    return ends, [(xy, rng.uniform(.72, .92))]
+    return ends + _stroke(xy, rng.uniform(.72, .92))
 
 def _segmented(rng):
     "Three to five lobes on an arc, joined by thin strands."
@@ -208,7 +239,7 @@ def _segmented(rng):
     turn = rng.uniform(0, 2*np.pi) + rng.choice([-1, 1])*np.cumsum(rng.uniform(.95, 1.2, n)*{3: 1.35, 4: 1.1, 5: 1.}[n])
     xy = rng.uniform(.44 + .06*n, .66 + .07*n, (n, 1))*np.stack([np.cos(turn), np.sin(turn)], 1)
     lobes = [_outline(rng, rng.uniform(.68, .85)/np.sqrt(n), .07, rng.uniform(.62, .9)) + p for p in xy]
-    return lobes, [(xy*rng.uniform(.85, 1, (n, 1)), rng.uniform(.05, .12))]
+    return lobes + _stroke(xy*rng.uniform(.85, 1, (n, 1)), rng.uniform(.05, .12))
 
 def _lobed(rng):
     "Two or three lobes with broad bridges."
@@ -216,14 +247,15 @@ def _lobed(rng):
     turn = rng.uniform(0, 2*np.pi) + np.arange(n)*2*np.pi/n*rng.uniform(.75, 1)
     xy = rng.uniform(.42, .62)*np.stack([np.cos(turn), np.sin(turn)], 1)
     lobes = [_outline(rng, rng.uniform(.55, .7), .05, rng.uniform(.75, 1)) + p for p in xy]
-    return lobes, [(xy, rng.uniform(.3, .7))]
+    return lobes + _stroke(xy, rng.uniform(.3, .7))
 
 def _cleft(rng):
     "An oval with a sharp notch that reaches a third to more than half of the way in."
     xy = _outline(rng, 1, .04, rng.uniform(.78, .95))
     turn = np.arctan2(xy[:, 1], xy[:, 0]) - rng.uniform(-np.pi, np.pi)
-    notch = np.exp(-(np.angle(np.exp(1j*turn))/rng.uniform(.16, .32))**2)
-    return [xy*(1 - rng.uniform(.35, .6)*notch[:, None])], []
+    aside = (turn + np.pi) % (2*np.pi) - np.pi   # the angle from the notch, -pi to pi
+    notch = np.exp(-(aside/rng.uniform(.16, .32))**2)
+    return [xy*(1 - rng.uniform(.35, .6)*notch[:, None])]
 
 # %% ../../nbs/data/01_phantoms.ipynb #c041
 @dataclass(frozen=True)
@@ -251,55 +283,52 @@ _CELLS = dict(
 
 # %% ../../nbs/data/01_phantoms.ipynb #c043
 def _body_and_nucleus(kind:_Anatomy, rng, area):
-    "Masks of cell and nucleus (uint8 squares), and the radii of both in pixels, from the area of the nucleus."
+    "Masks of cell and nucleus (squares, 0 to 1), and the radii of both in pixels, from the area of the nucleus."
     r = np.sqrt(area*kind.area/np.pi)
     reach = r/np.sqrt(rng.uniform(*kind.share))
     side, shape = 2*int(1.35*reach + 6), kind.nucleus(rng)
-    unit = _ink(shape, 24, 110).sum()/255/24**2
-    nucleus = _ink(shape, r*np.sqrt(np.pi/unit), side)
-    body = _ink(([_outline(rng, reach, kind.rough, rng.uniform(.86, 1))], []), 1, side)
-    m = cv2.moments(nucleus, True)   # centre the nucleus first, then move it aside
-    middle = np.array([m['m10'], m['m01']])/m['m00'] - side/2
+    trial, far = _ink(shape, 24, 110), np.arange(110) - 54.5
+    scale = 24*r*np.sqrt(np.pi/trial.sum())
+    middle = np.array([(trial.sum(k)*far).sum() for k in (0, 1)])/trial.sum()/24
+    body = _ink([_outline(rng, reach, kind.rough, rng.uniform(.86, 1))], 1, side)
     turn, off = rng.uniform(0, 2*np.pi), rng.uniform(*kind.eccentric)*max(reach - 1.03*r, 0)
-    x, y = off*np.array([np.cos(turn), np.sin(turn)]) - middle
-    nucleus = cv2.warpAffine(nucleus, np.float32([[1, 0, x], [0, 1, y]]), (side, side))
+    nucleus = _ink(shape, scale, side, off*np.array([np.cos(turn), np.sin(turn)]) - middle*scale)
     return np.maximum(body, nucleus), nucleus, reach, r
 
 # %% ../../nbs/data/01_phantoms.ipynb #c046
-def _spots(rng, count, reach, side, sizes, within=(0, 1)) -> np.ndarray: # uint8 mask
+def _spots(rng, count, reach, side, sizes, within=(0, 1)) -> np.ndarray: # (side, side), 0 to 1
     "Between `count[0]` and `count[1]` discs strewn over a disc of radius `reach`; `within` in shares of its area."
-    mask, n = np.zeros((side, side), np.uint8), rng.integers(count[0], count[1] + 1)
+    n = rng.integers(count[0], count[1] + 1)
     turn, far = rng.uniform(0, 2*np.pi, n), reach*np.sqrt(rng.uniform(*within, n))
-    for x, y, r in zip(far*np.cos(turn) + side/2, far*np.sin(turn) + side/2, rng.uniform(*sizes, n)):
-        cv2.circle(mask, (int(x*16), int(y*16)), int(r*16), 255, -1, cv2.LINE_AA, 4)
-    return mask
+    xy = far[:, None]*np.stack([np.cos(turn), np.sin(turn)], 1)
+    return _ink(list(xy[:, None] + rng.uniform(*sizes, n)[:, None, None]*_circle()), 1, side)
 
-def _chromatin(rng, kind, r, side) -> np.ndarray: # float32, about 1 in the mean
+def _chromatin(rng, kind, r, side) -> np.ndarray: # about 1 in the mean
     "Clumps and dust; the contrast does not depend on the class."
     clumps = np.tanh(2*_grain(rng, side, max(.8, kind.clump*r)))*1.15
     return 1 + rng.uniform(.16, .3)*((1 - kind.fine)*clumps + .8*kind.fine*_grain(rng, side, 1.1))
 
-def _cytoplasm(rng, kind, mask, reach, side) -> np.ndarray: # float32 amount of cytoplasm
+def _cytoplasm(rng, kind, mask, reach, side) -> np.ndarray: # amount of cytoplasm
     "Cytoplasm, denser at the border, mottled, with fine granules."
-    edge = mask - cv2.GaussianBlur(mask, (0, 0), .16*reach)
+    edge = mask - _blur(mask, .16*reach)
     plasma = mask*(1 + .5*edge)*(1 + .07*_grain(rng, side, .12*reach))
     return plasma*(1 + kind.dust*_grain(rng, side, .026*reach))
 
 # %% ../../nbs/data/01_phantoms.ipynb #c047
 def _white_cell(kind:_Anatomy, rng, slide, area):
-    "Dyes (side, side, 3) and mask (side, side) of one white cell, float32."
+    "Dyes (3, side, side) and mask (side, side) of one white cell."
     body, nucleus, reach, r = _body_and_nucleus(kind, rng, area)
     side, mask, n = len(body), _soft(body, .7), _soft(nucleus, .8)
     holes = _soft(_spots(rng, kind.vacuoles, reach, side, (.05*reach, .13*reach), (.2, .8)), .6)
     plasma = _cytoplasm(rng, kind, mask, reach, side)*(1 - .85*holes)
-    membrane = 1 + .35*(n - cv2.GaussianBlur(n, (0, 0), .12*r))
+    membrane = 1 + .35*(n - _blur(n, .12*r))
     pale = _soft(_spots(rng, kind.nucleoli, .6*r, side, (.13*r, .21*r)), .04*r)
-    ring = cv2.GaussianBlur(pale, (0, 0), .1*r) - pale
+    ring = _blur(pale, .1*r) - pale
     dark = kind.depth*n*membrane*_chromatin(rng, kind, r, side)*(1 - .5*pale)*(1 + .12*ring)*(1 - .55*holes)
     grains = _soft(_spots(rng, kind.granules, reach, side, (.05*reach, .09*reach), (0, 1.04)), .5)
     dark = np.maximum(dark + .35*grains*n, rng.uniform(.8, 1)*grains)
-    dyes = (plasma*(1 - .75*n))[..., None]*slide.cytoplasm
-    dyes[..., 0] += dark*slide.nucleus
+    dyes = _dyed(plasma*(1 - .75*n), slide.cytoplasm)
+    dyes[0] += dark*slide.nucleus
     return dyes, np.maximum(mask, grains)
 
 # %% ../../nbs/data/01_phantoms.ipynb #c049
@@ -307,7 +336,7 @@ def _lay(canvas, mask, cell, xy):
     "Put a white cell (dyes and mask) on the scene, and note it in the scene's mask."
     dyes, m = cell
     there, part = _windows(canvas, m, *xy)
-    there *= 1 - .93*part[..., None]
+    there *= 1 - .93*part
     there += _windows(canvas, dyes, *xy)[1]
     seen = _windows(mask, m, *xy)[0]
     np.maximum(seen, part, out=seen)
@@ -318,7 +347,7 @@ def _cell_scene(label, seed, view, slide, size):
     zoom, rng = size/224, _stream(*seed, 1)
     hole, area = rng.uniform(30, 44)*zoom, rng.uniform(1600, 4000)*zoom**2
     xy = size/2 + rng.normal(0, 6*zoom, 2).clip(-14*zoom, 14*zoom) - view
-    canvas, mask = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
+    canvas, mask = np.zeros((3, size, size)), np.zeros((size, size))
     _red_cells(canvas, slide, _stream(*seed, 2), view, hole)
     _debris(canvas, slide, _stream(*seed, 3), view, hole)
     _lay(canvas, mask, _white_cell(_CELLS[label], _stream(*seed, 4), slide, area), xy)
@@ -350,7 +379,7 @@ def _places(rng, kind, size, red_radius):
 def _field_scene(label, seed, view, slide, size):
     "Dyes and white-cell mask of a field."
     kind = _FIELDS[label]
-    canvas, mask = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
+    canvas, mask = np.zeros((3, size, size)), np.zeros((size, size))
     _red_cells(canvas, slide, _stream(*seed, 2), view)
     _debris(canvas, slide, _stream(*seed, 3), view)
     xy, radius = _places(_stream(*seed, 1), kind, size, slide.red_radius)
@@ -363,14 +392,13 @@ def _field_scene(label, seed, view, slide, size):
 # %% ../../nbs/data/01_phantoms.ipynb #c056
 def _expose(canvas, slide, rng) -> np.ndarray: # uint8 (size, size, 3) RGB
     "The photograph of a scene of dyes."
-    size = len(canvas)
-    y, x = (np.mgrid[:size, :size].astype(np.float32) - size/2)/size
-    light = 255*(1 + slide.lean[0]*x + slide.lean[1]*y - slide.vignette*(x*x + y*y)).astype(np.float32)
-    density = cv2.transform(canvas, np.ascontiguousarray(slide.stain.T))
-    img = cv2.exp(density*np.float32(-np.log(10)))*slide.light*light[..., None]
-    img = cv2.GaussianBlur(img, (0, 0), rng.uniform(.4, .85)*size/224)
-    img += np.float32(rng.uniform(.5, 2.2))*rng.standard_normal(img.shape, dtype=np.float32)
-    return img.clip(0, 255).astype(np.uint8)
+    size = canvas.shape[-1]
+    y, x = (np.mgrid[:size, :size] - size/2)/size
+    light = 255*(1 + slide.lean[0]*x + slide.lean[1]*y - slide.vignette*(x*x + y*y))
+    log_loss = sum(_dyed(amount, dye) for amount, dye in zip(canvas, slide.stain*np.log(.1)))
+    img = _blur(np.exp(log_loss)*_dyed(light, slide.light), rng.uniform(.4, .85)*size/224)
+    img += rng.uniform(.5, 2.2)*rng.standard_normal(img.shape)
+    return np.ascontiguousarray(np.moveaxis(img.clip(0, 255).astype(np.uint8), 0, 2))
 
 # %% ../../nbs/data/01_phantoms.ipynb #c057
 # for each kind of phantom: its classes, how a scene is drawn, the radius of red cells at 224 px, lowest and highest
@@ -427,17 +455,28 @@ BAR_STYLES = ('small_black', 'big_black', 'small_red')
 BAR_ODDS = dict(benign=(.3, .4, .3), early_pre_b=(0, .5, .5), pre_b=(.5, 0, .5), pro_b=(1, 0, 0),
                 basophil=(1, 0, 0), erythroblast=(0, .5, .5), monocyte=(.5, 0, .5), myeloblast=(0, 1, 0), seg_neutrophil=(0, 0, 1))
 
+_FIGURES = {'0': [[(1, 0), (3, 0), (4, 1.5), (4, 4.5), (3, 6), (1, 6), (0, 4.5), (0, 1.5), (1, 0)]],
+            '1': [[(.8, 1.2), (2.3, 0), (2.3, 6)]],
+            '2': [[(0, 1.5), (1, 0), (3, 0), (4, 1.2), (3.7, 2.3), (0, 6), (4, 6)]],
+            'p': [[(.3, 8), (.3, 2)], [(.3, 2.7), (1.2, 2), (2.8, 2), (3.7, 3), (3.7, 5), (2.8, 6), (1.2, 6), (.3, 5.3)]],
+            'x': [[(.3, 2), (3.7, 6)], [(3.7, 2), (.3, 6)]], ' ': []}
+
+def _lettered(text, width, height, pitch, at, side) -> np.ndarray: # (side, side), 1 where there is ink
+    "A line of text whose upper left corner lies `at` (x, y)."
+    lines = [np.array(o)*[width/4, height/6] + [i*pitch, 0] for i, c in enumerate(text) for o in _FIGURES[c]]
+    return _ink([piece for o in lines for piece in _stroke(o, 1)], 1, side, np.array(at) - side/2)
+
 def _burn_bar(img, style):
     "Burn a scale bar into `img`; the box (x0, y0, x1, y1) that it covers."
     z, size = len(img)/224, len(img)
-    w, h = (round(34*z), round(26*z)) if style == 'big_black' else (round(24*z), round(11*z))
+    w, h, text, height, thick = (34, 26, '200 px', 8, 2) if style == 'big_black' else (24, 11, '100', 5, 1)
+    w, h, thick = round(w*z), round(h*z), max(1, round(thick*z))
     x0, y0, x1, y1 = size - w, size - h - round(8*z), size, size - round(8*z)
-    ink = (200, 30, 40) if style == 'small_red' else (0, 0, 0)
-    if style != 'small_red': img[y0:y1, x0:x1] = 255
-    thick = max(1, round(2*z)) if style == 'big_black' else 1
-    cv2.line(img, (x0 + 2, y1 - 3), (x1 - 3, y1 - 3), ink, thick)
-    cv2.putText(img, '200 px' if style == 'big_black' else '100', (x0 + 2, y1 - round(5*z) - 1), cv2.FONT_HERSHEY_SIMPLEX,
-                (.38 if style == 'big_black' else .24)*z, ink, 1, cv2.LINE_AA)
+    box = img[y0:y1, x0:x1]
+    if style != 'small_red': box[:] = 255
+    ink = _lettered(text, 3.4*z, height*z, 5*z, (2.5*z, h - (5.5 + height)*z), max(w, h))[:h, :w, None]
+    ink[h - 2 - thick:h - 2, 2:w - 2] = 1
+    box[:] = np.round(box + ((200, 30, 40) if style == 'small_red' else np.zeros(3))*ink - box*ink)
     return x0, y0, x1, y1
 
 # %% ../../nbs/data/01_phantoms.ipynb #c070
@@ -479,15 +518,16 @@ def show_phantoms(
     return fig
 
 # %% ../../nbs/data/01_phantoms.ipynb #c079
-VERSION = 2   # raise it whenever pictures change, so that no folder of old pictures is taken for new
+VERSION = 3   # raise it whenever pictures change, so that no folder of old pictures is taken for new
 TRUTH = ('name', 'label', 'source', 'cell_x0', 'cell_y0', 'cell_x1', 'cell_y1', 'bar_x0', 'bar_y0', 'bar_x1', 'bar_y1',
          'twin_of', 'kind_of_twin', 'shift_x', 'shift_y', 'corrupt')
 CORRUPTIONS = ('truncated', 'empty', 'text', 'zeros', 'header')
 
 def _jpeg(img, key) -> bytes:
     "A JPEG file; its quality is drawn from `key`."
-    quality = int(_stream(*key).integers(62, 97))
-    return cv2.imencode('.jpg', img[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    file = BytesIO()
+    Image.fromarray(img).save(file, 'JPEG', quality=int(_stream(*key).integers(62, 97)), subsampling='4:2:0')
+    return file.getvalue()
 
 def _spoil(data:bytes, how:str) -> bytes:
     "What is left of a file after an accident."
