@@ -199,7 +199,7 @@ def operations():
 def floors(drawn):
     "What a core can do: matrix products, decoding, reading."
     from blood_cell_cancer.data.images import read_image, to_pixels
-    from blood_cell_cancer.use.stream import cores
+    from blood_cell_cancer.data.machine import cores
     some = drawn[:40]
     size = sum(os.path.getsize(p) for p in some)
     return dict(cores=cores(), operations=operations(), matrix=matrix_rate(), matrix_int8=matrix_rate(int8=True),

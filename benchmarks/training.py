@@ -114,7 +114,7 @@ ROWS = {'ours, trunk cache': ours, 'ours, head alone': lambda images, a: ours(im
 def floor_row(images, a):
     "What the machine could do at best: operations of the suffix over the measured matrix rate."
     from torch.utils.flop_counter import FlopCounterMode
-    from blood_cell_cancer.models.fastai_engine import pick_precision
+    from blood_cell_cancer.data.machine import pick_precision
     from blood_cell_cancer.models.nets import build_net
     r = recipe('wbc5_mobilenetv2', weights='random')
     net = build_net(r, 5, find_weights('mobilenetv2', 'random')).eval()

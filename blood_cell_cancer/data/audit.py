@@ -22,13 +22,13 @@ from jinja2 import Environment
 from PIL import Image, UnidentifiedImageError
 from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier
-from tqdm.auto import tqdm
 
 from .copies import find_copies
 from .datasets import DATASETS, compare_manifest, manifest
 from .files import write_json
 from .images import check_images, classes_of, readable
 from .overlaps import find_overlaps, group_images
+from .progress import progress_bar
 from .shortcuts import find_marks, look_at, mark_map, shortcuts
 from .splits import folds, split_images
 
@@ -275,7 +275,7 @@ def audit(images:pd.DataFrame, # image table
     def seen():
         if not kept: kept.update(look_at(readable(a.images[a.images['label'].notna()], allow=True), progress))
         return kept
-    for i, name in enumerate(tqdm(sections, 'audit', disable=not progress, leave=False)):
+    for i, name in enumerate(progress_bar(sections, 'audit', progress=progress, unit='sections')):
         start = time.perf_counter()
         try: section = _run(name, a, seen, by, features, progress)
         except KeyboardInterrupt:

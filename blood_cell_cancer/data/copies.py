@@ -7,17 +7,16 @@ __all__ = ['TURNS', 'THUMB', 'PAIR_LABELS', 'image_keys', 'exact_copies', 'turne
            'pair_table', 'near_copies', 'find_copies']
 
 # %% ../../nbs/data/06_copies.ipynb #c002
-import os
-
 import imagehash
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
-from tqdm.auto import tqdm
 
 from .images import check_images, read_image
+from .machine import cores
+from .progress import progress_bar
 
 # %% ../../nbs/data/06_copies.ipynb #c005
 def image_keys(images:pd.DataFrame # image table
@@ -97,8 +96,8 @@ def near_copies(images:pd.DataFrame, # image table
     "Pictures that are one picture saved anew, in any of eight positions."
     at = np.flatnonzero((images['error'] == '').to_numpy() & ~images['sha256'].duplicated().to_numpy())
     if len(at) < 2: return []
-    todo = Parallel(n_jobs or os.cpu_count(), prefer='threads', return_as='generator')(delayed(fingerprints)(p) for p in images['path'].iloc[at])
-    thumbs, bits = zip(*tqdm(todo, 'fingerprints', len(at), disable=not progress, leave=False))
+    todo = Parallel(n_jobs or cores(), prefer='threads', return_as='generator')(delayed(fingerprints)(p) for p in images['path'].iloc[at])
+    thumbs, bits = zip(*progress_bar(todo, 'fingerprints', len(at), progress))
     best = {}
     for i, j, how in _candidates(np.stack(bits), max_bits):
         far = pixel_distance(thumbs[i], np.asarray(turned(Image.fromarray(thumbs[j]), how)))

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import pandas as pd
 from PIL import Image
-from tqdm.auto import tqdm
 
 from .images import read_image, readable, to_pixels
+from .progress import progress_bar
 
 # %% ../../nbs/data/05b_decoded.ipynb #c005
 class NoRoom(RuntimeError):
@@ -50,5 +50,5 @@ def decode_once(images:pd.DataFrame, # image table
     if need > .9*free: raise NoRoom(f'decoded images need {need/1e9:.1f} GB and {folder} has {free/1e9:.1f} GB free: choose another folder, or train without (decode_once=False)')
     with ThreadPoolExecutor() as pool:
         jobs = pool.map(lambda st: _decode(*st, size, prepare), zip(images['path'], targets))
-        list(tqdm(jobs, total=len(targets), desc='decoding once', disable=not progress or not need, leave=False))
+        list(progress_bar(jobs, 'decoding once', len(targets), progress and bool(need)))
     return images.assign(path=[str(t) for t in targets])

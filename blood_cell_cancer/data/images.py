@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from tqdm.auto import tqdm
+
+from .progress import progress_bar
 
 # %% ../../nbs/data/00_images.ipynb #c005
 class ImageError(ValueError):
@@ -99,7 +100,7 @@ def image_table(paths:Iterable[str|Path], # image files
     import pandas as pd
     paths = [Path(p).absolute() for p in paths]
     with ThreadPoolExecutor() as pool:
-        facts = list(tqdm(pool.map(describe_file, paths), total=len(paths), desc='reading images', disable=not progress, leave=False))
+        facts = list(progress_bar(pool.map(describe_file, paths), 'reading images', len(paths), progress))
     d = pd.DataFrame(facts, columns=['sha256', 'bytes', 'width', 'height', 'error'])
     d['path'] = [str(p) for p in paths]
     d['name'] = [p.relative_to(Path(root).absolute()).as_posix() if root else p.name for p in paths]

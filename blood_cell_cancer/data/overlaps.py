@@ -8,7 +8,6 @@ __all__ = ['SIDE', 'FLOOR', 'COARSE', 'PAD', 'REACH', 'TILE', 'DECOYS', 'OVERLAP
            'find_overlaps', 'group_images']
 
 # %% ../../nbs/data/07_overlaps.ipynb #c002
-import os
 from dataclasses import dataclass
 
 import cv2
@@ -18,10 +17,11 @@ from joblib import Parallel, delayed
 from scipy import fft
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from tqdm.auto import tqdm
 
 from .copies import image_keys, pair_table
 from .images import check_images, read_image, to_pixels
+from .machine import cores
+from .progress import progress_bar
 
 # %% ../../nbs/data/07_overlaps.ipynb #c007
 SIDE = 112   # side of a relief, pixels; images are squeezed to a square
@@ -143,8 +143,8 @@ def _partners(one, i, many, js, keep, mask, min_overlap) -> list: # of (i, j, dx
 
 def _parallel(jobs:list, n_jobs, what, progress) -> list: # of results, in order
     "Run delayed calls in threads (transforms and OpenCV release Python's lock), with a bar."
-    done = Parallel(n_jobs or os.cpu_count(), prefer='threads', return_as='generator')(jobs)
-    return list(tqdm(done, what, len(jobs), disable=not progress, leave=False))
+    done = Parallel(n_jobs or cores(), prefer='threads', return_as='generator')(jobs)
+    return list(progress_bar(done, what, len(jobs), progress))
 
 def trustworthy(pairs:np.ndarray, # (n, 8), rows of `_partners`
                 decoys:np.ndarray, # (m, 8)

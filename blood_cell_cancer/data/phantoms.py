@@ -19,9 +19,9 @@ import pandas as pd
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
-from tqdm.auto import tqdm
 
 from .files import write_json
+from .progress import progress_bar
 
 # %% ../../nbs/data/01_phantoms.ipynb #c005
 CELL_CLASSES = ('basophil', 'erythroblast', 'monocyte', 'myeloblast', 'seg_neutrophil')
@@ -621,7 +621,7 @@ def make_phantoms(
     plan = _plan(kind, n, seed, copies, overlaps, corrupt)
     if _claim(folder, asked): return _read_truth(folder)
     rows = []
-    for label, number, what, i in tqdm(plan, 'phantoms', disable=len(plan) < 1000):
+    for label, number, what, i in progress_bar(plan, 'phantoms', progress=len(plan) >= 1000):
         data, row = _one(kind, label, number, what, i, seed, size, tint, bar)
         (folder/label).mkdir(exist_ok=True)
         (folder/row['name']).write_bytes(data)

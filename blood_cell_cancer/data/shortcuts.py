@@ -14,9 +14,9 @@ import pandas as pd
 from PIL import Image
 from scipy import ndimage
 from sklearn.ensemble import ExtraTreesClassifier
-from tqdm.auto import tqdm
 
 from .images import read_image, readable
+from .progress import progress_bar
 from .splits import folds
 
 # %% ../../nbs/data/09_shortcuts.ipynb #c005
@@ -51,7 +51,7 @@ def look_at(images:pd.DataFrame, # image table, readable files
            )->dict: # feature -> float32 (n, ...)
     "`look` at every image, in threads."
     with ThreadPoolExecutor() as pool:
-        rows = list(tqdm(pool.map(look, images['path'], images['bytes']), total=len(images), desc='shortcuts', disable=not progress, leave=False))
+        rows = list(progress_bar(pool.map(look, images['path'], images['bytes']), 'shortcuts', len(images), progress))
     return {k: np.array([r[k] for r in rows], np.float32) for k in rows[0]}
 
 # %% ../../nbs/data/09_shortcuts.ipynb #c007

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
-from tqdm.auto import tqdm
 
 from ..data.images import classes_of, prediction_table, read_image, readable
+from ..data.progress import progress_bar
 
 # %% ../../nbs/evaluate/01_baselines.ipynb #c004
 def colour_histogram(path:str, # an image file
@@ -28,7 +28,7 @@ def colour_histograms(images:pd.DataFrame, bins:int=16, progress:bool=True)->np.
     "Colour histograms of an image table."
     with ThreadPoolExecutor() as pool:
         rows = pool.map(lambda p: colour_histogram(p, bins), images['path'])
-        return np.stack(list(tqdm(rows, total=len(images), desc='histograms', disable=not progress, leave=False)))
+        return np.stack(list(progress_bar(rows, 'colour histograms', len(images), progress)))
 
 # %% ../../nbs/evaluate/01_baselines.ipynb #c006
 def majority_baseline(images:pd.DataFrame, # split image table

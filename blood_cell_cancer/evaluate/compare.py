@@ -15,9 +15,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import binomtest, norm
 from sklearn.metrics import precision_recall_curve, roc_curve
-from tqdm.auto import tqdm
 
 from ..data.images import check_images, check_predictions, classes_of, probs_of
+from ..data.progress import progress_bar
 from ..data.splits import fold_split, folds
 from .metrics import confusion, wilson, with_ci
 
@@ -177,7 +177,7 @@ def out_of_fold(images:pd.DataFrame, # labelled image table
     "Pooled out-of-fold predictions."
     if k < 3: raise ValueError(f'k={k}: at least 3, for one fold tests, the next validates, and something must be left to train on')
     fold, parts = folds(images, k, by, seed), []
-    for i in tqdm(range(k), desc='folds', disable=not progress, leave=False):
+    for i in progress_bar(range(k), 'cross-validation', progress=progress, unit='folds'):
         split = fold_split(images, fold, i)
         parts.append(answer(split).assign(fold=i))
         want = split.loc[split['split'] == 'test', 'path']

@@ -16,9 +16,9 @@ from captum.attr import LayerAttribution, LayerGradCam, Occlusion
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
-from tqdm.auto import tqdm
 
 from ..data.images import check_images, pixel_batches, read_image, readable
+from ..data.progress import progress_bar
 from ..data.remedies import make_prepare
 
 # %% ../../nbs/evaluate/05_explain.ipynb #c005
@@ -147,7 +147,7 @@ def explain(model, # a `Model` of either engine
     if method not in METHODS[model.engine]: raise ValueError(f'method={method!r}: use one of {list(METHODS[model.engine])}')
     rows = readable(check_images(images)); codes, maps, r = _explained(model, rows, what, progress), [], model.recipe
     net, device, mean, std = _door(model)
-    with tqdm(total=len(rows), desc=method, disable=not progress, leave=False) as bar:
+    with progress_bar(desc=method, total=len(rows), progress=progress) as bar:
         for x in pixel_batches(rows['path'].tolist(), r.size, make_prepare(r.prepare), batch):
             t = torch.as_tensor(codes[bar.n:bar.n + len(x)], device=device, dtype=torch.long)
             x = (torch.from_numpy(x).to(device).permute(0, 3, 1, 2).float()/255 - mean)/std

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
-from tqdm.auto import tqdm
 
 from ..data.images import readable
+from ..data.progress import progress_bar
 from .metrics import confusion, scores, with_ci
 
 # %% ../../nbs/evaluate/06_robustness.ipynb #c005
@@ -158,7 +158,7 @@ def robustness(model, # a `Model`
     rows, out = readable(images[images['split'] == split], allow=True), []
     if not len(rows): raise ValueError(f'the split {split!r} has no image that can be read')
     jobs = [('clean', 0, ())] + [(c, s, (Corrupt(c, s),)) for c in corruptions for s in severities]
-    for name, severity, prepare in tqdm(jobs, desc='corruptions', disable=not progress, leave=False):
+    for name, severity, prepare in progress_bar(jobs, 'robustness', progress=progress, unit='corruptions'):
         s = scores(confusion(model.predict(rows, progress=False, prepare=prepare, **kwargs)), draws=1)
         out.append((name, severity, s['n'], s['correct'], *s['accuracy']))
     return Robustness(pd.DataFrame(out, columns=['corruption', 'severity', 'n', 'correct', 'accuracy', 'low', 'high']))

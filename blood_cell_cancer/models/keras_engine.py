@@ -26,13 +26,15 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch # before TensorFlow, see `models.keras_setup`
+from fastcore.basics import noop
 from safetensors.numpy import load_file, save_file
-from tqdm.auto import tqdm
 
 from ..data.augment import augmentation, blur_weights, draw_views, image_keys
 from ..data.files import write_json
 from ..data.images import classes_of, pixel_batches, prediction_table, readable
 from ..data.loaders import epoch_order
+from ..data.machine import pick_precision
+from ..data.progress import progress_bar, training_bar
 from ..data.remedies import make_prepare
 from .backbones import Recipe, backbone
 from .bridge import KERAS_KWARGS, BridgeError, keras_layers, to_keras, to_timm
@@ -244,6 +246,7 @@ def seed_dropout(net, seed:int)->None:
 # %% ../../nbs/models/05b_keras_engine.ipynb #c044
 class EpochKeeper(keras.callbacks.Callback):
     "Seeds each epoch, keeps history and the best network in `folder`, stops early."
+    said = noop # what is to be done with each new row of the history
     def __init__(self, folder:Path, seed:int, patience:int, data=None):
         super().__init__()
         self.folder, self.seed, self.patience, self.data, self.history, self.bad, self.best = Path(folder), seed, patience, data, [], 0, float('inf')
@@ -258,6 +261,7 @@ class EpochKeeper(keras.callbacks.Callback):
         if not np.isfinite(loss): raise FloatingPointError(f'the validation loss is {loss} after epoch {epoch + 1}: lower the learning rate')
         self.history.append(dict(epoch=epoch, train_loss=float(logs['loss']), valid_loss=loss, valid_accuracy=float(logs['val_accuracy']),
                                  seconds=round(time.time() - self.start, 2)))
+        self.said(self.history[-1])
         better = loss < self.best
         self.best, self.bad = (loss, 0) if better else (self.best, self.bad + 1)
         if better: write_arrays(net_state(self.model), self.folder/'best.safetensors')
@@ -302,7 +306,7 @@ def fit(net, # compiled
         run:EpochKeeper, # with the folder of the run
         epochs:int, # at most, counted from the first
         resume:bool=False, # go on where the checkpoints in the folder end
-        progress:bool=True, # show Keras' bar
+        progress:bool=True, # show a bar and a line an epoch
         callbacks=() # further Keras callbacks
        )->bool: # was it interrupted?
     "Call `net.fit`; the network is then the best epoch's."
@@ -311,8 +315,9 @@ def fit(net, # compiled
     try:
         if done < epochs and not run.finished:
             # Keras would shuffle the batches once more, so it is told not to: the data set has its order.
-            net.fit(data[0], validation_data=data[1], initial_epoch=done, epochs=epochs, callbacks=[run, *callbacks], shuffle=False,
-                    verbose=int(progress))
+            with training_bar(epochs, len(data[0]), done, progress) as (step, run.said):
+                bar = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: step())
+                net.fit(data[0], validation_data=data[1], initial_epoch=done, epochs=epochs, callbacks=[run, *callbacks, bar], shuffle=False, verbose=0)
     except KeyboardInterrupt:
         if not run.history: raise
         interrupted = True
@@ -344,9 +349,11 @@ def train_net(images:pd.DataFrame, # split image table
               progress:bool=True, # show bars
               prepare=(), # further functions from image to image, after the recipe's own
               callbacks=(), # further Keras callbacks
-              devices=None # as in `share_batches`
+              devices=None, # as in `share_batches`
+              precision:str='auto' # auto or fp32
              )->tuple: # network, history, interrupted
     "Train a recipe with Keras."
+    pick_precision(precision=precision, engine='keras')
     folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
     classes, shared = len(classes_of(images)), share_batches(devices)
     with shared.scope() if shared else nullcontext(): net = compile_net(build_keras_net(r, classes, weights), r.lr)
@@ -373,12 +380,14 @@ def net_features(net, # a Keras network
                  model:Model, # for mean, std and the recipe's size
                  progress:bool=True, # show a bar
                  prepare=(), # further functions from image to image, before the recipe's own, as in the fastai engine
-                 batch:int=32 # images a batch
+                 batch:int=32, # images a batch
+                 precision:str='auto' # auto or fp32
                 )->tuple[np.ndarray, np.ndarray]: # pooled features (n, features), logits (n, classes); float32, NaN for unreadable files
     "Pooled features and logits of `net` with the preprocessing of `model`."
+    pick_precision(precision=precision, engine='keras')
     ok, (black, white), (trunk, head) = (images['error'] == '').to_numpy(), pixel_line(net, model.mean, model.std), net.layers
     pooled, got = [], []
-    with tqdm(total=int(ok.sum()), desc='predicting', disable=not progress, leave=False) as bar:
+    with progress_bar(None, 'predicting', int(ok.sum()), progress) as bar:
         for x in pixel_batches(images['path'][ok].tolist(), model.recipe.size, (*prepare, *make_prepare(model.recipe.prepare)), batch):
             pooled.append(trunk.predict_on_batch(black + (white - black)*(x.astype(np.float32)/255)))
             got.append(head.predict_on_batch(pooled[-1])); bar.update(len(x))
@@ -463,7 +472,7 @@ class KerasFile:
         ok = (images['error'] == '').to_numpy()
         out = np.full((len(images), len(self.classes)), np.nan)
         batches = pixel_batches(images['path'][ok].tolist(), self.net.input_shape[1], batch=batch)
-        got = [self.probabilities(x) for x in tqdm(batches, desc='predicting', disable=not progress, leave=False)]
+        got = [self.probabilities(x) for x in progress_bar(batches, 'predicting', progress=progress, unit='batches')]
         if got: out[ok] = np.concatenate(got)
         return prediction_table(images, out, self.classes)
 

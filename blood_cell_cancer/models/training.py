@@ -19,6 +19,7 @@ import pandas as pd
 from ..data.images import SPLITS, check_images, classes_of, prediction_table
 from ..data.decoded import decode_once
 from ..data.files import write_json
+from ..data.progress import tell
 from ..data.remedies import make_prepare
 from ..data.splits import check_split
 from .backbones import Recipe, recipe
@@ -145,7 +146,8 @@ def train(images:pd.DataFrame, # split image table
     check_split(check_images(images), allow_crossing)
     if resume and folder is None: raise ValueError('resume=True needs the folder of the run to go on with')
     module, weights = engine_module(engine), find_weights(r.backbone, r.weights)
-    if progress: print(f'{r.backbone} in {engine}, weights: {weights.origin}')
+    counts = images['split'].value_counts()
+    if progress and is_first(): tell(f"training {r.backbone} with {engine} on {counts.get('train', 0)} images, validating on {counts.get('validation', 0)}; weights: {weights.origin}")
     folder = Path(folder or mkdtemp(prefix='run-')); folder.mkdir(parents=True, exist_ok=True)
     note_run(folder, r, engine, images, resume)
     if decode is None: decode = dear_to_decode(images, r)

@@ -16,12 +16,13 @@ import pandas as pd
 import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
-from tqdm.auto import tqdm
 
 from ..data.augment import apply_views, augmentation, draw_views, image_keys
 from ..data.files import write_json
 from ..data.images import classes_of, pixel_batches, readable
 from ..data.loaders import epoch_order
+from ..data.machine import pick_precision
+from ..data.progress import progress_bar
 from .nets import CutNet
 
 # %% ../../nbs/models/02b_trunks.ipynb #c005
@@ -60,14 +61,15 @@ def trunk_cache(net:CutNet, # network with its cut; its frozen part is used
                 size:int=224, # side of the input, pixels
                 prepare=(), # functions from image to image
                 batch:int=32, # images a batch
-                precision:str='fp32', # of the computation: bf16 or fp32
+                precision:str='fp32', # of the computation: auto, bf16 or fp32
                 dtype:str='float16', # of the file
                 progress:bool=True # show a bar
                )->np.ndarray: # memory-mapped (n, views, ...), activations at the cut
     "Activations at the cut for some views of each image, computed once and kept."
     if net.cut_at() == 0: raise CacheError("nothing is frozen with this cut, so there is no trunk to cache: use cut='last30' or 'head', or no cache")
     images, aug, device = readable(images), augmentation(augment), next(net.parameters()).device
-    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
+    folder, precision = Path(folder), pick_precision(device, precision)
+    folder.mkdir(parents=True, exist_ok=True)
     key = cache_key(net, images['sha256'], mean=mean, std=std, augment=aug, views=views, seed=seed, size=size, prepare=[repr(f) for f in prepare], precision=precision, dtype=dtype)
     file, note, net = folder/f'{key}.npy', folder/f'{key}.json', net.eval()
     keys, shift, scale = image_keys(images['sha256']), *(torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
@@ -75,7 +77,7 @@ def trunk_cache(net:CutNet, # network with its cut; its frozen part is used
         shape = net.prefix(torch.zeros(1, 3, size, size, device=device)).shape[1:]
         out = _lay_out(file, (len(images), views, *shape), dtype)
         done = json.loads(note.read_text())['done'] if note.exists() else 0
-        with tqdm(total=len(images), initial=done, desc=f'trunk cache, {out.nbytes/1e6:.0f} MB', disable=not progress or done == len(images), leave=False) as bar:
+        with progress_bar(None, f'trunk cache, {out.nbytes/1e6:.0f} MB', len(images), progress and done < len(images), done) as bar:
             for pixels in pixel_batches(images['path'].tolist()[done:], size, prepare, batch):
                 x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
                 rows = slice(done, done + len(x))

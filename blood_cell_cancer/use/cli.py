@@ -15,6 +15,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from ..data.machine import settle_threads
+
 # %% ../../nbs/use/02_cli.ipynb #c005
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help='Blood-cell classification by transfer learning. For education and research; not for clinical use.')
@@ -136,7 +138,7 @@ def evaluate(bundle:Bundle, data:Data='phantoms', classes:Classes=None, split:Sp
     away = {name: table for folder in other or () for name, table in laboratories(folder, not quiet).items()}
     report = evaluate(model, images, on, progress=not quiet, elsewhere=away, unknowns={f.name: strangers(f, model.classes, not quiet) for f in unknown or ()},
                       robust=robustness, heat=heat, audit=audit)
-    typer.echo(report.table().to_string())
+    typer.echo(report.table().rename_axis(None).to_string())
     for w in report.warnings: typer.echo(f'Mind: {w}')
     for name, f in report.elsewhere.items(): typer.echo(f'{name}: {f.lead()}')
     _say(report=report.save(out, pictures), figures=out.with_suffix('.json'), **(dict(card=add_figures(bundle, report.to_dict(), report.audit)) if keep else {}))
@@ -217,7 +219,7 @@ def demo(data:Annotated[Optional[str], typer.Option(help='A named set or a folde
     "The main job: load, split, train, evaluate, save, predict."
     from blood_cell_cancer.use.demo import run_demo
     result = run_demo(data, classes, out, weights, epochs, not quiet)
-    typer.echo(result.report.table().to_string())
+    typer.echo(result.report.table().rename_axis(None).to_string())
     for w in result.report.warnings: typer.echo(f'Mind: {w}')
     _say(**result.places)
 
@@ -236,8 +238,9 @@ def serve_app(bundle:Annotated[Path, typer.Option(help='Folder of a bundle to cl
 # %% ../../nbs/use/02_cli.ipynb #c019
 def main():
     "Entry point of `blood-cells`."
-    # With busy neighbours, threads that spin while they wait make everything slow.
-    os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+    settle_threads()
+    # A log shows each line when it is said, and in order with what comes through the error stream.
+    if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(line_buffering=True)
     # timm calls a function that new versions of torch announce the end of; the user can do nothing about it.
     warnings.filterwarnings('ignore', category=FutureWarning, module='torch')
     try: app(standalone_mode=True)

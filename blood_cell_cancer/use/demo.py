@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..data.datasets import DATASETS, DataError, load_images
 from ..data.phantoms import make_phantoms
+from ..data.progress import tell
 from ..data.splits import save_split, split_images
 from ..evaluate.doubt import try_doubt
 from ..evaluate.report import Report, evaluate
@@ -36,6 +37,7 @@ def demo_images(data:str|None, # a named set, a folder, or None for phantoms
                )->pd.DataFrame: # image table
     "Images for the demonstration. A folder of unknown classes is taken as it is, and that is said."
     if not data:
+        if progress: tell(f"drawing 80 phantoms of each class in {out/'phantoms'}")
         make_phantoms(out/'phantoms', n=80)
         return load_images(out/'phantoms', classes=DATASETS['phantoms'].classes, progress=progress)
     if classes: return load_images(data, classes=classes if classes == 'folders' else classes.split(','), progress=progress)

@@ -498,7 +498,7 @@ def run_job(folder:str|Path # of `Trainer.start`
     write_json(dict(text=repr(model), interrupted=model.interrupted, says=says), folder/'done.json')
 
 # %% ../../nbs/use/07_state.ipynb #c061
-RUN = 'import sys; from blood_cell_cancer.use.state import run_job; run_job(sys.argv[1])'
+RUN = 'import sys; from blood_cell_cancer.data.machine import settle_threads; settle_threads(); from blood_cell_cancer.use.state import run_job; run_job(sys.argv[1])'
 
 @dataclass
 class Trainer(Kept):
@@ -535,7 +535,7 @@ class Trainer(Kept):
         write_json(dict(recipe=asdict(r), engine=self.engine, classes=list(classes_of(images)), out=str(out or folder/'model.bundle')), folder/'job.json')
         self.folder = str(folder)
         with open(folder/'log.txt', 'w') as log:
-            self.process = subprocess.Popen([sys.executable, '-c', RUN, str(folder)], stdin=subprocess.PIPE, stdout=log, stderr=log, env={'OMP_WAIT_POLICY': 'passive', **os.environ})
+            self.process = subprocess.Popen([sys.executable, '-c', RUN, str(folder)], stdin=subprocess.PIPE, stdout=log, stderr=log)
         return folder
 
     @property

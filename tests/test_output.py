@@ -1,0 +1,102 @@
+"What commands write: lines in a log, a bar in a terminal, widgets in a notebook, and nothing of TensorFlow's start-up."
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from blood_cell_cancer.data.phantoms import make_phantoms
+
+NOISE = 'oneDNN', 'cpu_feature_guard', 'absl', 'cuInit', 'cuda', 'Warning', 'WARNING', 'tensorflow/'
+CALL = 'from blood_cell_cancer.use.cli import main; main()'
+TRAIN = '''
+from blood_cell_cancer.data.datasets import load_images
+from blood_cell_cancer.data.splits import split_images
+from blood_cell_cancer.models.backbones import recipe
+from blood_cell_cancer.models.training import train
+images = split_images(load_images({data!r}, classes='folders'), 'image', sizes=(.5, .25, .25))
+model = train(images, recipe('demo', weights='random', size=32, epochs=2, batch=8, views=1), device='cpu')
+'''
+EPOCH = r'epoch 1 of 2: training loss \d+\.\d+, validation loss \d+\.\d+, validation accuracy \d+\.\d %, \d+ s'
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    "Five classes of eight phantoms."
+    folder = tmp_path_factory.mktemp('output')/'cells'
+    make_phantoms(folder, n=8, seed=4)
+    return str(folder)
+
+
+def without_settings():
+    "This environment as a user has it, without what test runs set against noise."
+    return {k: v for k, v in os.environ.items() if k not in ('TF_CPP_MIN_LOG_LEVEL', 'PYTHONUNBUFFERED')}
+
+
+def log_of(*args):
+    "What a command writes into a pipe, both streams in one."
+    done = subprocess.run([sys.executable, '-c', CALL, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=without_settings(), timeout=900)
+    log = done.stdout.decode()
+    assert done.returncode == 0, log
+    assert '\r' not in log and '\x1b' not in log
+    assert [line for line in log.splitlines() if any(w in line for w in NOISE)] == []
+    return log.splitlines()
+
+
+def has(pattern, lines):
+    return [i for i, line in enumerate(lines) if re.fullmatch(pattern, line)]
+
+
+def test_a_log_has_a_line_for_each_epoch(data, tmp_path):
+    lines = log_of('demo', '--data', data, '--classes', 'folders', '--weights', 'random', '--epochs', '2', '--out', str(tmp_path/'out'))
+    assert len(lines) < 60
+    assert len(has(EPOCH, lines)) == len(has(EPOCH.replace('epoch 1', 'epoch 2'), lines)) == 1
+    # Both streams in the order in which things happened: what is trained, its epochs, the result, the places.
+    order = [has(p, lines)[0] for p in ('training mobilenetv2 with fastai on .*', EPOCH, 'this model .*', 'report: .*')]
+    assert order == sorted(order)
+
+
+@pytest.mark.skipif(find_spec('keras') is None, reason='keras is not installed')
+def test_tensorflow_starts_in_silence(data, tmp_path):
+    lines = log_of('train', '--data', data, '--classes', 'folders', '--engine', 'keras', '--weights', 'random', '--epochs', '2', '--no-doubt',
+                   '--run', str(tmp_path/'run'), '--out', str(tmp_path/'keras.bundle'))
+    assert len(has(EPOCH, lines)) == 1 and len(lines) < 20
+    lines = log_of('predict', str(tmp_path/'keras.bundle'), data, '--out', str(tmp_path/'p.csv'))
+    assert lines[-2] == '40 files' and len(lines) < 6
+
+
+@pytest.mark.skipif(find_spec('pty') is None or os.name == 'nt', reason='no pseudo-terminal here')
+def test_a_terminal_gets_one_bar(data):
+    import pty
+    own, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, '-c', TRAIN.format(data=data)], stdin=theirs, stdout=theirs, stderr=theirs, env=without_settings())
+    os.close(theirs)
+    shown = b''
+    while True:
+        try: piece = os.read(own, 4096)
+        except OSError: break # the other end is closed
+        if not piece: break
+        shown += piece
+    os.close(own)
+    text = shown.decode()
+    assert process.wait() == 0, text
+    # A bar over the batches of both epochs, with the time left, that no line feed breaks; it is wiped away at the end.
+    drawn = [s for s in text.replace('\n', '\r').split('\r') if s.startswith('training:')]
+    assert any('/4 [' in s and '<' in s for s in drawn), text
+    assert not any(line.rstrip('\r').split('\r')[-1].startswith('training:') for line in text.split('\n'))
+    # What stays to be read, when the terminal has drawn all over itself.
+    kept = [line.rstrip('\r').split('\r')[-1] for line in text.split('\n')]
+    assert len(has(EPOCH, kept)) == 1 and len(kept) < 8
+
+
+def test_a_notebook_gets_widgets_and_tables(data):
+    nbformat, nbclient = pytest.importorskip('nbformat'), pytest.importorskip('nbclient')
+    cells = ['from blood_cell_cancer.data.progress import progress_bar\nfor _ in progress_bar(range(3), "looking"): pass', TRAIN.format(data=data)]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    nbclient.NotebookClient(nb, timeout=900, kernel_name='python3').execute()
+    looking = [kind for o in nb.cells[0].outputs for kind in o.get('data', ())]
+    assert 'application/vnd.jupyter.widget-view+json' in looking
+    html = ''.join(o['data'].get('text/html', '') for o in nb.cells[1].outputs if 'data' in o)
+    assert 'valid_loss' in html and 'epoch 1 of 2' not in ''.join(o.get('text', '') for o in nb.cells[1].outputs)
