@@ -16,6 +16,7 @@ from scipy import ndimage
 from sklearn.ensemble import ExtraTreesClassifier
 from tqdm.auto import tqdm
 
+from .files import SEED
 from .images import read_image, readable
 from .splits import folds
 
@@ -60,7 +61,7 @@ def _accuracy(x, y, fold)->tuple[int, int]: # right, of
     right = 0
     for i in range(int(fold.max()) + 1):
         fit, test = (fold != i) & (fold >= 0), fold == i
-        forest = ExtraTreesClassifier(50, min_samples_leaf=2, random_state=0).fit(x[fit], y[fit])
+        forest = ExtraTreesClassifier(50, min_samples_leaf=2, random_state=SEED).fit(x[fit], y[fit])
         right += int((forest.predict(x[test]) == y[test]).sum())
     return right, int((fold >= 0).sum())
 
