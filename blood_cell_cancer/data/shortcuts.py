@@ -116,7 +116,7 @@ def mark_map(tiles:np.ndarray, # (n, 28, 28, 2) of `look_at`
     return right/(fold >= 0).sum()
 
 # %% ../../nbs/data/09_shortcuts.ipynb #c017
-AHEAD, SURE = .10, 3. # accuracy, and standard errors, by which a mark is ahead of its mirror images
+AHEAD, SURE = .10, 4. # accuracy, and standard errors, by which a mark is ahead of its mirror images
 
 def excess(heat:np.ndarray # (28, 28), of `mark_map`
           )->np.ndarray: # (28, 28), how much better a tile tells the class than the best of its three mirror images
