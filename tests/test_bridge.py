@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from blood_cell_cancer.data.files import SEED
 from blood_cell_cancer.models.backbones import backbone, trainable_names
 from blood_cell_cancer.models.bridge import (BridgeError, KERAS_KWARGS, keras_shaped, load_checked, pair_tensors, parity, randomise, to_keras, to_timm,
                                              torch_pixels)
@@ -26,7 +27,7 @@ ONLY_IN_KERAS = dict(efficientnetb0=7) # mean, variance and count of its normali
 SIZE = 64
 
 
-def noise(size=SIZE, n=2): return np.random.default_rng(12).integers(0, 256, (n, size, size, 3)).astype('uint8')
+def noise(size=SIZE, n=2): return np.random.default_rng(SEED).integers(0, 256, (n, size, size, 3)).astype('uint8')
 
 
 @pytest.fixture(scope='module', params=list(COUNTS))

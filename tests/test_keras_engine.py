@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from blood_cell_cancer.data.datasets import folder_images
+from blood_cell_cancer.data.files import SEED
 from blood_cell_cancer.data.phantoms import make_phantoms
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import BACKBONES, IMAGENET, backbone, recipe
@@ -32,7 +33,7 @@ TINY = recipe('demo', weights='random', size=64, epochs=1, batch=8, views=0)
 @pytest.fixture(scope='module')
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp('phantoms')/'cells'
-    make_phantoms(folder, n=6, seed=4)
+    make_phantoms(folder, n=6)
     return split_images(folder_images(folder, progress=False), 'image', sizes=(.5, .25, .25))
 
 
@@ -64,13 +65,13 @@ def test_error_names_the_file_that_keras_asks_for(name, cache, monkeypatch):
 @pytest.mark.parametrize('name', NAMES)
 def test_hub_pixels_are_those_of_preprocess_input(name, monkeypatch):
     "What Keras' own network says of Keras' own preprocessing is what ours says of mean and std."
-    keras.utils.set_random_seed(3)
+    keras.utils.set_random_seed(SEED)
     hub = published(name)
     if name == 'efficientnetb0': engine.set_inner_stats(hub, *IMAGENET)
     monkeypatch.setattr(engine, 'hub_trunk', lambda name: hub)
     trunk, w = keras_trunk(name, 224), find_weights(name, 'keras')
     mean, std = engine.load_hub(trunk, name) or (w.mean, w.std)
-    pixels = np.random.default_rng(3).integers(0, 256, (1, 224, 224, 3)).astype('float32')
+    pixels = np.random.default_rng(SEED).integers(0, 256, (1, 224, 224, 3)).astype('float32')
     wanted = hub.predict_on_batch(import_module(f'keras.applications.{PREPROCESS[name]}').preprocess_input(pixels.copy()))
     got = trunk.predict_on_batch(keras_pixels(trunk, pixels, mean, std))
     assert wanted.std() > 0 and np.abs(got - wanted).max() < 1e-3*np.abs(wanted).max()
@@ -103,7 +104,7 @@ def test_efficientnet_from_training_to_file(images, tmp_path):
     np.testing.assert_allclose(over.logits(images, progress=False), logits, atol=1e-4)
     file = engine.save_keras(over, tmp_path/'efficientnet.keras')
     np.testing.assert_allclose(engine.load_keras(file, model.classes).predict(images, progress=False).filter(like='p_'), probs, atol=1e-4)
-    pixels = np.random.default_rng(3).integers(0, 256, (2, 64, 64, 3))
+    pixels = np.random.default_rng(SEED).integers(0, 256, (2, 64, 64, 3))
     np.testing.assert_array_equal(engine.load_keras(file, model.classes).net.predict_on_batch(pixels.astype('float32')),
                                   engine.load_keras(file, model.classes).probabilities(pixels))
 
@@ -129,7 +130,7 @@ def test_real_weights_start_alike_in_both_engines():
     files = [place] if place.is_file() else sorted(place.glob('mobilenetv2_100_same*.safetensors'))
     if not files or 'mobilenetv2_100_same' not in files[0].name: pytest.skip('no mobilenetv2_100_same file there')
     w, r = find_weights('mobilenetv2', str(files[0])), recipe('wbc5_mobilenetv2')
-    pixels = np.random.default_rng(3).integers(0, 256, (4, 224, 224, 3))
+    pixels = np.random.default_rng(SEED).integers(0, 256, (4, 224, 224, 3))
     net = engine.build_keras_net(r, 5, w)
     with torch.no_grad(): theirs = build_net(r, 5, w).eval()(torch_pixels(pixels, w.mean, w.std)).numpy()
     ours = net.predict_on_batch(keras_pixels(net, pixels, w.mean, w.std))

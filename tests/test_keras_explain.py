@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from blood_cell_cancer.data.datasets import folder_images
+from blood_cell_cancer.data.files import SEED
 from blood_cell_cancer.data.images import image_table, pixel_batches
 from blood_cell_cancer.data.phantoms import make_phantoms
 from blood_cell_cancer.data.splits import split_images
@@ -26,7 +27,7 @@ SIZE = 96
 
 @pytest.mark.parametrize('name', ['mobilenetv2', 'convnext_tiny'])
 def test_both_engines_give_one_map(name, tmp_path):
-    make_phantoms(tmp_path/'cells', n=1, size=SIZE, seed=2)
+    make_phantoms(tmp_path/'cells', n=1, size=SIZE)
     images = folder_images(tmp_path/'cells', progress=False)
     r = recipe('demo', backbone=name, weights='random', size=SIZE, head='linear')
     from blood_cell_cancer.models.weights import find_weights
@@ -42,7 +43,7 @@ def test_both_engines_give_one_map(name, tmp_path):
 
 def small_model(images, classes):
     "Three convolutions, trained from nothing in seconds."
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(SEED)
     door = keras.Input((SIZE, SIZE, 3)); x = door
     for width in (16, 32, 32): x = keras.layers.Conv2D(width, 3, 2, activation='relu', padding='same')(x)
     trunk = keras.Model(door, keras.layers.GlobalAveragePooling2D()(x))
@@ -61,7 +62,7 @@ def shares(heat, truth, what, size):
 
 def test_heat_lies_on_the_bar_when_the_class_is_the_bar(tmp_path):
     barred, plain, size = tmp_path/'b', tmp_path/'p', (SIZE, SIZE)
-    truth = make_phantoms(barred, n=dict(myeloblast=60), seed=3, bar=True, size=SIZE); make_phantoms(plain, n=dict(myeloblast=60), seed=3, size=SIZE)
+    truth = make_phantoms(barred, n=dict(myeloblast=60), bar=True, size=SIZE); make_phantoms(plain, n=dict(myeloblast=60), size=SIZE)
     files = [(plain if i % 2 else barred)/name for i, name in enumerate(truth['name'])]
     images = image_table(files, ['plain' if i % 2 else 'barred' for i in range(60)], ['barred', 'plain'], progress=False)
     model, right = small_model(images, ['barred', 'plain'])
@@ -72,7 +73,7 @@ def test_heat_lies_on_the_bar_when_the_class_is_the_bar(tmp_path):
 
 
 def test_heat_lies_on_the_cell_when_the_class_is_the_cell(tmp_path):
-    truth = make_phantoms(tmp_path/'c', n=dict(myeloblast=60), seed=5, size=SIZE); (tmp_path/'e').mkdir()
+    truth = make_phantoms(tmp_path/'c', n=dict(myeloblast=60), size=SIZE); (tmp_path/'e').mkdir()
     for row in truth.iloc[::2].itertuples(index=False): # every other picture loses its cell
         pixels = np.array(Image.open(tmp_path/'c'/row.name)); box = np.s_[int(row.cell_y0):int(row.cell_y1), int(row.cell_x0):int(row.cell_x1)]
         pixels[box] = np.median(pixels, axis=(0, 1)); Image.fromarray(pixels).save(tmp_path/'e'/Path(row.name).name)
@@ -84,7 +85,7 @@ def test_heat_lies_on_the_cell_when_the_class_is_the_cell(tmp_path):
 
 
 def test_doubt_of_a_keras_model(tmp_path):
-    make_phantoms(tmp_path/'cells', n=16, size=64, seed=4)
+    make_phantoms(tmp_path/'cells', n=16, size=64)
     images = split_images(folder_images(tmp_path/'cells', progress=False), 'image', sizes=(.5, .25, .25))
     model = train(images, recipe('demo', weights='random', size=64, epochs=1, batch=8, cut='head', head='linear'), engine='keras', progress=False)
     doubt = fit_doubt(model, images, coverage=.8, k=3, progress=False)

@@ -60,7 +60,7 @@ def cluster():
 
 
 def make_folder(folder):
-    make_phantoms(folder, n=8, seed=4)
+    make_phantoms(folder, n=8)
     return folder
 
 

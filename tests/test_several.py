@@ -38,7 +38,7 @@ history = model.history.drop(columns='seconds').to_dict('list')
 
 def test_two_processes_train_one_network(tmp_path):
     from blood_cell_cancer.data.phantoms import make_phantoms
-    make_phantoms(tmp_path/'cells', n=10, seed=4)
+    make_phantoms(tmp_path/'cells', n=10)
     (tmp_path/'script.py').write_text(SCRIPT)
     env = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
     done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', str(tmp_path/'script.py'), str(tmp_path)],

@@ -25,7 +25,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from .copies import find_copies
 from .datasets import DATASETS, compare_manifest, manifest
-from .files import write_json
+from .files import SEED, write_json
 from .images import check_images, classes_of, readable
 from .overlaps import find_overlaps, group_images
 from .progress import progress_bar
@@ -157,7 +157,7 @@ def out_of_fold(x:np.ndarray, # (n, features)
     probs = np.zeros((len(y), y.max() + 1))
     for i in range(int(fold.max()) + 1):
         fit, test = (fold != i) & (fold >= 0), (fold == i) | ((fold < 0) & (i == 0))
-        forest = RandomForestClassifier(200, random_state=0, n_jobs=-1).fit(x[fit], y[fit])
+        forest = RandomForestClassifier(200, random_state=SEED, n_jobs=-1).fit(x[fit], y[fit])
         probs[np.ix_(test, forest.classes_)] = forest.predict_proba(x[test])
     return probs
 

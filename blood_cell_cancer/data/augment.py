@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .files import SEED
+
 # %% ../../nbs/data/04_augment.ipynb #c005
 @dataclass(frozen=True)
 class Augmentation:
@@ -51,7 +53,7 @@ STAIN_SHARES = np.full((3, 4), .5) + np.eye(3, 4)*.5 - np.eye(1, 4, 3)*.25
 def draw_views(aug:Augmentation, # the ranges
                keys:np.ndarray, # int (n,), a number for each image
                view:int, # which view: the epoch, or its remainder where views are cached
-               seed:int=12 # of the run
+               seed:int=SEED # of the run
               )->tuple: # float32 (n, 2, 3) maps, (n,) gains; (n, 3, 4) stains and (n,) blurs, each None where switched off
     "Random maps, gains, stains and blurs, a pure function of the arguments."
     u = np.array([np.random.default_rng([seed, view, int(k)]).uniform(-1, 1, 19) for k in keys]).reshape(-1, 19)

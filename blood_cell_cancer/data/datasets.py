@@ -18,6 +18,7 @@ import pandas as pd
 from platformdirs import user_cache_dir
 
 import blood_cell_cancer
+from .files import SEED
 from .images import IMAGE_SUFFIXES, check_images, image_table, list_images
 from .phantoms import CELL_CLASSES, FIELD_CLASSES, VERSION, make_phantoms
 
@@ -204,8 +205,8 @@ def find_data(name:str, # a named set
 def _phantoms(name, n=60, progress=True):
     "The named phantom set, drawn once into the user's cache."
     kind = 'fields' if name == 'phantom_fields' else 'cells'
-    # Another version of the generator draws other phantoms: they get a folder of their own.
-    folder = Path(user_cache_dir('blood_cell_cancer'))/f'{name}-{n}-v{VERSION}'
+    # Another version of the generator, or another seed, draws other phantoms: they get a folder of their own.
+    folder = Path(user_cache_dir('blood_cell_cancer'))/f'{name}-{n}-v{VERSION}-seed{SEED}'
     make_phantoms(folder, kind=kind, n=n)
     return folder_images(folder, dataset=DATASETS[name], source='phantom', progress=progress)
 

@@ -19,13 +19,14 @@ from fastai.vision.core import PILImage
 from fasttransform import ItemTransform
 
 from .augment import Augmentation, apply_views, augmentation, draw_views, image_keys
+from .files import SEED
 from .images import classes_of, read_image, readable, to_pixels
 
 # %% ../../nbs/data/05_loaders.ipynb #c005
 class ViewTransform(ItemTransform):
     "Turn `(image, class, key)` into `(image, class)`, with a random view of the image if there are ranges."
     order = 20 # after the pixels are floats between 0 and 1, before they are normalised
-    def __init__(self, aug:Augmentation|None=None, seed:int=12): self.aug, self.seed, self.view = aug, seed, 0
+    def __init__(self, aug:Augmentation|None=None, seed:int=SEED): self.aug, self.seed, self.view = aug, seed, 0
     def encodes(self, b):
         if len(b) < 3: return b
         x, y, key = b
@@ -42,7 +43,7 @@ def epoch_order(idxs, # what is to be shuffled
 # %% ../../nbs/data/05_loaders.ipynb #c010
 class EpochDL(TfmdDL):
     "A loader whose order and views depend on `seed` and `epoch` alone; set `epoch` before each."
-    seed, epoch, views = 12, 0, 0
+    seed, epoch, views = SEED, 0, 0
     def _decode_batch(self, b, max_n=9, full=True):
         # fastai decodes items by the pipelines of the dataset, which still count a key: give it one, and take it away.
         b = (*b[:2], torch.zeros(len(b[0]), dtype=torch.int64))
@@ -74,7 +75,7 @@ def image_loaders(images:pd.DataFrame, # split image table
                   augment:'str|Augmentation'='none', # named set of ranges, or your own
                   size:int=224, # side of the square, pixels
                   batch:int=32, # images a batch
-                  seed:int=12, # of order and views
+                  seed:int=SEED, # of order and views
                   views:int=0, # 0: new views every epoch; k: the same k in turn
                   prepare:Sequence=(), # functions from image to image
                   workers:int=0, # loader processes; 0 decodes in this one

@@ -20,7 +20,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from .files import write_json
+from .files import SEED, write_json
 from .progress import progress_bar
 
 # %% ../../nbs/data/01_phantoms.ipynb #c005
@@ -424,7 +424,7 @@ def _draw(kind, label, seed, size, view=(0, 0), shot=0, source=''):
 # %% ../../nbs/data/01_phantoms.ipynb #c058
 def draw_cell(
     label:str,        # one of `CELL_CLASSES`
-    seed:int=0,       # a whole number, or a tuple of them
+    seed:int=SEED,       # a whole number, or a tuple of them
     size:int=224,     # width and height in pixels
     source:str=''     # '' or a name in `LABORATORIES`
 )->np.ndarray:        # uint8 (size, size, 3), RGB
@@ -433,7 +433,7 @@ def draw_cell(
 
 def draw_field(
     label:str,        # one of `FIELD_CLASSES`
-    seed:int=0,       # a whole number, or a tuple of them
+    seed:int=SEED,       # a whole number, or a tuple of them
     size:int=224,     # width and height in pixels
     source:str=''     # '' or a name in `LABORATORIES`
 )->np.ndarray:        # uint8 (size, size, 3), RGB
@@ -442,7 +442,7 @@ def draw_field(
 
 def draw_mask(
     label:str,        # one of `CELL_CLASSES` or `FIELD_CLASSES`
-    seed:int=0,       # the seed given to `draw_cell` or `draw_field`
+    seed:int=SEED,       # the seed given to `draw_cell` or `draw_field`
     size:int=224      # width and height in pixels
 )->np.ndarray:        # bool (size, size), True on white cells
     "Where the white cells of a phantom lie."
@@ -502,7 +502,7 @@ def _picture(kind, label, i, seed, size, tint, bar, view=(0, 0), shot=0):
 def show_phantoms(
     kind:str='cells',   # 'cells' or 'fields'
     columns:int=6,      # pictures a class
-    seed:int=12,        # the seed of `make_phantoms`
+    seed:int=SEED,        # the seed of `make_phantoms`
     size:int=224,       # pixels
     tint:bool=False,    # laboratories that follow the class
     bar:bool=False      # scale bars that follow the class
@@ -607,7 +607,7 @@ def make_phantoms(
     folder,             # where to write; made if it is not there
     kind:str='cells',   # 'cells' or 'fields'
     n=40,               # pictures a class, or a dict class -> pictures
-    seed:int=12,        # another seed, other pictures
+    seed:int=SEED,        # another seed, other pictures
     size:int=224,       # width and height in pixels
     tint:bool=False,    # trap: laboratories that follow the class
     bar:bool=False,     # trap: scale bars whose style follows the class

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .files import SEED
 from .images import SPLITS, check_images, classes_of
 from .marks import dropped_by_hand
 
@@ -97,6 +98,7 @@ class SplitPlan:
     sizes: tuple # train, validation, test
     by: str = 'image'
     copies: str = 'drop' # 'drop' further copies of a file, or 'keep' them
+    seed: int = 12 # of the published split: `BLOOD_CELLS_SEED` doesn't move it
     note: str = ''
 
 NAMED_SPLITS = {
@@ -108,13 +110,14 @@ NAMED_SPLITS = {
 def split_images(images:pd.DataFrame, # image table
                  by:str='group', # image, group, block, source, a column name, or a named split (`NAMED_SPLITS`)
                  sizes:tuple=(.7, .2, .1), # train, validation, test: fractions or numbers
-                 seed:int=12, # another seed, another split
+                 seed:int|None=None, # another seed, another split; None: a named split's own seed, or `SEED`
                  copies:str='drop', # 'drop' further byte-identical files, or 'keep' them
                  held_out:str|None=None, # with by='source': the laboratory that is the test set
                  block:int=25, # with by='block': length of a run
                 )->pd.DataFrame: # the table with its column `split` filled
     "Split an image table into train, validation and test, stratified by class."
-    if by in NAMED_SPLITS: plan = NAMED_SPLITS[by]; by, sizes, copies = plan.by, plan.sizes, plan.copies
+    if by in NAMED_SPLITS: plan = NAMED_SPLITS[by]; by, sizes, copies, seed = plan.by, plan.sizes, plan.copies, plan.seed if seed is None else seed
+    if seed is None: seed = SEED
     if copies not in ('drop', 'keep'): raise ValueError(f"copies='{copies}': use 'drop' or 'keep'")
     images = check_images(images).copy()
     if images['label'].isna().any(): raise ValueError(f"{int(images['label'].isna().sum())} images have no label: only labelled images are split")
@@ -152,7 +155,7 @@ def _leave_source_out(images, live, held_out, sizes, seed):
 def folds(images:pd.DataFrame, # image table
           k:int=5, # number of folds
           by:str='group', # image, group, block, or a column name
-          seed:int=12, # another seed, other folds
+          seed:int=SEED, # another seed, other folds
           block:int=25 # with by='block': length of a run
          )->pd.Series: # int, the fold of each image; -1 for further copies and for images dropped by hand
     "A fold for every image, stratified, units kept whole."

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 
+from ..data.files import SEED
 from ..data.images import classes_of, prediction_table, read_image, readable
 from ..data.progress import progress_bar
 
@@ -41,7 +42,7 @@ def majority_baseline(images:pd.DataFrame, # split image table
 
 def histogram_baseline(images:pd.DataFrame, # split image table
                        split:str='test', # which rows to answer
-                       seed:int=0, # of the forest
+                       seed:int=SEED, # of the forest
                        progress:bool=True # show a bar
                       )->pd.DataFrame: # prediction table
     "A random forest on colour histograms of the training images."

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest, norm
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from ..data.files import SEED
 from ..data.images import check_images, check_predictions, classes_of, probs_of
 from ..data.progress import progress_bar
 from ..data.splits import fold_split, folds
@@ -24,7 +25,7 @@ from .metrics import confusion, wilson, with_ci
 # %% ../../nbs/evaluate/03_compare.ipynb #c005
 def bootstrap_counts(groups, # str (n,), equal for images that belong together; '' stands alone
                      draws:int=1000, # resamplings
-                     seed:int=0 # of the bootstrap
+                     seed:int=SEED # of the bootstrap
                     )->np.ndarray: # int (draws, n), how often each image was drawn
     "Draw images with replacement, whole groups at a time."
     own = pd.Series(np.asarray(groups, dtype=object)).astype(str)
@@ -106,7 +107,7 @@ class Curves:
 def curves(preds:pd.DataFrame, # prediction table with targets; a column `group` is respected
            kind:str='roc', # 'roc' or 'pr'
            draws:int=1000, # bootstrap resamplings
-           seed:int=0 # of the bootstrap
+           seed:int=SEED # of the bootstrap
           )->Curves:
     "Curves of each class against the rest, their areas with 95 % intervals."
     if kind not in KINDS: raise ValueError(f'kind={kind!r}: use one of {list(KINDS)}')
@@ -171,7 +172,7 @@ def out_of_fold(images:pd.DataFrame, # labelled image table
                 answer, # function: split table -> prediction table of its test rows
                 k:int=5, # folds
                 by:str='group', # what stays together, as in `split_images`
-                seed:int=12, # of the folds
+                seed:int=SEED, # of the folds
                 progress:bool=True # show a bar
                )->pd.DataFrame: # prediction table of all images but further copies, with columns `fold` and `group`
     "Pooled out-of-fold predictions."

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from scipy.optimize import minimize_scalar
 from sklearn.decomposition import PCA
 
+from ..data.files import SEED
 from ..data.images import check_images, probs_of, readable
 from .compare import judged, bootstrap_counts, roc_area
 from .metrics import wilson, with_ci
@@ -50,7 +51,7 @@ class Calibration:
 def calibration(preds:pd.DataFrame, # prediction table with targets; a column `group` is respected
                 bins:int=15, # of equal width
                 draws:int=1000, # bootstrap resamplings
-                seed:int=0 # of the bootstrap
+                seed:int=SEED # of the bootstrap
                )->Calibration:
     "Calibration of a prediction table, with 95 % intervals."
     d = judged(preds); p, classes = probs_of(d), list(d['predicted'].cat.categories)
@@ -109,7 +110,7 @@ def whitening(features:np.ndarray, # (n, d) of training images
               axes:int=128 # principal axes to keep, at most
              )->dict: # `centre (d,), whiten (d, q), means (classes, q)`, float32
     "Axes on which images of one class have unit spread, and the class means there."
-    pca = PCA(min(axes, len(features)//2, features.shape[1]), random_state=0).fit(features)
+    pca = PCA(min(axes, len(features)//2, features.shape[1]), random_state=SEED).fit(features)
     z = pca.transform(features); own = np.stack([z[labels == c].mean(0) for c in np.unique(labels)])
     within = z - own[np.searchsorted(np.unique(labels), labels)]
     value, vector = np.linalg.eigh(within.T @ within/len(z))
@@ -243,7 +244,7 @@ def judge_doubt(preds:pd.DataFrame, # prediction table of a model with doubt, on
                 doubt:Doubt, # the model's
                 unknowns:dict|None=None, # name -> prediction table of images of no known class
                 draws:int=1000, # bootstrap resamplings
-                seed:int=0 # of the bootstrap
+                seed:int=SEED # of the bootstrap
                )->DoubtReport:
     "Coverage, set sizes, silence, and what becomes of unknowns."
     if 'ood' not in preds: raise ValueError('the table has no columns of doubt: call fit_doubt(model, images) before model.predict')

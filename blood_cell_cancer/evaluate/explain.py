@@ -17,6 +17,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..data.files import SEED
 from ..data.images import check_images, pixel_batches, read_image, readable
 from ..data.progress import progress_bar
 from ..data.remedies import make_prepare
@@ -182,7 +183,7 @@ PLACES = {'middle quarter': (.25, .25, .75, .75), 'upper left corner': (0, 0, .2
 def heat_places(heat:Heat, # of `explain`
                 boxes:dict|None=None, # further places: name -> (x0, y0, x1, y1) in fractions of the picture
                 draws:int=2000, # bootstrap resamplings
-                seed:int=0 # of the bootstrap
+                seed:int=SEED # of the bootstrap
                )->pd.DataFrame: # a row a place: `place, n, share, low, high, even`; even: the place's share of the picture
     "Mean share of the heat in places of the picture, with 95 % intervals, beside what even heat would give."
     rows = []

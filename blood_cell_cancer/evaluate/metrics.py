@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix as _confusion
 
+from ..data.files import SEED
 from ..data.images import check_predictions
 
 # %% ../../nbs/evaluate/00_metrics.ipynb #c005
@@ -56,7 +57,7 @@ def _ci(draws): return tuple(float(v) for v in np.nanpercentile(draws, [2.5, 97.
 
 def scores(m:pd.DataFrame, # confusion matrix
            draws:int=2000, # bootstrap resamplings
-           seed:int=0 # of the bootstrap
+           seed:int=SEED # of the bootstrap
           )->dict: # `accuracy, balanced_accuracy, macro_f1`: each `value, low, high`; also `correct, n`
     "The figures of the whole matrix with 95 % intervals."
     a = np.asarray(m); n, k = int(a.sum()), int(np.trace(a))
@@ -70,7 +71,7 @@ def scores(m:pd.DataFrame, # confusion matrix
 # %% ../../nbs/evaluate/00_metrics.ipynb #c015
 def class_scores(m:pd.DataFrame, # confusion matrix
                  draws:int=2000, # bootstrap resamplings (for F1)
-                 seed:int=0 # of the bootstrap
+                 seed:int=SEED # of the bootstrap
                 )->pd.DataFrame: # a row a class: `n` and precision, recall, f1, specificity, each with `_low` and `_high`
     "Figures of each class with 95 % intervals."
     a = np.asarray(m); n = int(a.sum())

@@ -10,6 +10,7 @@ __all__ = ['IMAGENET', 'HALF', 'BACKBONES', 'CUTS', 'HEADS', 'RECIPES', 'Backbon
 from dataclasses import dataclass, field, replace
 
 from ..data.augment import augmentation
+from ..data.files import SEED
 
 # %% ../../nbs/models/00_backbones.ipynb #c005
 IMAGENET = (.485, .456, .406), (.229, .224, .225)
@@ -92,7 +93,7 @@ class Recipe:
     batch: int = 32 # images a step
     bn_momentum: float = .9 # of the trunk's trainable batch norm, as Keras counts
     views: int = 0 # 0: new random views in every epoch; k: the same k views in turn, which allows a trunk cache
-    seed: int = 12 # of the head's start, the order, the views and the dropout
+    seed: int = SEED # of the head's start, the order, the views and the dropout
     prepare: tuple = () # transforms of the image before the resize, see `data.remedies`
     note: str = ''
 

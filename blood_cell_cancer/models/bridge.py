@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from timm.layers import Conv2dSame
 
+from ..data.files import SEED
 from .backbones import backbone
 from .keras_nets import inner_stats, keras_net, keras_pixels, keras_trunk
 from .keras_setup import import_keras
@@ -245,7 +246,7 @@ def _draw(name, like, rng):
 @torch.no_grad()
 def randomise(
     net:nn.Module, # any network
-    seed:int=12
+    seed:int=SEED
 )->nn.Module: # the same network, in inference mode
     "Random weights in which every tensor matters."
     rng = torch.Generator().manual_seed(seed)

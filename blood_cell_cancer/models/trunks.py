@@ -18,7 +18,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
 from ..data.augment import apply_views, augmentation, draw_views, image_keys
-from ..data.files import write_json
+from ..data.files import SEED, write_json
 from ..data.images import classes_of, pixel_batches, readable
 from ..data.loaders import epoch_order
 from ..data.machine import pick_precision
@@ -57,7 +57,7 @@ def trunk_cache(net:CutNet, # network with its cut; its frozen part is used
                 mean, std, # of the network's weights
                 augment='none', # ranges of the views
                 views:int=1, # how many views of each image
-                seed:int=12, # of the views
+                seed:int=SEED, # of the views
                 size:int=224, # side of the input, pixels
                 prepare=(), # functions from image to image
                 batch:int=32, # images a batch
@@ -96,7 +96,7 @@ def _note(out, note:Path, done:int)->None:
 # %% ../../nbs/models/02b_trunks.ipynb #c017
 class CachedDL(DataLoader):
     "Batches of activations and classes; order and view depend on seed and epoch alone."
-    def __init__(self, z, labels, seed=12, **kwargs):
+    def __init__(self, z, labels, seed=SEED, **kwargs):
         self.z, self.labels, self.seed, self.epoch = z, torch.as_tensor(labels, dtype=torch.long), seed, 0
         super().__init__(range(len(z)), num_workers=0, **kwargs)
     def shuffle_fn(self, idxs): return epoch_order(idxs, self.seed, self.epoch)

@@ -24,7 +24,7 @@ import pandas as pd
 
 from ..data.augment import Augmentation, apply_views, augmentation, draw_views, image_keys
 from ..data.copies import image_keys as pair_names
-from ..data.files import file_sha256, write_json
+from ..data.files import SEED, file_sha256, write_json
 from ..data.images import IMAGE_SUFFIXES, SPLITS, ImageError, check_images, check_predictions, classes_of, image_table, probs_of, read_image, to_pixels
 from ..data.marks import MARKS, apply_marks, mark_table
 from ..data.splits import copies_in
@@ -192,7 +192,7 @@ class Augmenter(Kept):
     blur: float = 0.
     flip: bool = True
     base: str = 'demo' # the recipe to change
-    seed: int = 12
+    seed: int = SEED
     KEPT: ClassVar[tuple] = *RANGES, 'flip', 'base', 'seed'
 
     def set(self, **values)->'Augmenter':
