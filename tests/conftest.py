@@ -1,4 +1,40 @@
-"Triton before TensorFlow: in the other order the whole test run is aborted (see `models.keras_setup`)."
+"Triton before TensorFlow (in the other order the whole run is aborted, see `models.keras_setup`); the longest tests first; a fast selection."
+import json
 from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
 
 if find_spec('triton') is not None: import triton
+
+DURATIONS = Path(__file__).with_name('durations.json') # seconds of the tests of more than a second, alone on two cores
+FAST = 5 # seconds: what takes longer is not part of `make test-fast`
+
+def pytest_addoption(parser):
+    parser.addoption('--fast', action='store_true', help=f'leave out what is known to take more than {FAST} seconds')
+    parser.addoption('--renew-durations', action='store_true', help=f'write {DURATIONS.name} anew, from which the order follows')
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    seconds = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
+    took = lambda item: seconds.get(item.nodeid, 0)
+    if config.getoption('--fast'):
+        config.hook.pytest_deselected(items=[i for i in items if took(i) > FAST])
+        items[:] = [i for i in items if took(i) <= FAST]
+    # Two workers end together when the long tests are begun first.
+    items.sort(key=took, reverse=True)
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter, config):
+    total, where = {}, {}
+    for reports in terminalreporter.stats.values():
+        for r in reports:
+            if not hasattr(r, 'duration'): continue
+            total[r.nodeid] = total.get(r.nodeid, 0) + r.duration
+    for name, s in total.items():
+        room = name.split('[')[-1].rpartition('/')[0] if '[' in name and 'test_notebooks' in name else name.split('::')[0]
+        where[room] = where.get(room, 0) + s
+    if where: terminalreporter.section('seconds by room')
+    for room, s in sorted(where.items(), key=lambda o: -o[1]): terminalreporter.write_line(f'{s:7.1f}  {room or "nbs"}')
+    if config.getoption('--renew-durations'):
+        DURATIONS.write_text(json.dumps({k: round(s, 1) for k, s in sorted(total.items()) if s > 1}, indent=0) + '\n')
