@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from blood_cell_cancer.data.audit import SECTIONS, apply_groups, audit
+from blood_cell_cancer.data.audit.report import SECTIONS, apply_groups, audit
 from blood_cell_cancer.data.datasets import load_images
-from blood_cell_cancer.data.images import readable
-from blood_cell_cancer.data.shortcuts import look_at, shortcuts
+from blood_cell_cancer.core.tables import readable
+from blood_cell_cancer.data.audit.shortcuts import shortcut_features, shortcuts
 from blood_cell_cancer.data.splits import NAMED_SPLITS
 
 TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'audit.csv'
@@ -58,8 +58,8 @@ def rows_of(a, name):
     yield 'groups', 'groups of copies and overlaps', (a.groups['group'][a.groups['group'] != '']).nunique(), None, None
     yield 'groups', 'images in groups', (a.groups['group'] != '').sum(), None, None
     for by in ('image', *(n for n in NAMED_SPLITS if n.startswith(name + '_'))):
-        t = a.split_flatters(by)
-        yield 'groups', f'test images with a twin in training, split {by} (of {t["test"]})', t['twins'], None, None
+        t = a.split_leakage(by)
+        yield 'groups', f'test images with a twin in training, split {by} (of {t["test"]})', t['duplicates'], None, None
         yield 'groups', f'share of test images with a twin in training, split {by}', t['share'], t['low'], t['high']
 
 
@@ -70,7 +70,7 @@ def shortcut_tables(a):
     live = readable(a.groups, allow=True)
     # Runs of 25 file numbers need several runs a class and fold.
     if live['label'].value_counts().min() < 250: return
-    seen = look_at(live)
+    seen = shortcut_features(live)
     for target in a['shortcuts'].table['target'].unique(): yield 'block', shortcuts(live, target, 'block', seen=seen)
 
 

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from blood_cell_cancer.data.datasets import folder_images, load_images
-from blood_cell_cancer.data.phantoms import make_phantoms
+from blood_cell_cancer.data.phantoms.make import make_phantoms
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import BACKBONES, RECIPES, Recipe, recipe
-from blood_cell_cancer.models.training import engine_module, train
+from blood_cell_cancer.models.engines import engine_module
+from blood_cell_cancer.models.training import train
 
 TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'backbones.csv'
 
@@ -50,11 +51,11 @@ def recipe_of(backbone):
 def gap_to_other(model, test):
     "Largest difference of logits once the weights have travelled to the other engine."
     if not BACKBONES[model.recipe.backbone].keras: return 'no such network in keras'
-    from blood_cell_cancer.models.bridge import BridgeError
-    from blood_cell_cancer.models.keras_engine import cross_engine
+    from blood_cell_cancer.models.convert import ConversionError
+    from blood_cell_cancer.models.keras.files import cross_engine
     exact = lambda m: m.logits(test, progress=False, **(dict(precision='fp32') if m.engine == 'fastai' else {}))
     try: other = cross_engine(model, 'keras' if model.engine == 'fastai' else 'fastai')
-    except BridgeError: return "timm's own padding, which keras has not"
+    except ConversionError: return "timm's own padding, which keras has not"
     here, there = exact(model), exact(other)
     return f'{np.abs(here - there).max():.1e} of logits up to {np.abs(here).max():.1e}'
 
@@ -72,7 +73,7 @@ def row_of(images, backbone, engine, data):
 
 def main():
     a = arguments()
-    engine_module('fastai') # before TensorFlow, see `models.keras_setup`
+    engine_module('fastai') # before TensorFlow, see `models.keras.setup`
     images = some_images(a.data, a.a_class)
     for b in a.backbones:
         for e in a.engines:

@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from blood_cell_cancer.data.audit import apply_groups
+from blood_cell_cancer.data.audit.report import apply_groups
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.splits import apply_split, split_images
-from blood_cell_cancer.evaluate.doubt import doubt_of, risk_area
-from blood_cell_cancer.evaluate.metrics import wilson
+from blood_cell_cancer.models.uncertainty import uncertainty_of
+from blood_cell_cancer.evaluate.calibration import risk_area
+from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.evaluate.report import evaluate
 from blood_cell_cancer.models.bundle import load_bundle
-from blood_cell_cancer.models.training import data_facts
+from blood_cell_cancer.models.model import data_facts
 from heat_on_bar import corner_heat
 from unknowns import Answers, laboratories, photographs, within
 
@@ -52,7 +53,7 @@ def load(a, model):
 
 def page_rows(r):
     "Figures of the page."
-    s, x = r.to_dict(), r.crossing
+    s, x = r.to_dict(), r.leakage
     rows = [('twins in training', 'groups' if x['known'] else 'identical files alone', 'test', x['test'], x['share'], x['low'], x['high']), ('groups on two sides', '', 'all', None, x['groups'], None, None)]
     for name, v in s['scores'].items(): rows += [(k, name, 'test', v['n'], *v[k]) for k in ('accuracy', 'balanced_accuracy', 'macro_f1')]
     rows += [('recall', c['class'], 'test', c['n'], c['recall'], c['recall_low'], c['recall_high']) for c in s['classes']]
@@ -63,23 +64,23 @@ def page_rows(r):
 
 def doubt_rows(kind, model, net, parts, labs, photos, a):
     "Coverage, silence and unknowns with one measure of strangeness."
-    from blood_cell_cancer.evaluate.compare import fall
-    from blood_cell_cancer.evaluate.doubt import calibration, judge_doubt
+    from blood_cell_cancer.evaluate.external import external_validation
+    from blood_cell_cancer.evaluate.calibration import calibration, evaluate_uncertainty
     (inner, _), (valid, logits) = (net.outputs(s, parts[s]) for s in ('train', 'validation'))
     codes = {s: parts[s]['label'].cat.codes.to_numpy() for s in parts}
-    doubt = doubt_of(model.classes, inner, codes['train'], parts['train']['sha256'].to_numpy(), valid, logits, codes['validation'], a.coverage, kind=kind, answered=a.answered)
-    test = net.table(doubt, 'test', parts['test'])
-    known, strange = ({n: net.table(doubt, f'{n} {i}', t[i]) for n, t in labs.items() if len(t[i])} for i in (0, 1))
+    uncertainty = uncertainty_of(model.classes, inner, codes['train'], parts['train']['sha256'].to_numpy(), valid, logits, codes['validation'], a.coverage, kind=kind, answered=a.answered)
+    test = net.table(uncertainty, 'test', parts['test'])
+    known, unknown = ({n: net.table(uncertainty, f'{n} {i}', t[i]) for n, t in labs.items() if len(t[i])} for i in (0, 1))
     controls = {f'known classes (control), {n}': t for n, t in known.items()}
-    r = judge_doubt(test, doubt, {**({'photographs': net.table(doubt, 'photographs', photos)} if photos is not None else {}), **{f'classes never taught, {n}': t for n, t in strange.items()}, **controls})
-    n, rows = len(test), [('temperature', '', 'validation', len(valid), doubt.temperature, None, None)]
+    r = evaluate_uncertainty(test, uncertainty, {**({'photographs': net.table(uncertainty, 'photographs', photos)} if photos is not None else {}), **{f'classes never taught, {n}': t for n, t in unknown.items()}, **controls})
+    n, rows = len(test), [('temperature', '', 'validation', len(valid), uncertainty.temperature, None, None)]
     rows += [('answered', '', 'test', n, *r.answered), ('right of the answered', '', 'test', int(round(r.answered[0]*n)), *r.right), ('set of one class', '', 'test', n, *share(r.sizes.get(1, 0), n)),
              ('area under risk-coverage', '', 'test', n, risk_area(r.curve), None, None), ('calibration error', 'after temperature', 'test', n, *calibration(test).ece)]
     rows += [('coverage', c['class'], 'test', c['n'], c['share'], c['low'], c['high']) for c in r.coverage.to_dict('records')]
     for u in r.unknowns.to_dict('records'):
         for k, name in (('auroc', 'AUROC against home'), ('baseline', 'AUROC against home, by probability alone'), ('abstain', 'abstains')): rows.append((name, u['unknown'], 'unknowns', u['n'], u[k], u[f'{k}_low'], u[f'{k}_high']))
-    rows += [('AUROC against known classes there', n, 'unknowns', len(strange[n]), *within(known[n], strange[n])) for n in strange if n in known]
-    for n, t in known.items(): rows += fall_rows(n, fall(test, t), t)
+    rows += [('AUROC against known classes there', n, 'unknowns', len(unknown[n]), *within(known[n], unknown[n])) for n in unknown if n in known]
+    for n, t in known.items(): rows += fall_rows(n, external_validation(test, t), t)
     return [(f, w, on, n, v, lo, hi, kind) for f, w, on, n, v, lo, hi in rows]
 
 
@@ -89,8 +90,8 @@ def share(k, n): return (k/n, *wilson(int(k), int(n)))
 def fall_rows(lab, f, said):
     "The fall in a laboratory, and recall class by class."
     c, n = f.classes, int(f.classes['away_n'].sum())
-    rows = [('fall of mean recall', lab, 'elsewhere', n, *f.fall), ('mean recall at home', lab, 'elsewhere', int(c['home_n'].sum()), *f.home), ('mean recall there', lab, 'elsewhere', n, *f.away)]
-    return rows + [('recall there', f'{lab}, {x["class"]}', 'elsewhere', x['away_n'], *share(x['away_k'], x['away_n'])) for x in c.to_dict('records')]
+    rows = [('fall of mean recall', lab, 'external', n, *f.external_validation), ('mean recall at home', lab, 'external', int(c['home_n'].sum()), *f.home), ('mean recall there', lab, 'external', n, *f.away)]
+    return rows + [('recall there', f'{lab}, {x["class"]}', 'external', x['away_n'], *share(x['away_k'], x['away_n'])) for x in c.to_dict('records')]
 
 
 def heat_rows(model, test, n):
@@ -103,18 +104,18 @@ def heat_rows(model, test, n):
 def main():
     a = arguments(); model = load_bundle(a.bundle); images = load(a, model); start = time.time()
     parts = {s: images[(images['split'] == s) & (images['error'] == '')] for s in ('train', 'validation', 'test')}
-    report = evaluate(model, images, heat=0)
+    report = evaluate(model, images, saliency=0)
     rows = [(*r, '') for r in page_rows(report)]
-    labs, photos, net = laboratories(a.elsewhere, model.classes), None if a.no_photographs else photographs(model.classes), Answers(model)
+    labs, photos, net = laboratories(a.external, model.classes), None if a.no_photographs else photographs(model.classes), Answers(model)
     for i, kind in enumerate(a.kinds.split()):
         got = doubt_rows(kind, model, net, parts, labs, photos, a)
         # What does not depend on the measure of strangeness is told once.
         rows += [r if r[0] not in ('fall of mean recall', 'mean recall at home', 'mean recall there', 'recall there', 'temperature', 'coverage', 'set of one class', 'area under risk-coverage', 'calibration error') else (*r[:7], '')
                  for r in got if i == 0 or r[0] in ('answered', 'right of the answered', 'AUROC against home', 'abstains', 'AUROC against known classes there')]
-    if a.bar: rows += [(*r, '') for r in heat_rows(model, parts['test'], a.heat)]
-    d = pd.DataFrame(rows, columns=['figure', 'of', 'on', 'n', 'value', 'low', 'high', 'strangeness'])
+    if a.bar: rows += [(*r, '') for r in heat_rows(model, parts['test'], a.saliency)]
+    d = pd.DataFrame(rows, columns=['figure', 'of', 'on', 'n', 'value', 'low', 'high', 'ood_score'])
     key = dict(model=a.name or getattr(model, 'name', '') or model.recipe.name, data=a.data, split=a.by if not a.split else 'file')
-    d = d.assign(**key, date=time.strftime('%Y-%m-%d'))[[*key, 'figure', 'of', 'on', 'strangeness', 'n', 'value', 'low', 'high', 'date']]
+    d = d.assign(**key, date=time.strftime('%Y-%m-%d'))[[*key, 'figure', 'of', 'on', 'ood_score', 'n', 'value', 'low', 'high', 'date']]
     d['n'] = d['n'].astype('Int64'); d[['value', 'low', 'high']] = d[['value', 'low', 'high']].astype(float).round(4)
     old = pd.read_csv(TABLE, keep_default_na=False, na_values={'n': [''], 'value': [''], 'low': [''], 'high': ['']}) if TABLE.exists() else d.iloc[:0]
     old = old[~np.logical_and.reduce([old[k] == v for k, v in key.items()])]

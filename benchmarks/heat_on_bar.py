@@ -11,7 +11,7 @@ import pandas as pd
 
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.splits import apply_split, split_images
-from blood_cell_cancer.evaluate.explain import box_share, explain, heat_share
+from blood_cell_cancer.evaluate.saliency import box_share, saliency_maps, saliency_share
 from blood_cell_cancer.models.bundle import load_bundle
 
 
@@ -23,10 +23,10 @@ def corner_heat(model, # a `Model`
                )->pd.DataFrame: # a row a corner and class: corner, label, n, share, low, high, even
     "Share of the heat in the bar's box, and in the three other corners, which tell what a corner gets that holds no bar."
     size = tuple(int(v) for v in test[['width', 'height']].iloc[0])
-    heat, rows, (x0, y0, x1, y1), (w, h) = explain(model, test, method=method), [], box, size
+    saliency, rows, (x0, y0, x1, y1), (w, h) = saliency_maps(model, test, method=method), [], box, size
     corners = {'bar': tuple(box), 'upper right': (x0, h - y1, x1, h - y0), 'lower left': (w - x1, y0, w - x0, y1), 'upper left': (w - x1, h - y1, w - x0, h - y0)}
     for name, box in corners.items():
-        d = pd.DataFrame(dict(label=heat.images['label'].astype(str).to_numpy(), share=[heat_share(m, box, size, margin) for m in heat.maps]))
+        d = pd.DataFrame(dict(label=saliency.images['label'].astype(str).to_numpy(), share=[saliency_share(m, box, size, margin) for m in saliency.maps]))
         for c, g in [('all', d), *d.groupby('label')]:
             v = g['share'].dropna().to_numpy()
             low, high = np.percentile(np.random.default_rng(0).choice(v, (2000, len(v))).mean(1), [2.5, 97.5])

@@ -34,19 +34,19 @@ PIECES = ('speed', 'engines', 'scale', 'cold', 'audit')
 
 # ---- what is measured with
 
-def save_bundle(place, doubt=False):
+def save_bundle(place, uncertainty=False):
     "A bundle of an untrained network, exported; with doubt that compares with 3,495 training images, as many as system 1 had."
     import pandas as pd
     from blood_cell_cancer.models.backbones import recipe
-    from blood_cell_cancer.models.doubt import Doubt, unit
+    from blood_cell_cancer.models.uncertainty import Uncertainty, unit
     from blood_cell_cancer.models.nets import CutNet
-    from blood_cell_cancer.models.training import Model
+    from blood_cell_cancer.models.model import Model
     from blood_cell_cancer.use.export import export_onnx
     r = recipe('wbc5_mobilenetv2', weights='random')
     model = Model(CutNet(r.backbone, 5), 'fastai', r, CLASSES, (.5,)*3, (.5,)*3, 'random', pd.DataFrame())
-    if doubt:
+    if uncertainty:
         bank = unit(np.random.default_rng(0).normal(size=(3495, 1280)).clip(0)).astype(np.float16)
-        model.doubt = Doubt(CLASSES, 1.5, .95, 'lac', False, (.9,)*5, 'knn', 10, .9, .95, dict(bank=bank))
+        model.uncertainty = Uncertainty(CLASSES, 1.5, .95, 'lac', False, (.9,)*5, 'knn', 10, .9, .95, dict(bank=bank))
     bundle = model.save(place)
     export_onnx(bundle)
     return bundle
@@ -60,16 +60,16 @@ def make_links(folder, drawn, n):
     return folder
 
 
-def prepare(place, quick):
+def preprocess(place, quick):
     "Drawn images, bundles, and the operations of one image."
     from blood_cell_cancer.data.datasets import folder_images
-    from blood_cell_cancer.data.phantoms import make_phantoms
+    from blood_cell_cancer.data.phantoms.make import make_phantoms
     from blood_cell_cancer.use.export import quantise
     make_phantoms(place/'drawn', n=8 if quick else 40, seed=5, size=SIZE)
     images = folder_images(place/'drawn', progress=False)
     plain = save_bundle(place/'plain.bundle')
     quantise(plain, images.iloc[::4], images.iloc[::4])
-    save_bundle(place/'doubtful.bundle', doubt=True)
+    save_bundle(place/'doubtful.bundle', uncertainty=True)
     return images['path'].tolist()
 
 
@@ -85,8 +85,8 @@ def write_csv(out, files, probs):
 
 def keras_single(place):
     "System 1's snippet in a loop, less its bar."
-    from blood_cell_cancer.models.keras_nets import keras_net
-    from blood_cell_cancer.models.keras_setup import import_keras
+    from blood_cell_cancer.models.keras.nets import keras_net
+    from blood_cell_cancer.models.keras.setup import import_keras
     keras = import_keras()
     net = keras_net('mobilenetv2', 5)
     def one(file):
@@ -98,8 +98,8 @@ def keras_single(place):
 
 def keras_batches(place):
     "Keras' own loader and `predict`, 32 at a time."
-    from blood_cell_cancer.models.keras_nets import keras_net
-    from blood_cell_cancer.models.keras_setup import import_keras
+    from blood_cell_cancer.models.keras.nets import keras_net
+    from blood_cell_cancer.models.keras.setup import import_keras
     keras = import_keras()
     import tensorflow as tf
     net = keras_net('mobilenetv2', 5)
@@ -198,8 +198,8 @@ def operations():
 
 def floors(drawn):
     "What a core can do: matrix products, decoding, reading."
-    from blood_cell_cancer.data.images import read_image, to_pixels
-    from blood_cell_cancer.data.machine import cores
+    from blood_cell_cancer.core.io import read_image, to_pixels
+    from blood_cell_cancer.core.machine import cores
     some = drawn[:40]
     size = sum(os.path.getsize(p) for p in some)
     return dict(cores=cores(), operations=operations(), matrix=matrix_rate(), matrix_int8=matrix_rate(int8=True),
@@ -240,7 +240,7 @@ def speed(place, drawn, quick, rounds):
 
 def engines(place, drawn, quick):
     "Work of one core for one image in ONNX Runtime, and in OpenVINO where it is installed; and how far the answers are apart."
-    from blood_cell_cancer.data.images import read_image, to_pixels
+    from blood_cell_cancer.core.io import read_image, to_pixels
     from blood_cell_cancer.use.stream import open_onnx
     full, small = (open_onnx(place/'plain.bundle', int8).session for int8 in (False, True))
     pixels = to_pixels(read_image(drawn[0]), SIZE)[None]
@@ -301,8 +301,8 @@ net.predict(x, verbose=0)'''
 
 
 def save_keras(path):
-    from blood_cell_cancer.models.keras_nets import keras_net
-    from blood_cell_cancer.models.keras_setup import import_keras
+    from blood_cell_cancer.models.keras.nets import keras_net
+    from blood_cell_cancer.models.keras.setup import import_keras
     import_keras()
     keras_net('mobilenetv2', 5).save(path)
 
@@ -338,7 +338,7 @@ def cold(place, drawn, quick, rounds):
 
 
 def one_audit(folder):
-    from blood_cell_cancer.data.audit import audit
+    from blood_cell_cancer.data.audit.report import audit
     from blood_cell_cancer.data.datasets import folder_images
     images = folder_images(folder, progress=False)
     start = time.perf_counter()
@@ -349,7 +349,7 @@ def one_audit(folder):
 
 def audits(place, drawn, quick):
     "The audit by number of images."
-    from blood_cell_cancer.data.phantoms import make_phantoms
+    from blood_cell_cancer.data.phantoms.make import make_phantoms
     rows = []
     for n in ((50, 100) if quick else (200, 400, 800)):
         make_phantoms(place/f'audit{n}', n=n//5, seed=6, size=SIZE)
@@ -441,7 +441,7 @@ def main():
 def measure(args, place):
     args.out.mkdir(parents=True, exist_ok=True)
     kept = args.out/'prediction.json'
-    got, drawn = json.loads(kept.read_text()) if kept.exists() else {}, prepare(place, args.quick)
+    got, drawn = json.loads(kept.read_text()) if kept.exists() else {}, preprocess(place, args.quick)
     files = args.files or ([200, 400] if args.quick else [1_000, 10_000, 100_000])
     rounds = args.rounds or (1 if args.quick else 5)
     pieces = dict(speed=lambda *a: speed(*a, rounds), engines=engines, scale=lambda *a: scale(*a, files), cold=lambda *a: cold(*a, rounds), audit=audits)

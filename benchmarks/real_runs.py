@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from blood_cell_cancer.data.datasets import load_images
-from blood_cell_cancer.data.splits import apply_split, crossing, save_split, split_images
+from blood_cell_cancer.data.splits import apply_split, leakage, save_split, split_images
 from blood_cell_cancer.evaluate.report import evaluate
 from blood_cell_cancer.models.backbones import recipe
 from blood_cell_cancer.models.bundle import load_bundle
@@ -35,18 +35,18 @@ def main():
     a = arguments()
     images = load_images(a.data)
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
-    changes = dict(weights=a.weights, views=a.views, prepare=tuple(p for p in a.prepare.split(' ') if p))
+    changes = dict(weights=a.weights, views=a.views, preprocess=tuple(p for p in a.preprocess.split(' ') if p))
     if a.epochs: changes['epochs'] = a.epochs
     start, folder = time.time(), Path(a.run)
     if a.bundle: model = load_bundle(a.bundle)
-    else: model = train(images, recipe(a.recipe, **changes), a.engine, folder/'checkpoints', resume=True, allow_crossing=True)
+    else: model = train(images, recipe(a.recipe, **changes), a.engine, folder/'checkpoints', resume=True, allow_leakage=True)
     seconds = time.time() - start
     report = evaluate(model, images)
     folder.mkdir(parents=True, exist_ok=True)
     model.extra['metrics'] = report.to_dict(); model.save(folder/'model.bundle'); report.save(folder/'report.html'); save_split(images, folder/'split.csv')
     s, base = report.to_dict()['scores']['model'], report.to_dict()['scores']['colour histogram']
-    row = dict(data=a.data, split=a.by if not a.split else 'file', images=len(images), crossing_groups=len(crossing(images)), recipe=model.recipe.name,
-               engine=model.engine, weights=model.weights, views=model.recipe.views, prepare=' '.join(model.recipe.prepare), correct=s['correct'], n=s['n'],
+    row = dict(data=a.data, split=a.by if not a.split else 'file', images=len(images), crossing_groups=len(leakage(images)), recipe=model.recipe.name,
+               engine=model.engine, weights=model.weights, views=model.recipe.views, preprocess=' '.join(model.recipe.preprocess), correct=s['correct'], n=s['n'],
                **{f'accuracy{k}': round(v, 4) for k, v in zip(('', '_low', '_high'), s['accuracy'])},
                **{f'macro_f1{k}': round(v, 4) for k, v in zip(('', '_low', '_high'), s['macro_f1'])},
                **{f'histogram{k}': round(v, 4) for k, v in zip(('', '_low', '_high'), base['accuracy'])},

@@ -20,14 +20,14 @@ import numpy as np
 import pandas as pd
 
 from blood_cell_cancer.data.datasets import load_images
-from blood_cell_cancer.data.images import readable
+from blood_cell_cancer.core.tables import readable
 from blood_cell_cancer.data.splits import apply_split
-from blood_cell_cancer.evaluate.doubt import doubt_of
-from blood_cell_cancer.evaluate.metrics import wilson
+from blood_cell_cancer.models.uncertainty import uncertainty_of
+from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.evaluate.report import evaluate, laboratories
 from blood_cell_cancer.models.bundle import load_bundle, save_bundle
-from blood_cell_cancer.models.card import add_figures
-from blood_cell_cancer.models.shipped import SHIPPED
+from blood_cell_cancer.models.bundle import add_figures
+from blood_cell_cancer.models.bundle import SHIPPED
 from blood_cell_cancer.use.export import export_onnx, quantise
 from blood_cell_cancer.use.stream import open_onnx
 
@@ -83,7 +83,7 @@ def main():
     print(cost, flush=True)
     small = open_onnx(work, int8=True)
     features, _, own = outputs(small, parts['train'])
-    model.doubt = doubt_of(model.classes, features, own, parts['train']['sha256'].to_numpy(), *outputs(small, parts['validation']), bank=a.bank)
+    model.uncertainty = uncertainty_of(model.classes, features, own, parts['train']['sha256'].to_numpy(), *outputs(small, parts['validation']), bank=a.bank)
     folder = save_bundle(model, Path(a.out)/a.data, half=True)
     shutil.copy(work/'model.int8.onnx', folder)
     facts = json.loads((folder/'bundle.json').read_text()); facts['exports'] = {k: v for k, v in json.loads((work/'bundle.json').read_text())['exports'].items() if k == 'model.int8.onnx'}
@@ -91,16 +91,16 @@ def main():
     shipped = open_onnx(folder)
     rows = [share('8 bits and float agree', np.arange(cost['n']) < cost['agree']), share('float: right', np.arange(cost['n']) < round(cost['float_accuracy']*cost['n'])),
             *table_rows('home test', shipped.predict(parts['test']), parts['test']['label'].astype(str))]
-    labs = a.elsewhere and Path(os.environ.get('BLOOD_CELLS_DATA', '.'))/a.elsewhere
+    labs = a.external and Path(os.environ.get('BLOOD_CELLS_DATA', '.'))/a.external
     if labs: rows += elsewhere_rows(shipped, labs)
     size = sum(f.stat().st_size for f in folder.iterdir())
     rows.append(dict(figure='bytes', value=size))
-    command = f'python benchmarks/ship.py runs/{a.data}/model.bundle {a.data} --split runs/{a.data}.csv' + (f' --elsewhere {Path(a.elsewhere).name}' if a.elsewhere else '')
+    command = f'python benchmarks/ship.py runs/{a.data}/model.bundle {a.data} --split runs/{a.data}.csv' + (f' --elsewhere {Path(a.external).name}' if a.external else '')
     new = pd.DataFrame(rows).assign(bundle=a.data, command=command, date=time.strftime('%Y-%m-%d'))
     old = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=['bundle'])
     pd.concat([old[old['bundle'] != a.data], new]).to_csv(TABLE, index=False)
     print(new.drop(columns=['command', 'date']).to_string())
-    report = evaluate(load_bundle(folder), images, heat=0, elsewhere=laboratories(labs) if labs else None)
+    report = evaluate(load_bundle(folder), images, saliency=0, external=laboratories(labs) if labs else None)
     add_figures(folder, report.to_dict(), facts['extra'].get('audit', []))
     assert size < 10_000_000, size
 

@@ -15,13 +15,17 @@ import numpy as np
 from PIL import Image
 
 from blood_cell_cancer.data.datasets import load_images
-from blood_cell_cancer.data.images import image_table, prediction_table
+from blood_cell_cancer.core.tables import image_table, prediction_table
 from blood_cell_cancer.data.splits import apply_split, split_images
-from blood_cell_cancer.evaluate.compare import bootstrap_counts, curves, fall, map_classes, roc_area, with_groups
-from blood_cell_cancer.evaluate.doubt import calibration, doubt_of, judge_doubt, risk_area
-from blood_cell_cancer.evaluate.metrics import with_ci
+from blood_cell_cancer.core.intervals import bootstrap_counts
+from blood_cell_cancer.evaluate.curves import curves, roc_area
+from blood_cell_cancer.evaluate.external import external_validation, map_classes
+from blood_cell_cancer.core.tables import with_groups
+from blood_cell_cancer.evaluate.calibration import calibration, evaluate_uncertainty, risk_area
+from blood_cell_cancer.models.uncertainty import uncertainty_of
+from blood_cell_cancer.core.intervals import with_ci
 from blood_cell_cancer.models.bundle import load_bundle
-from blood_cell_cancer.models.training import data_facts
+from blood_cell_cancer.models.model import data_facts
 
 PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'chelsea.png', 'clock_motion.png', 'coffee.png', 'coins.png', 'grass.png', 'gravel.png',
                'hubble_deep_field.jpg', 'moon.png', 'motorcycle_left.png', 'rocket.jpg')
@@ -56,9 +60,9 @@ class Answers:
         if name not in self.kept: self.kept[name] = self.model.features(images, **self.kwargs)
         return self.kept[name]
 
-    def table(self, doubt, name, images):
+    def table(self, uncertainty, name, images):
         features, logits = self.outputs(name, images)
-        return with_groups(prediction_table(images, doubt.probs(logits), self.model.classes).assign(**doubt.columns(logits, features)), images)
+        return with_groups(prediction_table(images, uncertainty.probs(logits), self.model.classes).assign(**uncertainty.columns(logits, features)), images)
 
 
 def laboratories(folder, classes):
@@ -68,10 +72,10 @@ def laboratories(folder, classes):
     return {p.name: map_classes(load_images(p, classes='folders'), classes) for p in sorted(place.iterdir()) if p.is_dir()}
 
 
-def within(known, strange, draws=1000):
+def within(known, unknown, draws=1000):
     "AUROC of strangeness, unknown against known classes of the same laboratory."
-    y, s = np.r_[np.zeros(len(known), bool), np.ones(len(strange), bool)], np.r_[known['ood'], strange['ood']]
-    w = np.hstack([bootstrap_counts(['']*len(d), draws, i) for i, d in enumerate((known, strange))])
+    y, s = np.r_[np.zeros(len(known), bool), np.ones(len(unknown), bool)], np.r_[known['ood'], unknown['ood']]
+    w = np.hstack([bootstrap_counts(['']*len(d), draws, i) for i, d in enumerate((known, unknown))])
     return (float(roc_area(y, s)[0]), *map(float, np.nanpercentile(roc_area(y, s, w), [2.5, 97.5])))
 
 
@@ -81,28 +85,28 @@ def main():
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
     if model.data and data_facts(images)['sha256'] != model.data['sha256']: raise SystemExit('the bundle was trained on other images or another split: give the same data, --by or --split')
     rows = {s: images[(images['split'] == s) & (images['error'] == '')] for s in ('train', 'validation', 'test')}
-    labs, photos, net, out = laboratories(a.elsewhere, model.classes), photographs(model.classes), Answers(model, precision=a.precision), {}
+    labs, photos, net, out = laboratories(a.external, model.classes), photographs(model.classes), Answers(model, precision=a.precision), {}
     for kind in a.kinds.split():
         (inner, _), (valid, logits) = (net.outputs(s, rows[s]) for s in ('train', 'validation'))
-        doubt = doubt_of(model.classes, inner, rows['train']['label'].cat.codes.to_numpy(), rows['train']['sha256'].to_numpy(), valid, logits,
+        uncertainty = uncertainty_of(model.classes, inner, rows['train']['label'].cat.codes.to_numpy(), rows['train']['sha256'].to_numpy(), valid, logits,
                          rows['validation']['label'].cat.codes.to_numpy(), a.coverage, a.method, kind=kind, k=a.k, answered=a.answered)
-        if a.save and not out: model.doubt = doubt; model.save(a.save)
-        test = net.table(doubt, 'test', rows['test'])
-        known = {n: net.table(doubt, f'{n} known', k) for n, (k, _) in labs.items() if len(k)}
-        strange = {n: net.table(doubt, f'{n} unknown', u) for n, (_, u) in labs.items() if len(u)}
-        unknowns = {'photographs': net.table(doubt, 'photographs', photos), **{f'unknown classes, {n}': t for n, t in strange.items()},
+        if a.save and not out: model.uncertainty = uncertainty; model.save(a.save)
+        test = net.table(uncertainty, 'test', rows['test'])
+        known = {n: net.table(uncertainty, f'{n} known', k) for n, (k, _) in labs.items() if len(k)}
+        unknown = {n: net.table(uncertainty, f'{n} unknown', u) for n, (_, u) in labs.items() if len(u)}
+        unknowns = {'photographs': net.table(uncertainty, 'photographs', photos), **{f'unknown classes, {n}': t for n, t in unknown.items()},
                     **{f'(control) known classes, {n}': t for n, t in known.items()}}
-        report = judge_doubt(test, doubt, unknowns)
-        falls = {n: fall(test, t) for n, t in known.items()}
-        spoken = {n: fall(test, t[t['answer'] == 'yes']) for n, t in known.items() if (t['answer'] == 'yes').any()}
-        apart = {n: within(known[n], strange[n]) for n in strange if n in known}
-        print(f'\n== {kind}: temperature {doubt.temperature:.2f}, limit {doubt.limit:.3f}\n{report.lead()}\n{report.table().to_string()}\n{report.unknown_table().to_string()}')
+        report = evaluate_uncertainty(test, uncertainty, unknowns)
+        external = {n: external_validation(test, t) for n, t in known.items()}
+        spoken = {n: external_validation(test, t[t['answer'] == 'yes']) for n, t in known.items() if (t['answer'] == 'yes').any()}
+        apart = {n: within(known[n], unknown[n]) for n in unknown if n in known}
+        print(f'\n== {kind}: temperature {uncertainty.temperature:.2f}, limit {uncertainty.limit:.3f}\n{report.lead()}\n{report.table().to_string()}\n{report.unknown_table().to_string()}')
         print(f'set sizes {report.sizes.to_dict()}, area under risk-coverage {risk_area(report.curve):.5f}\n{calibration(test).table().to_string()}\n{curves(test).table().to_string()}')
-        for n, f in falls.items(): print(f'\n{n}: {f.lead()}\n{f.table().to_string()}')
+        for n, f in external.items(): print(f'\n{n}: {f.lead()}\n{f.table().to_string()}')
         for n, f in spoken.items(): print(f'{n}, answered images alone ({int(f.classes["away_n"].sum())}): {f.lead()}')
         for n, v in apart.items(): print(f'{n}: unknown against known classes of the same laboratory, AUROC {with_ci(*v, percent=False)}')
-        out[kind] = dict(doubt=doubt.to_dict(), answered=report.answered, right=report.right, everything=report.everything, coverage=report.coverage.to_dict('records'),
-                         unknowns=report.unknowns.to_dict('records'), falls={n: dict(home=f.home, away=f.away, fall=f.fall) for n, f in falls.items()}, within=apart)
+        out[kind] = dict(uncertainty=uncertainty.to_dict(), answered=report.answered, right=report.right, everything=report.everything, coverage=report.coverage.to_dict('records'),
+                         unknowns=report.unknowns.to_dict('records'), external={n: dict(home=f.home, away=f.away, external_validation=f.external_validation) for n, f in external.items()}, within=apart)
     if a.out: Path(a.out).write_text(json.dumps(out, indent=1))
 
 

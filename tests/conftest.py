@@ -1,4 +1,4 @@
-"Triton before TensorFlow (in the other order the whole run is aborted, see `models.keras_setup`); the longest tests first; a fast selection."
+"Triton before TensorFlow (in the other order the whole run is aborted, see `models.keras.setup`); the longest tests first; a fast selection."
 import json
 from importlib.util import find_spec
 from pathlib import Path

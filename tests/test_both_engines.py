@@ -12,19 +12,21 @@ from tempfile import mkdtemp
 import numpy as np, torch
 from safetensors.torch import save_file
 from blood_cell_cancer.data.datasets import folder_images
-from blood_cell_cancer.data.files import SEED
-from blood_cell_cancer.data.phantoms import make_phantoms
+from blood_cell_cancer.core.io import SEED
+from blood_cell_cancer.data.phantoms.make import make_phantoms
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import recipe
-from blood_cell_cancer.models.nets import build_net, torch_trunk
-from blood_cell_cancer.models.training import Model, engine_module, train
+from blood_cell_cancer.models.nets import build_net, timm_backbone
+from blood_cell_cancer.models.engines import engine_module
+from blood_cell_cancer.models.model import Model
+from blood_cell_cancer.models.training import train
 from blood_cell_cancer.models.weights import find_weights
 
 folder = Path(mkdtemp())
 make_phantoms(folder/'cells', n=6)
 images = split_images(folder_images(folder/'cells', progress=False), 'image', sizes=(.5, .25, .25))
 torch.manual_seed(SEED)
-save_file(torch_trunk('mobilenetv2', pad_type='same', bn_eps=1e-3).state_dict(), folder/'same.safetensors',
+save_file(timm_backbone('mobilenetv2', pad_type='same', bn_eps=1e-3).state_dict(), folder/'same.safetensors',
           metadata=dict(arch='mobilenetv2_100', mean='[0.5, 0.5, 0.5]', std='[0.5, 0.5, 0.5]', kwargs='{"pad_type": "same", "bn_eps": 0.001}'))
 r = recipe('demo', weights=str(folder/'same.safetensors'), size=64, epochs=1, batch=8, views=2)
 weights = find_weights(r.backbone, r.weights)

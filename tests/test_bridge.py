@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from blood_cell_cancer.data.files import SEED
+from blood_cell_cancer.core.io import SEED
 from blood_cell_cancer.models.backbones import backbone, trainable_names
-from blood_cell_cancer.models.bridge import (BridgeError, KERAS_KWARGS, keras_shaped, load_checked, pair_tensors, parity, randomise, to_keras, to_timm,
-                                             torch_pixels)
-from blood_cell_cancer.models.keras_nets import (count_keras_parameters, inner_stats, keras_net, keras_pixels, keras_trunk, set_inner_stats, set_keras_cut)
-from blood_cell_cancer.models.keras_setup import import_keras
+from blood_cell_cancer.models.convert import ConversionError, KERAS_KWARGS, keras_shaped, load_checked, pair_tensors, parity, randomise, to_keras, to_timm, torch_pixels
+from blood_cell_cancer.models.keras.nets import count_keras_parameters, inner_stats, keras_net, keras_pixels, keras_backbone, set_inner_stats, set_keras_cut
+from blood_cell_cancer.models.keras.setup import import_keras
 from blood_cell_cancer.models.nets import CutNet, count_parameters, make_head
 
 # not importorskip: that would import TensorFlow before triton, and the process would abort
@@ -88,9 +87,9 @@ def test_the_cut_is_the_last_30_layers(both):
 def test_counts(both, classes):
     name, net, model = both
     total, trainable = COUNTS[name][5 - classes]
-    assert count_keras_parameters(keras_net(name, classes, trunk=model)) == (total, trainable)
+    assert count_keras_parameters(keras_net(name, classes, body=model)) == (total, trainable)
     names = trainable_names([n for n, _ in net.named_parameters()], backbone(name), 'last30')
-    whole = torch.nn.ModuleDict(dict(trunk=net, head=make_head(backbone(name).features, classes)))
+    whole = torch.nn.ModuleDict(dict(body=net, head=make_head(backbone(name).features, classes)))
     for n, p in net.named_parameters(): p.requires_grad_(n in names)
     assert count_parameters(whole) == (total - ONLY_IN_KERAS.get(name, 0), trainable)
 
@@ -103,8 +102,8 @@ def test_padding_agrees_at_odd_and_even_sizes(name, size): assert parity(name, n
 def test_timms_own_resnet_is_another_network():
     import timm
     plain = timm.create_model('resnetv2_152', num_classes=0)
-    with pytest.raises(BridgeError, match="stem.conv of the timm network holds .'weight'., but conv1_conv of the Keras network .'bias', 'weight'."):
-        pair_tensors(plain, keras_trunk('resnet152v2', SIZE), 'resnet152v2')
+    with pytest.raises(ConversionError, match="stem.conv of the timm network holds .'weight'., but conv1_conv of the Keras network .'bias', 'weight'."):
+        pair_tensors(plain, keras_backbone('resnet152v2', SIZE), 'resnet152v2')
     ours = randomise(keras_shaped('resnet152v2'))
     for tensor, value in ours.state_dict().items():
         if tensor.endswith('bias') and tensor not in plain.state_dict(): value.zero_()
@@ -153,12 +152,12 @@ def test_saved_keras_file_keeps_the_epsilon(tmp_path):
 
 
 def test_inner_statistics_survive_and_are_checked():
-    model = keras_trunk('efficientnetb0', 32)
+    model = keras_backbone('efficientnetb0', 32)
     assert np.allclose(inner_stats(model), backbone('efficientnetb0').stats, atol=1e-6)
-    assert np.allclose(inner_stats(keras_trunk('convnext_tiny', 32)), backbone('convnext_tiny').stats, atol=1e-6)
-    assert inner_stats(keras_trunk('vgg19', 32)) is None
+    assert np.allclose(inner_stats(keras_backbone('convnext_tiny', 32)), backbone('convnext_tiny').stats, atol=1e-6)
+    assert inner_stats(keras_backbone('vgg19', 32)) is None
     set_inner_stats(model, (.5,)*3, (.5,)*3)
-    with pytest.raises(BridgeError, match='call set_inner_stats'): to_timm(model, 'efficientnetb0')
+    with pytest.raises(ConversionError, match='call set_inner_stats'): to_timm(model, 'efficientnetb0')
 
 
 def test_other_means_need_no_surgery():
@@ -189,10 +188,10 @@ def real():
 
 
 def test_real_weights_cross(real):
-    weights, trunk = real
+    weights, body = real
     stats, pixels = (weights.mean, weights.std), real_images(224)
-    assert trunk(torch_pixels(pixels[:4], *stats)).std() > .1
-    assert parity('mobilenetv2', pixels, trunk, stats) < 1e-4
+    assert body(torch_pixels(pixels[:4], *stats)).std() > .1
+    assert parity('mobilenetv2', pixels, body, stats) < 1e-4
     back = to_timm(to_keras(weights.state, 'mobilenetv2', kwargs=weights.timm_kwargs), 'mobilenetv2')
     assert all(torch.equal(v, back[n]) for n, v in weights.state.items() if n in back and not n.endswith('num_batches_tracked'))
 
@@ -200,11 +199,11 @@ def test_real_weights_cross(real):
 @torch.no_grad()
 def test_what_is_left_is_rounding(real):
     "On the map of real weights the engines are as far from each other as each is from double precision."
-    weights, trunk = real
+    weights, body = real
     stats, pixels = (weights.mean, weights.std), real_images(224)
     x = torch_pixels(pixels, *stats)
-    exact = copy.deepcopy(trunk).double().forward_features(x.double())
-    rounding = float((trunk.forward_features(x) - exact).abs().max())
-    between = parity('mobilenetv2', pixels, trunk, stats, of='map')
+    exact = copy.deepcopy(body).double().forward_features(x.double())
+    rounding = float((body.forward_features(x) - exact).abs().max())
+    between = parity('mobilenetv2', pixels, body, stats, of='map')
     print(f'{len(pixels)} images, map: between the engines {between:.1e}, torch to double precision {rounding:.1e}')
     assert between < 3*rounding < 1e-3

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 CHROMIUM = next((p for n in ('chromium', 'chromium-browser', 'google-chrome') if (p := shutil.which(n))), None)
-pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason='no chromium is installed (Debian: apt install chromium)'),
-              pytest.mark.skipif(any(find_spec(m) is None for m in ('playwright', 'voila', 'jupyterlab')), reason='playwright, voila or jupyterlab is missing: install the extra dev')]
+pytestmark = [pytest.annotation.skipif(CHROMIUM is None, reason='no chromium is installed (Debian: apt install chromium)'),
+              pytest.annotation.skipif(any(find_spec(m) is None for m in ('playwright', 'voila', 'jupyterlab')), reason='playwright, voila or jupyterlab is missing: install the extra dev')]
 LESSONS = Path(__file__).parents[1]/'nbs'/'tutorials'
 SLOW = 90_000 # milliseconds; with busy neighbours things take their time
 
@@ -50,10 +50,10 @@ def browser():
 def opened(browser, **kwargs):
     "A page that reaches nothing but this computer, and remembers what it asked for and what went wrong."
     page = browser.new_context(viewport=dict(width=1200, height=900), accept_downloads=True, **kwargs).new_page()
-    page.set_default_timeout(SLOW); page.elsewhere, page.wrong = [], []
+    page.set_default_timeout(SLOW); page.external, page.wrong = [], []
     def only_here(route):
         if re.match(r'(http|ws)://(127\.0\.0\.1|localhost)[:/]', route.request.url): return route.continue_()
-        page.elsewhere.append(route.request.url); route.abort()
+        page.external.append(route.request.url); route.abort()
     page.route(re.compile('^(http|ws)'), only_here)
     page.on('pageerror', lambda e: page.wrong.append(str(e)))
     return page
@@ -67,11 +67,11 @@ def shot(page, name):
 def home(tmp_path_factory):
     "Phantoms, and a bundle that was never trained: it answers, which is enough here."
     from blood_cell_cancer.data.datasets import folder_images
-    from blood_cell_cancer.data.phantoms import make_phantoms
+    from blood_cell_cancer.data.phantoms.make import make_phantoms
     from blood_cell_cancer.data.splits import split_images
     from blood_cell_cancer.models.backbones import IMAGENET, recipe
     from blood_cell_cancer.models.nets import CutNet
-    from blood_cell_cancer.models.training import Model, data_facts
+    from blood_cell_cancer.models.model import Model, data_facts
     home = tmp_path_factory.mktemp('app')
     make_phantoms(home/'cells', n=6, seed=4, size=96)
     images = split_images(folder_images(home/'cells', progress=False), sizes=(.5, .25, .25))
@@ -98,18 +98,18 @@ def app(browser, address):
 def tab(page, name): page.locator('.tabs').get_by_role('button', name=name, exact=True).click()
 
 
-def marks_of(page, tmp_path):
+def annotations_of(page, tmp_path):
     "The exported marks, heeded by a split."
-    from blood_cell_cancer.data.marks import read_marks
+    from blood_cell_cancer.data.annotations import read_annotations
     with page.expect_download() as d: page.get_by_role('link', name='Download marks').click()
     assert d.value.suggested_filename == 'marks.csv'
     d.value.save_as(tmp_path/'marks.csv')
-    return read_marks(tmp_path/'marks.csv').set_index('name')
+    return read_annotations(tmp_path/'marks.csv').set_index('name')
 
 
 def test_mark_turn_the_page_and_export(app, home, tmp_path):
     from blood_cell_cancer.data.datasets import folder_images
-    from blood_cell_cancer.data.marks import apply_marks
+    from blood_cell_cancer.data.annotations import apply_annotations
     app.get_by_label('Mark', exact=True).nth(1).select_option('drop') # the first is the filter
     app.get_by_label('Mark', exact=True).nth(2).select_option('relabel')
     app.get_by_label('New class').locator('visible=true').select_option('monocyte')
@@ -119,10 +119,10 @@ def test_mark_turn_the_page_and_export(app, home, tmp_path):
     assert app.get_by_label('Mark', exact=True).nth(1).input_value() != 'drop'
     app.get_by_role('button', name='Previous page').click(); app.get_by_text('Page 1 of 3').wait_for()
     assert app.get_by_label('Mark', exact=True).nth(1).locator('option:checked').text_content() == 'drop'
-    marks = marks_of(app, tmp_path)
-    assert marks[['mark', 'new_label']].to_numpy().tolist() == [['drop', ''], ['relabel', 'monocyte']]
-    heeded = apply_marks(folder_images(home/'cells', progress=False), tmp_path/'marks.csv').set_index('name')
-    assert heeded.loc[marks.index[0], 'split'] == 'dropped' and heeded.loc[marks.index[1], 'label'] == 'monocyte'
+    annotations = annotations_of(app, tmp_path)
+    assert annotations[['annotation', 'new_label']].to_numpy().tolist() == [['drop', ''], ['relabel', 'monocyte']]
+    heeded = apply_annotations(folder_images(home/'cells', progress=False), tmp_path/'marks.csv').set_index('name')
+    assert heeded.loc[annotations.index[0], 'split'] == 'dropped' and heeded.loc[annotations.index[1], 'label'] == 'monocyte'
 
 
 def test_a_slider_by_keyboard(app):
@@ -200,7 +200,7 @@ CONTRAST = """() => {
 }"""
 
 
-@pytest.mark.parametrize('scheme,width', [('dark', 1200), ('dark', 390), ('light', 390), ('light', 1200)])
+@pytest.annotation.parametrize('scheme,width', [('dark', 1200), ('dark', 390), ('light', 390), ('light', 1200)])
 def test_readable_named_and_in_one_column(app, scheme, width):
     "In light and dark, wide and narrow: nothing too faint, nothing without a name, nothing beyond the edge."
     app.emulate_media(color_scheme=scheme); app.set_viewport_size(dict(width=width, height=900))
@@ -222,8 +222,8 @@ def test_by_keyboard_alone(app):
 
 def test_marks_are_there_again_and_nothing_went_elsewhere(app, tmp_path):
     app.reload(); app.get_by_text('2 marks of an earlier visit are back.').wait_for()
-    assert len(marks_of(app, tmp_path)) == 2
-    assert app.elsewhere == [] and app.wrong == []
+    assert len(annotations_of(app, tmp_path)) == 2
+    assert app.external == [] and app.wrong == []
 
 
 @pytest.fixture(scope='module')
@@ -242,7 +242,7 @@ def lab(tmp_path_factory):
 def lesson(number): return next(LESSONS.glob(f'{number}_*.ipynb')).name
 
 
-@pytest.mark.parametrize('name', [lesson('01'), lesson('04') if list(LESSONS.glob('04_*.ipynb')) else lesson('03')])
+@pytest.annotation.parametrize('name', [lesson('01'), lesson('04') if list(LESSONS.glob('04_*.ipynb')) else lesson('03')])
 def test_a_lesson_in_jupyterlab(browser, lab, name):
     "Run the first cells until one shows something."
     page = opened(browser)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from blood_cell_cancer.data.datasets import folder_images
-from blood_cell_cancer.data.files import SEED
-from blood_cell_cancer.data.phantoms import make_phantoms
+from blood_cell_cancer.core.io import SEED
+from blood_cell_cancer.data.phantoms.make import make_phantoms
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import BACKBONES, IMAGENET, backbone, recipe
 from blood_cell_cancer.models.bundle import load_bundle
@@ -20,9 +20,9 @@ from blood_cell_cancer.models.training import train
 from blood_cell_cancer.models.weights import WeightsError, find_weights
 
 if find_spec('keras') is None: pytest.skip('keras is not installed', allow_module_level=True) # importorskip would import TensorFlow first
-from blood_cell_cancer.models import keras_engine as engine
-from blood_cell_cancer.models.bridge import torch_pixels
-from blood_cell_cancer.models.keras_nets import keras_pixels, keras_trunk
+from blood_cell_cancer.models.keras import training as engine
+from blood_cell_cancer.models.convert import torch_pixels
+from blood_cell_cancer.models.keras.nets import keras_pixels, keras_backbone
 
 keras = engine.keras
 NAMES = [b.name for b in BACKBONES.values() if b.keras]
@@ -57,7 +57,7 @@ def test_error_names_the_file_that_keras_asks_for(name, cache, monkeypatch):
     real = keras.src.utils.file_utils.get_file
     def spy(fname, *args, **kwargs): asked.append(fname); return real(fname, *args, **kwargs)
     monkeypatch.setattr('keras.src.utils.file_utils.get_file', spy)
-    with pytest.raises(WeightsError) as e: engine.hub_trunk(name)
+    with pytest.raises(WeightsError) as e: engine.hub_backbone(name)
     assert asked == [engine.HUB_FILES[name]]
     assert f'download {asked[0]} ' in str(e.value) and str(cache) in str(e.value)
 
@@ -68,15 +68,15 @@ def test_hub_pixels_are_those_of_preprocess_input(name, monkeypatch):
     keras.utils.set_random_seed(SEED)
     hub = published(name)
     if name == 'efficientnetb0': engine.set_inner_stats(hub, *IMAGENET)
-    monkeypatch.setattr(engine, 'hub_trunk', lambda name: hub)
-    trunk, w = keras_trunk(name, 224), find_weights(name, 'keras')
-    mean, std = engine.load_hub(trunk, name) or (w.mean, w.std)
+    monkeypatch.setattr(engine, 'hub_backbone', lambda name: hub)
+    body, w = keras_backbone(name, 224), find_weights(name, 'keras')
+    mean, std = engine.load_hub(body, name) or (w.mean, w.std)
     pixels = np.random.default_rng(SEED).integers(0, 256, (1, 224, 224, 3)).astype('float32')
     wanted = hub.predict_on_batch(import_module(f'keras.applications.{PREPROCESS[name]}').preprocess_input(pixels.copy()))
-    got = trunk.predict_on_batch(keras_pixels(trunk, pixels, mean, std))
+    got = body.predict_on_batch(keras_pixels(body, pixels, mean, std))
     assert wanted.std() > 0 and np.abs(got - wanted).max() < 1e-3*np.abs(wanted).max()
     np.testing.assert_allclose((mean, std), (w.mean, w.std), rtol=1e-5)
-    other = trunk.predict_on_batch(pixels/255)
+    other = body.predict_on_batch(pixels/255)
     assert np.abs(other - wanted).max() > 1e-2*np.abs(wanted).max(), 'a test that 255 cannot fail shows nothing'
 
 

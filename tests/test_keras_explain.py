@@ -8,18 +8,21 @@ import pytest
 from PIL import Image
 
 from blood_cell_cancer.data.datasets import folder_images
-from blood_cell_cancer.data.files import SEED
-from blood_cell_cancer.data.images import image_table, pixel_batches
-from blood_cell_cancer.data.phantoms import make_phantoms
+from blood_cell_cancer.core.io import SEED
+from blood_cell_cancer.core.tables import image_table
+from blood_cell_cancer.core.io import pixel_batches
+from blood_cell_cancer.data.phantoms.make import make_phantoms
 from blood_cell_cancer.data.splits import split_images
-from blood_cell_cancer.evaluate.doubt import fit_doubt, judge_doubt
-from blood_cell_cancer.evaluate.explain import box_share, explain, heat_share
+from blood_cell_cancer.models.uncertainty import fit_uncertainty
+from blood_cell_cancer.evaluate.calibration import evaluate_uncertainty
+from blood_cell_cancer.evaluate.saliency import box_share, saliency_maps, saliency_share
 from blood_cell_cancer.models.backbones import recipe
 from blood_cell_cancer.models.bundle import load_bundle
-from blood_cell_cancer.models.training import Model, train
+from blood_cell_cancer.models.model import Model
+from blood_cell_cancer.models.training import train
 
 if find_spec('keras') is None: pytest.skip('keras is not installed', allow_module_level=True) # importorskip would import TensorFlow first
-from blood_cell_cancer.models import keras_engine as engine
+from blood_cell_cancer.models.keras import training as engine
 
 keras = engine.keras
 SIZE = 96
@@ -34,10 +37,10 @@ def test_both_engines_give_one_map(name, tmp_path):
     weights = find_weights(name, 'random')
     ours = Model(engine.build_keras_net(r, 5, weights), 'keras', r, tuple(images['label'].cat.categories), weights.mean, weights.std, weights.origin, pd.DataFrame())
     theirs = engine.cross_engine(ours, 'fastai')
-    a, b = (explain(m, images, 'monocyte', progress=False).maps for m in (ours, theirs))
+    a, b = (saliency_maps(m, images, 'monocyte', progress=False).maps for m in (ours, theirs))
     assert a.max() > 0 and np.abs(a - b).max() < 5e-3*a.max(), (np.abs(a - b).max(), a.max())
     if name == 'mobilenetv2':
-        c, d = (explain(m, images.head(1), 'monocyte', 'occlusion', progress=False, steps=3).maps for m in (ours, theirs))
+        c, d = (saliency_maps(m, images.head(1), 'monocyte', 'occlusion', progress=False, steps=3).maps for m in (ours, theirs))
         assert np.abs(c - d).max() < 5e-3*max(c.max(), 1e-3)
 
 
@@ -46,8 +49,8 @@ def small_model(images, classes):
     keras.utils.set_random_seed(SEED)
     door = keras.Input((SIZE, SIZE, 3)); x = door
     for width in (16, 32, 32): x = keras.layers.Conv2D(width, 3, 2, activation='relu', padding='same')(x)
-    trunk = keras.Model(door, keras.layers.GlobalAveragePooling2D()(x))
-    net = keras.Sequential([trunk, keras.Sequential([keras.Input((32,)), keras.layers.Dense(len(classes))])])
+    body = keras.Model(door, keras.layers.GlobalAveragePooling2D()(x))
+    net = keras.Sequential([body, keras.Sequential([keras.Input((32,)), keras.layers.Dense(len(classes))])])
     net.compile(optimizer=keras.optimizers.Adam(3e-3), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'])
     model = Model(net, 'keras', recipe('demo', size=SIZE), tuple(classes), (.5,)*3, (.5,)*3, 'random', pd.DataFrame())
     pixels = next(pixel_batches(images['path'].tolist(), SIZE, (), len(images))).astype(np.float32)/127.5 - 1
@@ -55,9 +58,9 @@ def small_model(images, classes):
     return model, max(seen.history['accuracy'])
 
 
-def shares(heat, truth, what, size):
-    boxes = truth.assign(file=truth['name'].str.rsplit('/').str[-1]).set_index('file').loc[[Path(p).name for p in heat.images['path']], [f'{what}_{c}' for c in ('x0', 'y0', 'x1', 'y1')]].to_numpy(float)
-    return np.nanmean([heat_share(m, b, size, 6) for m, b in zip(heat.maps, boxes)]), np.mean([box_share(b, size, 6) for b in boxes])
+def shares(saliency, truth, what, size):
+    boxes = truth.assign(file=truth['name'].str.rsplit('/').str[-1]).set_index('file').loc[[Path(p).name for p in saliency.images['path']], [f'{what}_{c}' for c in ('x0', 'y0', 'x1', 'y1')]].to_numpy(float)
+    return np.nanmean([saliency_share(m, b, size, 6) for m, b in zip(saliency.maps, boxes)]), np.mean([box_share(b, size, 6) for b in boxes])
 
 
 def test_heat_lies_on_the_bar_when_the_class_is_the_bar(tmp_path):
@@ -66,8 +69,8 @@ def test_heat_lies_on_the_bar_when_the_class_is_the_bar(tmp_path):
     files = [(plain if i % 2 else barred)/name for i, name in enumerate(truth['name'])]
     images = image_table(files, ['plain' if i % 2 else 'barred' for i in range(60)], ['barred', 'plain'], progress=False)
     model, right = small_model(images, ['barred', 'plain'])
-    heat = explain(model, images[images['label'] == 'barred'], 'barred', progress=False)
-    on_bar, even_bar = shares(heat, truth, 'bar', size); on_cell, even_cell = shares(heat, truth, 'cell', size)
+    saliency = saliency_maps(model, images[images['label'] == 'barred'], 'barred', progress=False)
+    on_bar, even_bar = shares(saliency, truth, 'bar', size); on_cell, even_cell = shares(saliency, truth, 'cell', size)
     assert right > .9
     assert on_bar > 2*even_bar and on_bar/even_bar > 2*on_cell/even_cell, (on_bar, even_bar, on_cell, even_cell)
 
@@ -80,7 +83,7 @@ def test_heat_lies_on_the_cell_when_the_class_is_the_cell(tmp_path):
     files = [tmp_path/'c'/n if i % 2 else tmp_path/'e'/Path(n).name for i, n in enumerate(truth['name'])]
     images = image_table(files, ['cell' if i % 2 else 'empty' for i in range(60)], ['empty', 'cell'], progress=False)
     model, right = small_model(images, ['empty', 'cell'])
-    on_cell, even = shares(explain(model, images[images['label'] == 'cell'], 'cell', progress=False), truth, 'cell', (SIZE, SIZE))
+    on_cell, even = shares(saliency_maps(model, images[images['label'] == 'cell'], 'cell', progress=False), truth, 'cell', (SIZE, SIZE))
     assert right > .9 and on_cell > 1.5*even, (right, on_cell, even)
 
 
@@ -88,9 +91,9 @@ def test_doubt_of_a_keras_model(tmp_path):
     make_phantoms(tmp_path/'cells', n=16, size=64)
     images = split_images(folder_images(tmp_path/'cells', progress=False), 'image', sizes=(.5, .25, .25))
     model = train(images, recipe('demo', weights='random', size=64, epochs=1, batch=8, cut='head', head='linear'), engine='keras', progress=False)
-    doubt = fit_doubt(model, images, coverage=.8, k=3, progress=False)
+    uncertainty = fit_uncertainty(model, images, coverage=.8, k=3, progress=False)
     test = model.predict(images[images['split'] == 'test'], progress=False)
-    assert doubt.arrays['bank'].shape == (40, 1280) and list(test.columns[-4:]) == ['set', 'ood', 'answer', 'reason']
-    assert judge_doubt(test, doubt, draws=50).coverage['n'].iloc[0] == 20
+    assert uncertainty.arrays['bank'].shape == (40, 1280) and list(test.columns[-4:]) == ['set', 'ood', 'answer', 'reason']
+    assert evaluate_uncertainty(test, uncertainty, draws=50).coverage['n'].iloc[0] == 20
     back = load_bundle(model.save(tmp_path/'k.bundle'))
     assert back.predict(images[images['split'] == 'test'], progress=False).equals(test)

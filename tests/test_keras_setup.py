@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(find_spec('keras') is None, reason='keras is not installed') # importorskip would import TensorFlow first
 
-DOOR = 'from blood_cell_cancer.models.keras_setup import import_keras; import_keras(threads=1)'
+DOOR = 'from blood_cell_cancer.models.keras.setup import import_keras; import_keras(threads=1)'
 TORCH = 'import torch\nif find_spec("triton"): import triton'
 COMPUTE = ('import torch, keras, tensorflow as tf\n'
            'assert float(torch.ones(3).sum()) == float(keras.ops.sum(keras.ops.ones(3))) == 3\n'

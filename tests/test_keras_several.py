@@ -16,7 +16,7 @@ import numpy as np
 from blood_cell_cancer.data.datasets import folder_images
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import recipe
-from blood_cell_cancer.models.keras_engine import net_state
+from blood_cell_cancer.models.keras.weights import net_state
 from blood_cell_cancer.models.training import train
 import tensorflow as tf
 
@@ -43,7 +43,7 @@ said = dict(apart=apart(one, both), one=curve(one), both=curve(both), first=curv
 
 
 def test_two_devices_learn_what_one_learns(tmp_path):
-    from blood_cell_cancer.data.phantoms import make_phantoms
+    from blood_cell_cancer.data.phantoms.make import make_phantoms
     make_phantoms(tmp_path/'cells', n=8)
     (tmp_path/'script.py').write_text(SCRIPT)
     done = subprocess.run([sys.executable, str(tmp_path/'script.py'), str(tmp_path)], env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''}, capture_output=True, text=True, timeout=300)

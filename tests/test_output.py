@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from blood_cell_cancer.data.phantoms import make_phantoms
+from blood_cell_cancer.data.phantoms.make import make_phantoms
 
 NOISE = 'oneDNN', 'cpu_feature_guard', 'absl', 'cuInit', 'cuda', 'Warning', 'WARNING', 'tensorflow/'
 CALL = 'from blood_cell_cancer.use.cli import main; main()'
@@ -93,7 +93,7 @@ def test_a_terminal_gets_one_bar(data):
 
 def test_a_notebook_gets_widgets_and_tables(data):
     nbformat, nbclient = pytest.importorskip('nbformat'), pytest.importorskip('nbclient')
-    cells = ['from blood_cell_cancer.data.progress import progress_bar\nfor _ in progress_bar(range(3), "looking"): pass', TRAIN.format(data=data)]
+    cells = ['from blood_cell_cancer.core.progress import progress_bar\nfor _ in progress_bar(range(3), "looking"): pass', TRAIN.format(data=data)]
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
     nbclient.NotebookClient(nb, timeout=900, kernel_name='python3').execute()
     looking = [kind for o in nb.cells[0].outputs for kind in o.get('data', ())]

@@ -126,9 +126,9 @@ def test_traps_leave_the_truth_in_the_table(tmp_path, kind):
     assert truth.source.nunique() == 2
     assert truth.bar_x1.eq(224).all() and truth.bar_x0.between(180, 210).all()
     assert truth.cell_x0.isna().all() == (kind == 'fields')
-    pairs = truth[truth.kind_of_twin == 'overlap'].set_index('twin_of')
+    pairs = truth[truth.duplicate_kind == 'overlap'].set_index('duplicate_of')
     base = truth.set_index('name')
     if kind == 'cells':     # the box moves with the shift, as far as the picture reaches
-        for twin, row in pairs.iterrows():
+        for duplicate, row in pairs.iterrows():
             for edge, shift in (('cell_x0', 'shift_x'), ('cell_y1', 'shift_y')):
-                assert row[edge] == np.clip(base.loc[twin, edge] - row[shift], 0, 224)
+                assert row[edge] == np.clip(base.loc[duplicate, edge] - row[shift], 0, 224)

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from blood_cell_cancer.data.datasets import folder_images
-from blood_cell_cancer.data.phantoms import make_phantoms
+from blood_cell_cancer.data.phantoms.make import make_phantoms
 from blood_cell_cancer.data.splits import split_images
-from blood_cell_cancer.evaluate.doubt import fit_doubt
+from blood_cell_cancer.models.uncertainty import fit_uncertainty
 from blood_cell_cancer.models.backbones import recipe
 from blood_cell_cancer.models.training import train
 from blood_cell_cancer.use.export import export_onnx
@@ -31,9 +31,9 @@ def setting(tmp_path_factory):
     place = tmp_path_factory.mktemp('ray')
     images = split_images(folder_images(make_folder(place/'few'), progress=False), 'image', sizes=(.4, .4, .2))
     model = train(images, recipe('demo', weights='random', size=64, epochs=1, batch=8), progress=False, device='cpu')
-    doubt = fit_doubt(model, images, coverage=.8, k=2, progress=False)
+    uncertainty = fit_uncertainty(model, images, coverage=.8, k=2, progress=False)
     # Its limits are scores of validation images, which would lie on the edge and fall to either side by rounding.
-    model.doubt = replace(doubt, thresholds=tuple(t + 1e-3 for t in doubt.thresholds), limit=doubt.limit*1.01)
+    model.uncertainty = replace(uncertainty, thresholds=tuple(t + 1e-3 for t in uncertainty.thresholds), limit=uncertainty.limit*1.01)
     bundle = model.save(place/'tiny.bundle'); export_onnx(bundle)
     many = place/'many'; many.mkdir()
     for p in sorted((place/'few').rglob('*.jpg')):
@@ -89,7 +89,7 @@ def rows_in(part): return part.read_bytes().count(b'\n') if part.exists() else 0
 
 
 def test_a_worker_is_killed(setting, cluster):
-    from blood_cell_cancer.use.cluster import predict_ray
+    from blood_cell_cancer.use.ray import predict_ray
     place, bundle, many, want = setting
     killed, out = [], place/'killed.csv'
     def kill_one():
@@ -106,9 +106,9 @@ def test_a_worker_is_killed(setting, cluster):
 
 
 def test_the_caller_is_killed_and_called_again(setting, cluster):
-    from blood_cell_cancer.use.cluster import predict_ray
+    from blood_cell_cancer.use.ray import predict_ray
     place, bundle, many, want = setting
-    out, code = place/'again.csv', 'import sys; from blood_cell_cancer.use.cluster import predict_ray; predict_ray(*sys.argv[1:4], workers=1, batch=8, progress=False)'
+    out, code = place/'again.csv', 'import sys; from blood_cell_cancer.use.ray import predict_ray; predict_ray(*sys.argv[1:4], workers=1, batch=8, progress=False)'
     caller = subprocess.Popen([sys.executable, '-c', code, bundle, many, out], env={**os.environ, 'RAY_ADDRESS': cluster.get_runtime_context().gcs_address})
     while rows_in(out.with_suffix('.part.csv')) < 40 and caller.poll() is None: time.sleep(.01)
     caller.kill()
@@ -119,7 +119,7 @@ def test_the_caller_is_killed_and_called_again(setting, cluster):
 
 
 def test_a_worker_that_cannot_see_the_folder_ends_the_run(setting, cluster, monkeypatch):
-    from blood_cell_cancer.use import cluster as module
+    from blood_cell_cancer.use import ray as module
     place, bundle, many, _ = setting
-    monkeypatch.setattr(module, 'file_names', lambda what: (place/'elsewhere', ['a.jpg']))
+    monkeypatch.setattr(module, 'file_names', lambda what: (place/'external', ['a.jpg']))
     with pytest.raises(Exception, match='does not see'): module.predict_ray(bundle, many, place/'unseen.csv', workers=1, progress=False)

@@ -16,9 +16,9 @@ import torch
 from blood_cell_cancer.data.datasets import folder_images
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import recipe
-from blood_cell_cancer.models.several import processes
+from blood_cell_cancer.models.distributed import processes
 from blood_cell_cancer.models.training import train
-from blood_cell_cancer.models.trunks import CachedDL
+from blood_cell_cancer.models.features import CachedDL
 
 torch.set_num_threads(1)
 folder, seen = Path(sys.argv[1]), {}
@@ -37,7 +37,7 @@ history = model.history.drop(columns='seconds').to_dict('list')
 
 
 def test_two_processes_train_one_network(tmp_path):
-    from blood_cell_cancer.data.phantoms import make_phantoms
+    from blood_cell_cancer.data.phantoms.make import make_phantoms
     make_phantoms(tmp_path/'cells', n=10)
     (tmp_path/'script.py').write_text(SCRIPT)
     env = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
@@ -51,4 +51,4 @@ def test_two_processes_train_one_network(tmp_path):
         a, b = first['seen'][epoch], second['seen'][epoch]
         assert sorted(a + b) == list(range(30)) and len(a) == len(b)
     assert first['seen']['0'] != first['seen']['1']
-    assert {p.name for p in Path(tmp_path/'run').iterdir()} == {'best.safetensors', 'last2.safetensors', 'run.json', 'started.json', 'trunk-cache'}
+    assert {p.name for p in Path(tmp_path/'run').iterdir()} == {'best.safetensors', 'last2.safetensors', 'run.json', 'started.json', 'feature-cache'}

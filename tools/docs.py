@@ -53,7 +53,7 @@ def page(path: Path) -> Path:
     return _nbpath2html(path.relative_to(nbs)).with_suffix('')
 
 
-def prepare(path: Path) -> nbformat.NotebookNode:
+def preprocess(path: Path) -> nbformat.NotebookNode:
     "A notebook to run: nbdev's `show_doc` after what is exported, and tags for what the directives say."
     made = NBProcessor(path, procs=[populate_language, hide_line, add_show_docs], process=True).nb
     module = next((f'{get_config().lib_name}.{c.directives_["default_exp"][0]}' for c in made.cells if 'default_exp' in (getattr(c, 'directives_', None) or {})), '')
@@ -87,7 +87,7 @@ def kept(path: Path, last: bool = False) -> Path | None:
 
 def run(path: Path) -> str:
     "Run a notebook in its folder and keep it; what went wrong, or ''."
-    out, nb = work/'runs'/f'{page(path).as_posix().replace("/", "-")}.{digest(path)}.ipynb', prepare(path)
+    out, nb = work/'runs'/f'{page(path).as_posix().replace("/", "-")}.{digest(path)}.ipynb', preprocess(path)
     client = NotebookClient(nb, timeout=1800, kernel_name='python3', store_widget_state=False, extra_arguments=['--log-level=ERROR'],
                             resources={'metadata': {'path': str(path.parent)}})
     try: client.execute()
@@ -199,7 +199,7 @@ def write_sources(src: Path, last: bool = False):
     shutil.copytree(nbs/'images', src/'images')
     for path in notebooks():
         done = kept(path, last)
-        nb = as_page(nbformat.read(done, 4) if done else prepare(path), page(path))
+        nb = as_page(nbformat.read(done, 4) if done else preprocess(path), page(path))
         if path == nbs/'index.ipynb':
             nb.cells[0].source = re.sub(r'^(> .+)$', lambda m: f'{m[1]}\n\n{flow()}', nb.cells[0].source, count=1, flags=re.M)
             nb.cells.append(new_markdown_cell(contents([f'{r}/index' for r in (COURSE[0], *ROOMS, 'project')])))

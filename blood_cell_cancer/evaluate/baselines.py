@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 
-from ..data.files import SEED
-from ..data.images import classes_of, prediction_table, read_image, readable
-from ..data.progress import progress_bar
+from ..core.io import SEED, read_image
+from ..core.progress import progress_bar
+from ..core.tables import classes_of, prediction_table, readable
 
 # %% ../../nbs/evaluate/01_baselines.ipynb #c004
 def colour_histogram(path:str, # an image file

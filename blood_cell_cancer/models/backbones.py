@@ -9,8 +9,8 @@ __all__ = ['IMAGENET', 'HALF', 'BACKBONES', 'CUTS', 'HEADS', 'RECIPES', 'Backbon
 # %% ../../nbs/models/00_backbones.ipynb #c002
 from dataclasses import dataclass, field, replace
 
+from ..core.io import SEED
 from ..data.augment import augmentation
-from ..data.files import SEED
 
 # %% ../../nbs/models/00_backbones.ipynb #c005
 IMAGENET = (.485, .456, .406), (.229, .224, .225)
@@ -92,9 +92,9 @@ class Recipe:
     patience: int = 4 # epochs without a better validation loss before stopping; 0: never stop early
     batch: int = 32 # images a step
     bn_momentum: float = .9 # of the trunk's trainable batch norm, as Keras counts
-    views: int = 0 # 0: new random views in every epoch; k: the same k views in turn, which allows a trunk cache
+    views: int = 0 # 0: new random views in every epoch; k: the same k views in turn, which allows a feature cache
     seed: int = SEED # of the head's start, the order, the views and the dropout
-    prepare: tuple = () # transforms of the image before the resize, see `data.remedies`
+    preprocess: tuple = () # transforms of the image before the resize, see `data.preprocess`
     note: str = ''
 
     def __post_init__(self):
@@ -115,15 +115,15 @@ RECIPES = {r.name: r for r in (
     *(_system2(n) for n in ('convnext_tiny', 'resnet152v2', 'vgg19', 'densenet201')),
     Recipe('ball4_mobilenetv2', augment='system2', epochs=25, note="system 1's network and cut on system 2's task"),
     Recipe('ball4_efficientnet_lite0', 'efficientnet_lite0', augment='system2', epochs=25, note="system 1's cut on system 2's task"),
-    Recipe('wbc5_microscopes', augment='microscopes', lr=3e-4, epochs=20, views=5, prepare=('crop:cell', 'reinhard'), note='for images of other laboratories: the cell alone, its stain evened out and varied'),
-    Recipe('ball4_microscopes', augment='microscopes', lr=3e-4, epochs=20, views=5, prepare=('mask:0.821,0.893,1,1',), note='the scale bar masked, the stain varied'),
+    Recipe('wbc5_microscopes', augment='microscopes', lr=3e-4, epochs=20, views=5, preprocess=('crop:cell', 'reinhard'), note='for images of other laboratories: the cell alone, its stain evened out and varied'),
+    Recipe('ball4_microscopes', augment='microscopes', lr=3e-4, epochs=20, views=5, preprocess=('mask:0.821,0.893,1,1',), note='the scale bar masked, the stain varied'),
     Recipe('demo', lr=1e-3, epochs=12, batch=16, patience=4, views=4, note='quick: for phantoms and first looks'))}
 
 def recipe(which:'str|dict|Recipe', # a name in `RECIPES`, the fields as a dict, or a recipe
            **changes # fields to set otherwise
           )->Recipe:
     "Find a recipe, with changes."
-    if isinstance(which, dict): which = Recipe(**{**which, 'prepare': tuple(which.get('prepare', ()))})
+    if isinstance(which, dict): which = Recipe(**{**which, 'preprocess': tuple(which.get('preprocess', ()))})
     if isinstance(which, str):
         if which not in RECIPES: raise ValueError(f'no recipe is called {which!r}; there are {list(RECIPES)}')
         which = RECIPES[which]

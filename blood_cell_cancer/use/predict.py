@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..data.images import image_table, list_images
+from ..core.tables import image_table, list_images
 from ..models.bundle import load_bundle
 from .stream import onnx_file, open_onnx
 
