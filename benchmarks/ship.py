@@ -56,7 +56,7 @@ def share(name, hits):
 
 def table_rows(name, preds, truth):
     "Accuracy, share answered, and accuracy of what was answered."
-    right, answered = preds['predicted'].astype(str).to_numpy() == truth.to_numpy(), (preds['answer'] == 'yes').to_numpy()
+    right, answered = preds['predicted'].astype(str).to_numpy() == truth.to_numpy(), ~preds['abstained'].to_numpy(bool)
     yield share(f'{name}: right', right)
     yield share(f'{name}: answered', answered)
     if answered.any(): yield share(f'{name}: right where answered', right[answered])
@@ -69,7 +69,7 @@ def elsewhere_rows(model, folder, progress=True):
         preds = model.predict(images.assign(label=pd.Categorical([None]*len(images), categories=model.classes)), progress)
         known = names.isin(model.classes).to_numpy()
         yield from table_rows(f'{lab}, known classes', preds[known], names[known])
-        yield share(f'{lab}, unknown classes: silent', (preds.loc[~known, 'answer'] != 'yes').to_numpy())
+        yield share(f'{lab}, unknown classes: silent', preds.loc[~known, 'abstained'].to_numpy(bool))
 
 
 def main():

@@ -74,7 +74,7 @@ def laboratories(folder, classes):
 
 def within(known, unknown, draws=1000):
     "AUROC of strangeness, unknown against known classes of the same laboratory."
-    y, s = np.r_[np.zeros(len(known), bool), np.ones(len(unknown), bool)], np.r_[known['ood'], unknown['ood']]
+    y, s = np.r_[np.zeros(len(known), bool), np.ones(len(unknown), bool)], np.r_[known['ood_score'], unknown['ood_score']]
     w = np.hstack([bootstrap_counts(['']*len(d), draws, i) for i, d in enumerate((known, unknown))])
     return (float(roc_area(y, s)[0]), *map(float, np.nanpercentile(roc_area(y, s, w), [2.5, 97.5])))
 
@@ -98,7 +98,7 @@ def main():
                     **{f'(control) known classes, {n}': t for n, t in known.items()}}
         report = evaluate_uncertainty(test, uncertainty, unknowns)
         external = {n: external_validation(test, t) for n, t in known.items()}
-        spoken = {n: external_validation(test, t[t['answer'] == 'yes']) for n, t in known.items() if (t['answer'] == 'yes').any()}
+        spoken = {n: external_validation(test, t[~t['abstained']]) for n, t in known.items() if (~t['abstained']).any()}
         apart = {n: within(known[n], unknown[n]) for n in unknown if n in known}
         print(f'\n== {kind}: temperature {uncertainty.temperature:.2f}, limit {uncertainty.limit:.3f}\n{report.lead()}\n{report.table().to_string()}\n{report.unknown_table().to_string()}')
         print(f'set sizes {report.sizes.to_dict()}, area under risk-coverage {risk_area(report.curve):.5f}\n{calibration(test).table().to_string()}\n{curves(test).table().to_string()}')

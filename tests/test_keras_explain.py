@@ -93,7 +93,7 @@ def test_doubt_of_a_keras_model(tmp_path):
     model = train(images, recipe('demo', weights='random', size=64, epochs=1, batch=8, cut='head', head='linear'), engine='keras', progress=False)
     uncertainty = fit_uncertainty(model, images, coverage=.8, k=3, progress=False)
     test = model.predict(images[images['split'] == 'test'], progress=False)
-    assert uncertainty.arrays['bank'].shape == (40, 1280) and list(test.columns[-4:]) == ['set', 'ood', 'answer', 'reason']
+    assert uncertainty.arrays['bank'].shape == (40, 1280) and list(test.columns[-4:]) == ['prediction_set', 'ood_score', 'abstained', 'reason']
     assert evaluate_uncertainty(test, uncertainty, draws=50).coverage['n'].iloc[0] == 20
     back = load_bundle(model.save(tmp_path/'k.bundle'))
     assert back.predict(images[images['split'] == 'test'], progress=False).equals(test)

@@ -72,7 +72,7 @@ def agree(table, want):
     assert table.columns.tolist() == want.columns.tolist()
     assert (table['error'] != '').sum() == 1
     for c in table:
-        if c.startswith('p_') or c == 'ood': assert (pd.to_numeric(table[c]).fillna(-1) - pd.to_numeric(want[c]).fillna(-1)).abs().max() < 1e-5, c
+        if c.startswith('p_') or c == 'ood_score': assert (pd.to_numeric(table[c]).fillna(-1) - pd.to_numeric(want[c]).fillna(-1)).abs().max() < 1e-5, c
         else: assert table[c].tolist() == want[c].tolist(), c
 
 

@@ -64,7 +64,7 @@ def calibration(preds:pd.DataFrame, # prediction table with targets; a column `g
 
 # %% ../../nbs/evaluate/04_calibration.ipynb #c011
 def risk_coverage(preds:pd.DataFrame, # prediction table with targets
-                  by:str='confidence' # 'confidence' (the predicted class's probability) or 'ood'
+                  by:str='confidence' # 'confidence' (the predicted class's probability) or 'ood_score'
                  )->pd.DataFrame: # a row a distinct value: `answered, wrong, risk`; ascending share of answered images
     "Share of wrong answers among the surest images."
     d = evaluable(preds)
@@ -128,9 +128,9 @@ def _unknown(name, known, unknown, draws, seed):
     y = np.r_[np.zeros(len(known), bool), np.ones(len(d), bool)]
     both = pd.concat([known, d], ignore_index=True); row = dict(unknown=name, n=len(d))
     w = np.hstack([bootstrap_counts(x['group'] if 'group' in x else ['']*len(x), draws, seed + i) for i, x in enumerate((known, d))])
-    for key, s in (('auroc', both['ood'].to_numpy()), ('baseline', 1 - probs_of(both).max(1))):
+    for key, s in (('auroc', both['ood_score'].to_numpy()), ('baseline', 1 - probs_of(both).max(1))):
         row[key], (row[f'{key}_low'], row[f'{key}_high']) = float(roc_area(y, s)[0]), np.nanpercentile(roc_area(y, s, w), [2.5, 97.5])
-    row['abstain'], row['abstain_low'], row['abstain_high'] = _share((d['answer'] == 'abstain').sum(), len(d))
+    row['abstain'], row['abstain_low'], row['abstain_high'] = _share(d['abstained'].sum(), len(d))
     row['unknown'] = int(d['reason'].str.startswith(OOD_REASON).sum())
     return row
 
@@ -142,12 +142,12 @@ def evaluate_uncertainty(preds:pd.DataFrame, # prediction table of a model with 
                 seed:int=SEED # of the bootstrap
                )->UncertaintyReport:
     "Coverage, set sizes, silence, and what becomes of unknowns."
-    if 'ood' not in preds: raise ValueError('the table has no columns of doubt: call fit_uncertainty(model, images) before model.predict')
-    d = evaluable(preds); sets = d['set'].str.split('|')
+    if 'ood_score' not in preds: raise ValueError('the table has no columns of doubt: call fit_uncertainty(model, images) before model.predict')
+    d = evaluable(preds); sets = d['prediction_set'].str.split('|')
     inside = np.array([t in s for t, s in zip(d['target'].astype(str), sets)])
     parts = [('all', np.ones(len(d), bool))] + [(c, (d['target'].astype(str) == c).to_numpy()) for c in uncertainty.classes]
     rows = [(c, int(m.sum()), int(inside[m].sum()), *_share(inside[m].sum(), m.sum())) for c, m in parts if m.any()]
-    said, right = (d['answer'] == 'yes').to_numpy(), (d['predicted'].astype(str) == d['target'].astype(str)).to_numpy()
+    said, right = ~d['abstained'].to_numpy(bool), (d['predicted'].astype(str) == d['target'].astype(str)).to_numpy()
     ood_images = [_unknown(n, d, u, draws, seed) for n, u in (unknowns or {}).items()]
     return UncertaintyReport(pd.DataFrame(rows, columns=['class', 'n', 'covered', 'share', 'low', 'high']), uncertainty.coverage, sets.str.len().value_counts().sort_index(),
                        _share(said.sum(), len(d)), _share(right[said].sum(), said.sum()), _share(right.sum(), len(d)), risk_coverage(preds), pd.DataFrame(ood_images))

@@ -30,7 +30,6 @@ from ..core.io import file_sha256, write_json
 from .backbones import recipe
 from .card import CARD_SECTIONS, card_text
 from .ensemble import Ensemble, check_members, check_weights
-from .card import card_text
 from .engines import engine_module
 from .model import Model
 from .uncertainty import Uncertainty

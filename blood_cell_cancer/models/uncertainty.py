@@ -110,7 +110,7 @@ class Uncertainty:
             why = [OOD_REASON] if ood_score > self.limit else []
             if possible.sum() > 1: why.append(f'several classes possible: {", ".join(names[possible])}')
             reasons.append('; '.join(why) if possible.any() else UNREAD)
-        return dict(set=['|'.join(names[row]) for row in inside], ood=ood.astype(float), answer=['abstain' if r else 'yes' for r in reasons], reason=reasons)
+        return dict(prediction_set=['|'.join(names[row]) for row in inside], ood_score=ood.astype(float), abstained=[bool(r) for r in reasons], reason=reasons)
 
     def to_dict(self)->dict:
         "All but the arrays, for JSON."

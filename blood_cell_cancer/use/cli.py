@@ -190,8 +190,8 @@ def _tell(out:Path, images:Path):
     if images.is_file() and bad: raise ValueError(row['error'])
     if images.is_file():
         likely = f"{row['predicted']}, probability {float(row['p_' + row['predicted']]):.3f}"
-        possible = f"; possible: {row['set'].replace('|', ', ') or 'none of the classes'}" if 'set' in row else ''
-        return typer.echo(f"{row['name']}: " + (f"no answer, {row['reason']} (nearest: {likely}{possible})" if row.get('answer') == 'abstain' else likely + possible))
+        possible = f"; possible: {row['prediction_set'].replace('|', ', ') or 'none of the classes'}" if 'prediction_set' in row else ''
+        return typer.echo(f"{row['name']}: " + (f"no answer, {row['reason']} (nearest: {likely}{possible})" if row.get('abstained') in (True, 'True') else likely + possible))
     typer.echo(f'{rows} file' + 's'*(rows != 1) + (f', {bad} unreadable (see the column error)' if bad else ''))
 
 @app.command()

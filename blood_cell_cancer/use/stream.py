@@ -142,7 +142,7 @@ def _number(v:float, form:str)->str: return '' if np.isnan(v) else format(v, for
 
 def header(model:OnnxModel)->list:
     "Names of the columns, those of `Model.predict`."
-    return ['path', 'name', 'target', *(f'p_{c}' for c in model.classes), 'predicted', 'error', *(['set', 'ood', 'answer', 'reason'] if model.uncertainty else [])]
+    return ['path', 'name', 'target', *(f'p_{c}' for c in model.classes), 'predicted', 'error', *(['prediction_set', 'ood_score', 'abstained', 'reason'] if model.uncertainty else [])]
 
 def table_rows(model:OnnxModel, # an opened bundle
                root:Path, # folder of the names, absolute
@@ -151,7 +151,7 @@ def table_rows(model:OnnxModel, # an opened bundle
               )->list: # rows of text
     "A part of the prediction table."
     probs, extra, errors = model.judge(answers)
-    extra = zip(*({**extra, 'ood': [_number(v, '.6g') for v in extra['ood']]}.values() if extra else [[]]*0)) if extra else [()]*len(names)
+    extra = zip(*({**extra, 'ood_score': [_number(v, '.6g') for v in extra['ood_score']]}.values() if extra else [[]]*0)) if extra else [()]*len(names)
     return [[str(root/name), name, '', *(_number(v, '.6f') for v in p), '' if error else model.classes[int(p.argmax())], error, *more]
             for name, p, error, more in zip(names, probs, errors, extra)]
 
@@ -235,7 +235,7 @@ def predict_stream(bundle:str|Path, # bundle with a `model.onnx` (`blood-cells e
 def _to_parquet(part:Path, out:Path, columns:list):
     "A CSV as Parquet in constant memory."
     import pyarrow as pa, pyarrow.csv, pyarrow.parquet
-    types = {c: pa.float64() if c.startswith('p_') or c == 'ood' else pa.string() for c in columns}
+    types = {c: pa.float64() if c.startswith('p_') or c == 'ood_score' else pa.string() for c in columns}
     with pa.csv.open_csv(part, convert_options=pa.csv.ConvertOptions(column_types=types)) as blocks, pa.parquet.ParquetWriter(out, blocks.schema) as table:
         for block in blocks: table.write_batch(block)
 

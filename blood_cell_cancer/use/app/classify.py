@@ -152,8 +152,8 @@ def _answers(self:Classifier)->list[Answer]:
     for r, p in zip(d.to_dict('records'), probs_of(d)):
         order = np.argsort(-p, kind='stable')
         ranked = [] if r['error'] else [(str(classes[i]), float(p[i])) for i in order]
-        possible = [c for c in str(r.get('set', '')).split('|') if c]
-        out.append(Answer(r['name'], r['path'], r['error'], ranked, possible, r.get('answer') == 'abstain', r.get('reason', NO_UNCERTAINTY)))
+        possible = [c for c in str(r.get('prediction_set', '')).split('|') if c]
+        out.append(Answer(r['name'], r['path'], r['error'], ranked, possible, bool(r.get('abstained', False)), r.get('reason', NO_UNCERTAINTY)))
     return out
 
 Classifier.classify, Classifier.answers = _classify, _answers
