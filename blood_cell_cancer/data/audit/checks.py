@@ -15,7 +15,7 @@ from ...core.io import SEED
 from ...core.tables import classes_of
 from .duplicates import labels_disagree
 from .integrity import Section
-from .shortcuts import find_marks, tile_map, shortcuts
+from .shortcuts import find_marks, shortcuts, tile_map
 from ..datasets import DATASETS, compare_manifest, manifest
 from ..splits import folds
 
