@@ -8,6 +8,7 @@ __all__ = ['ViewTransform', 'epoch_order', 'EpochDL', 'image_datasets', 'image_l
 # %% ../../nbs/data/06_loaders.ipynb #c002
 from collections.abc import Sequence
 
+import fastai.vision.data # noqa: F401, registers how fastai shows a batch of images
 import numpy as np
 import pandas as pd
 import torch
