@@ -28,7 +28,8 @@ from .baselines import histogram_baseline, majority_baseline
 from .calibration import calibration, evaluate_uncertainty, plot_uncertainty, risk_area
 from .curves import curves
 from .external import external_validation, map_classes
-from .metrics import class_scores, confusion, plot_confusion, plot_grid, plot_history, scores
+from .metrics import class_scores, confusion, plot_confusion, plot_grid, scores
+from ..models.model import plot_epochs
 
 # %% ../../nbs/evaluate/08_report.ipynb #c005
 def leakage_of(images:pd.DataFrame, # split image table
@@ -226,7 +227,7 @@ def _training(r, pictures):
     if not len(h): return ''
     best = int(h['valid_loss'].idxmin())
     text = f"Best epoch {best + 1} of {len(h)}, validation loss {h['valid_loss'].min():.4f}, validation accuracy {h['valid_accuracy'][best]:.4f}."
-    return html_figure(drawn(plot_history, h), text, text, 'h-')
+    return html_figure(drawn(plot_epochs, h), text, text, 'h-')
 
 def _unreadable(r, pictures):
     bad = r.preds[r.preds['error'] != '']

@@ -141,9 +141,9 @@ def evaluate(bundle:Bundle, data:Data='phantoms', classes:Classes=None, split:Sp
              out:Annotated[Path, typer.Option(help='HTML file; the figures are written beside it as JSON')]=Path('report.html'), quiet:Quiet=False):
     "Evaluate a bundle on a split, compared with a colour histogram; optionally on other laboratories, unknown and corrupted images."
     from blood_cell_cancer.evaluate.report import evaluate, laboratories, ood_images
-    from blood_cell_cancer.models.bundle import add_figures, load_bundle
+    from blood_cell_cancer.models.bundle import add_figures, load_model
     from blood_cell_cancer.models.uncertainty import fit_uncertainty
-    model, images = load_bundle(bundle), _load_split(data, classes, split, by, seed, quiet)
+    model, images = load_model(bundle), _load_split(data, classes, split, by, seed, quiet)
     if unknown and model.uncertainty is None:
         typer.echo('The bundle has no uncertainty: it is fitted now, on the training and validation images.')
         fit_uncertainty(model, images, progress=not quiet)
@@ -169,11 +169,11 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
              data:Data='phantoms', classes:Classes=None, split:Split=None, by:By='group', seed:Seed=None,
              out:Annotated[Path, typer.Option(help='Folder of the bundle')]=Path('ensemble.bundle'), quiet:Quiet=False):
     "Combine bundles into one that averages their probabilities. Only --weights validation needs data."
-    from blood_cell_cancer.models.bundle import load_bundle
+    from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.ensemble import ensemble
     how = {'equal': None, 'validation': 'validation'}[weights] if weights in ('equal', 'validation') else [float(w) for w in weights.split(',')]
     images = _load_split(data, classes, split, by, seed, quiet) if weights == 'validation' else None
-    both = ensemble([load_bundle(b) for b in bundles], how, images, tta, not quiet)
+    both = ensemble([load_model(b) for b in bundles], how, images, tta, not quiet)
     typer.echo(repr(both))
     _print_places(bundle=both.save(out))
 
@@ -271,6 +271,8 @@ def main():
     settle_threads()
     # A log shows each line as it is written, in order with the error stream.
     if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(line_buffering=True)
+    # Warnings are read by people: without the place in the code and its line.
+    warnings.formatwarning = lambda message, *_, **__: f'Warning: {message}\n'
     # timm calls a function that new versions of torch deprecate; the user can do nothing about it.
     warnings.filterwarnings('ignore', category=FutureWarning, module='torch')
     try: app(standalone_mode=True)

@@ -241,6 +241,6 @@ def draw_history(self:TrainingPanel, h:pd.DataFrame):
     "The curves, and the last epochs as a table."
     self.curves.value = self.rows.value = ''
     if not len(h): return
-    from blood_cell_cancer.evaluate.report import plot_history
-    self.curves.value = chart(lambda: plot_history(h), f'Training so far: {len(h)} epochs, lowest validation loss {h["valid_loss"].min():.3f}.')
+    from blood_cell_cancer.models.model import plot_epochs
+    self.curves.value = chart(lambda: plot_epochs(h), f'Training so far: {len(h)} epochs, lowest validation loss {h["valid_loss"].min():.3f}.')
     self.rows.value = table_html(h.tail(5).assign(epoch=h['epoch'] + 1).round(4).rename(columns=lambda c: c.replace('_', ' ')))
