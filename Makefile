@@ -32,6 +32,10 @@ test test-fast test-newest test-floors: export TF_CPP_MIN_LOG_LEVEL = 2
 update:  ## renew the locks in requirements/
 	sh tools/update.sh
 
+test-seeds: .venv/.dev  ## what depends on a seed, under twenty of them (hours; interrupt it and go on): tests/seeds.log and tests/margins.csv
+	nice -n 10 $(RUN)/python tools/seeds.py
+	$(RUN)/python tools/seeds.py --margins
+
 check: .venv/.dev  ## are modules, notebooks and README in step?
 	sh tools/check.sh
 
@@ -61,4 +65,4 @@ clean:  ## remove what was built (not the environments)
 	sh tools/install.sh dev
 	touch .venv/.base $@
 
-.PHONY: help demo test test-fast test-newest test-floors update check docs lab export hooks clean
+.PHONY: help demo test test-fast test-newest test-floors test-seeds update check docs lab export hooks clean

@@ -70,7 +70,7 @@ def _cytoplasm(rng, kind, mask, reach, side) -> np.ndarray: # amount of cytoplas
     "Cytoplasm, denser at the border, mottled, with fine granules."
     edge = mask - _blur(mask, .16*reach)
     plasma = mask*(1 + .5*edge)*(1 + .07*_grain(rng, side, .12*reach))
-    return plasma*(1 + kind.dust*_grain(rng, side, .026*reach))
+    return plasma*(1 + kind.dust*_grain(rng, side, .026*reach)) if kind.dust else plasma
 
 # %% ../../../nbs/data/phantoms/01_draw.ipynb #c011
 def _white_cell(kind:_Anatomy, rng, slide, area):

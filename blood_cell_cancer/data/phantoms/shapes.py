@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import correlate1d
 from scipy.spatial import cKDTree
 
 # %% ../../../nbs/data/phantoms/00_shapes.ipynb #c005
@@ -113,7 +113,10 @@ def _ink(shape, scale, side, at=(0, 0), lines=8) -> np.ndarray: # (side, side), 
 def _blur(x, sigma) -> np.ndarray: # like x, a patch or a stack of them
     "Gaussian blur of patches."
     if not x.any(): return x
-    return gaussian_filter(x, [0]*(x.ndim - 2) + [sigma, sigma], truncate=3)
+    far = np.arange(-int(3*sigma + .5), int(3*sigma + .5) + 1)
+    weights = np.exp(-.5*(far/sigma)**2)
+    for axis in (-2, -1): x = correlate1d(x, weights/weights.sum(), axis)   # twice as quick on small patches as gaussian_filter
+    return x
 
 def _soft(mask, sigma) -> np.ndarray: # 0 to 1
     "A drawn mask with its edge blurred."
@@ -211,6 +214,7 @@ def _debris(canvas, slide, rng, view, hole=0.):
         sizes, wobble, dyes, mottle = kind
         xy, radius, key = rng.uniform(-.5*size, 1.5*size, 2), r*rng.uniform(*sizes), rng.integers(2**31)
         if hole and np.hypot(*(xy - size/2)) < hole + 1.4*radius: continue
+        if (np.abs(xy - view - size/2) > size/2 + 2*radius + 4).any(): continue   # out of the picture
         _blot(canvas, _stream(key), xy - view, radius, wobble, dyes, mottle)
 
 # %% ../../../nbs/data/phantoms/00_shapes.ipynb #c036

@@ -1,0 +1,38 @@
+"What measures the margins changes no assertion."
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1]/'tools'))
+import seeds
+
+CODE = """
+for x in xs:
+    assert .2 < x < 1 and len(name) >= 3, 'no'
+test_close(np.array([1., 2.]), [1., 2.001], eps=.01)
+@given(3)
+def f(): assert 1 < 2
+"""
+
+
+def run(xs):
+    seeds.measured.clear()
+    exec(seeds.watched(CODE, 'here'), dict(xs=xs, name='abc', np=np, given=lambda n: lambda f: f, **seeds.HOOKS))
+    return {k: tuple(round(v, 6) for v in w) for k, w in seeds.measured.items()}
+
+
+def test_the_narrowest_margin_and_both_sides_are_kept():
+    assert run([.5, .3, .9]) == {'here: 0.2 < x': (.1, .2, .3), 'here: x < 1': (.1, .9, 1), 'here: len(name) >= 3': (0, 3, 3),
+                                 'here: test_close(np.array([1.0, 2.0]), [1.0, 2.001], eps=0.01)': (.009, .001, .01)}
+
+
+@pytest.mark.parametrize('x', [.1, 1.])
+def test_what_fails_still_fails(x):
+    with pytest.raises(AssertionError, match='no'): run([x])
+
+
+def test_a_seed_reaches_what_draws_and_not_what_reads():
+    names = seeds.seeded_names()
+    assert {'make_phantoms', 'split_images', 'recipe', 'train', 'curves'} <= names and not {'read_image', 'wilson', 'file_sha256'} & names
