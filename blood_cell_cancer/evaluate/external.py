@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from ..core.intervals import _difference, mean_share, newcombe, wilson, with_ci
+from ..core.intervals import difference, mean_share, newcombe, wilson, with_ci
 from ..core.tables import check_images, classes_of
 from .metrics import confusion
 
@@ -82,4 +82,4 @@ def external_validation(home:pd.DataFrame, # prediction table of the home test s
         rows.append((c, *hits[0], *hits[1], *newcombe(*hits[0], *hits[1])))
     t = pd.DataFrame(rows, columns=['class', 'home_k', 'home_n', 'away_k', 'away_n', 'external_validation', 'low', 'high'])
     means = [mean_share(t[f'{s}_k'], t[f'{s}_n']) for s in ('home', 'away')]
-    return ExternalValidation(*means, _difference(*means), t, list(a.index[here != there]))
+    return ExternalValidation(*means, difference(*means), t, list(a.index[here != there]))

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 
 from ...core.tables import SPLITS, check_images, classes_of
 from ...data.annotations import ANNOTATIONS, annotation_table, apply_annotations
-from ...data.audit.duplicates import image_keys as pair_names
+from ...data.audit.duplicates import pair_names
 from ...data.splits import duplicates_in
 from .widgets import Persistent, View, button, control, download, message, picture, set_visible, table_html
 
