@@ -44,7 +44,7 @@ def arguments():
 
 def outputs(model, images):
     "Features, logits and classes of readable images."
-    logits, features, errors = zip(*model.answers(images['path']))
+    logits, features, errors = zip(*model.all_outputs(images['path']))
     assert not any(errors)
     return np.stack(features), np.stack(logits), images['label'].cat.codes.to_numpy()
 

@@ -16,18 +16,20 @@ from ...models.bundle import bundle_folder, check_bundle
 
 HERE = resources.files('blood_cell_cancer')/'app'
 APP_ENV = 'BLOOD_CELLS_APP' # where the notebook finds what to show
-UPLOAD = 96_000_000 # bytes of one message of the browser, in which files travel as text
+UPLOAD = 96_000_000 # bytes of one message from the browser, in which files are encoded as text
 
 # %% ../../../nbs/use/app/08_serve.ipynb #c005
-# Voilà's page has scripts and styles within, and its widgets are put together from text.
-POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss: data:; frame-ancestors 'self'"
+# Voilà's page contains inline scripts and styles, and its widgets are compiled from text.
+POLICY = '; '.join(("default-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval'", "style-src 'self' 'unsafe-inline'",
+                    "img-src 'self' data: blob:", "font-src 'self' data:", "connect-src 'self' ws: wss: data:", "frame-ancestors 'self'"))
 
 def voila_arguments(host:str='127.0.0.1', # address to listen on
-                    port:int=8866, # the first that is tried
+                    port:int=8866, # first port to try
                     browser:bool=True # open a browser?
                    )->dict: # traits of Voilà
-    "How Voilà is to serve the app."
-    settings = dict(websocket_max_message_size=UPLOAD, headers={'Content-Security-Policy': POLICY, 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer'})
+    "Voilà's settings for the app."
+    headers = {'Content-Security-Policy': POLICY, 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer'}
+    settings = dict(websocket_max_message_size=UPLOAD, headers=headers)
     return dict(Voila=dict(ip=host, port=port, open_browser=browser, auto_token=True, tornado_settings=settings),
                 VoilaConfiguration=dict(template='blood_cells', strip_sources=True, show_tracebacks=False), VoilaExecutor=dict(timeout=1800))
 
@@ -36,15 +38,18 @@ def serve(bundle:str|Path='', # folder of a bundle
           data:str|Path='phantoms', # a named set or a folder
           classes:str='', # for a folder: its classes in order, a,b,c, or 'folders'
           split:str|Path='', # CSV that `split` wrote
-          keep:str|Path='', # folder for marks and choices; default: the user's own
+          keep:str|Path='', # folder for annotations and choices; default: the user's own
           **kwargs # for `voila_arguments`: host, port, browser
          )->None: # returns when the server is stopped
     "Serve the app until Ctrl-C."
-    if missing := [m for m in ('voila', 'ipykernel') if find_spec(m) is None]: raise RuntimeError(f'the app needs {" and ".join(missing)}: pip install "blood_cell_cancer[app]"')
+    if missing := [m for m in ('voila', 'ipykernel') if find_spec(m) is None]:
+        raise RuntimeError(f'the app needs {" and ".join(missing)}: pip install "blood_cell_cancer[app]"')
     if bundle: check_bundle(bundle)
-    given = dict(bundle=bundle and (bundle if bundle_folder(bundle) != Path(bundle) else Path(bundle).absolute()), data=Path(data).absolute() if Path(data).is_dir() else data, classes=classes, split=split and Path(split).absolute(), keep=keep and Path(keep).absolute())
+    if bundle and bundle_folder(bundle) == Path(bundle): bundle = Path(bundle).absolute() # a folder, not a shipped name
+    given = dict(bundle=bundle, data=Path(data).absolute() if Path(data).is_dir() else data, classes=classes,
+                 split=split and Path(split).absolute(), keep=keep and Path(keep).absolute())
     os.environ[APP_ENV] = json.dumps({k: str(v) for k, v in given.items() if v})
-    # Voilà looks for templates where Jupyter keeps its data.
+    # Voilà searches for templates in Jupyter's data folders.
     os.environ['JUPYTER_PATH'] = os.pathsep.join(p for p in (str(HERE), os.environ.get('JUPYTER_PATH')) if p)
     from traitlets.config import Config
     from voila.app import Voila
