@@ -45,7 +45,8 @@ class Augmenter(Persistent):
     def set(self, **values)->'Augmenter':
         "Set ranges; values outside of `RANGES` are refused."
         for k, v in values.items():
-            if k in RANGES and not RANGES[k][0] <= v <= RANGES[k][1]: raise ValueError(f'{k}={v}: choose a value from {RANGES[k][0]} to {RANGES[k][1]}')
+            low, high, *_ = RANGES.get(k, (v, v))
+            if not low <= v <= high: raise ValueError(f'{k}={v}: choose a value from {low} to {high}')
         return Persistent.restore(self, values)
 
     def like(self, name:str)->'Augmenter': # a name in `AUGMENTATIONS`
@@ -56,8 +57,8 @@ class Augmenter(Persistent):
 
     def augmentation(self)->Augmentation:
         "The ranges as an `Augmentation`."
-        return Augmentation(name='mine', rotation=self.rotation, width_shift=self.width_shift, height_shift=self.height_shift, zoom=self.zoom,
-                            flip=self.flip, brightness=(self.dark, self.bright), stain=self.stain, blur=self.blur)
+        return Augmentation(name='mine', rotation=self.rotation, width_shift=self.width_shift, height_shift=self.height_shift,
+                            zoom=self.zoom,     flip=self.flip, brightness=(self.dark, self.bright), stain=self.stain, blur=self.blur)
 
 # %% ../../../nbs/use/app/02_augment.ipynb #c008
 @patch
@@ -102,7 +103,8 @@ class AugmentationExplorer(View):
         self.flip = w.Checkbox(description='Mirror half of the views', value=self.state.flip, indent=False)
         self.grid, self.code, self.filling = w.HTML(), w.HTML(), False
         self.use = button('Train with these ranges', lambda: self.train_with(use))
-        self.children = [w.HBox([self.image, self.like, button('Other views', self.again)]), w.HBox([*self.sliders.values(), self.flip]), self.grid,
+        top = w.HBox([self.image, self.like, button('Other views', self.again)])
+        self.children = [top, w.HBox([*self.sliders.values(), self.flip]), self.grid,
                          w.HTML('<h3>The same as code</h3>'), self.code, *([w.HBox([self.use])] if use else [])]
         for c in (*self.sliders.values(), self.flip): c.observe(self.moved, 'value')
         self.image.observe(lambda _: self.draw(), 'value')
@@ -114,9 +116,11 @@ class AugmentationExplorer(View):
 def draw(self:AugmentationExplorer, text:str=''):
     "The original, its views, the code, and a message."
     first, *views = self.state.views(self.image.value)
-    cells = picture(first, 'the original', 'original') + ''.join(picture(v, f'view {i} of the same image', f'view {i}') for i, v in enumerate(views, 1))
-    self.grid.value = f'<div class="thumbs large">{cells}</div>'
-    self.code.value = f'<div><pre tabindex="0">{html.escape(self.state.code())}</pre><button class="copy">Copy</button></div>' + message(text)
+    cells = [picture(first, 'the original', 'original')]
+    cells += [picture(v, f'view {i} of the same image', f'view {i}') for i, v in enumerate(views, 1)]
+    self.grid.value = f'<div class="thumbs large">{"".join(cells)}</div>'
+    code = f'<pre tabindex="0">{html.escape(self.state.code())}</pre><button class="copy">Copy</button>'
+    self.code.value = f'<div>{code}</div>' + message(text)
 
 @patch
 def redraw(self:AugmentationExplorer):

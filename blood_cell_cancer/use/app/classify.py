@@ -115,9 +115,10 @@ SEARCHED = 240 # maximum number of images that are searched for similar ones
 @patch
 def origin(self:Classifier)->str:
     "Where similar images come from, or why there are none, in one sentence."
-    if self.known is None: return 'No similar images: a bundle does not contain pictures. Load the data set that it was trained on, and they appear here.'
+    if self.known is None: return 'No similar images: a bundle has no pictures. Load the data set that it was trained on to see them here.'
     from blood_cell_cancer.models.model import data_facts
-    if (getattr(self.model, 'data', None) or {}).get('sha256') == data_facts(self.known)['sha256']: return 'Most similar images that the model was trained on.'
+    trained_on = (getattr(self.model, 'data', None) or {}).get('sha256')
+    if trained_on == data_facts(self.known)['sha256']: return 'Most similar images that the model was trained on.'
     return 'Most similar images of the loaded data set; it is not (or not split as) the one that the model was trained on.'
 
 def _unit_features(model, images): return unit(model.features(images, progress=False)[0])
@@ -155,8 +156,8 @@ def saliency(self:Classifier, name:str)->tuple: # PIL image with the map overlai
     return overlay(read_image(row['path'].iloc[0]), heat, self.strength), text
 
 # %% ../../../nbs/use/app/05_classify.ipynb #c026
-NO_MODEL = (f'No model is loaded yet. Train one on the tab Training, or name one above: {" or ".join(shipped_bundles())}, which come with the package, '
-            'or the folder of a bundle (what blood-cells train writes).')
+NO_MODEL = (f'No model is loaded yet. Train one on the tab Training, or name one above: {" or ".join(shipped_bundles())}, '
+            'which come with the package, or the folder of a bundle (what blood-cells train writes).')
 LIMITS = (f'JPEG, PNG, TIFF, BMP or WebP; each at most {MAX_BYTES/1e6:.0f} MB, at most {MAX_FILES} images at a time and 60 MB at once. '
           'They stay on the computer that runs this page.')
 
@@ -170,7 +171,8 @@ class ImageClassifier(View):
         if not isinstance(model, Classifier):
             model = Classifier(bundle=str(model), known=images) if isinstance(model, (str, Path)) else Classifier(model, known=images)
         super().__init__(model, changed=changed)
-        self.upload = w.FileUpload(description='Choose images', multiple=True, accept=','.join(IMAGE_SUFFIXES), icon='', button_style='primary')
+        self.upload = w.FileUpload(description='Choose images', multiple=True, accept=','.join(IMAGE_SUFFIXES), icon='',
+                                   button_style='primary')
         self.upload.observe(self.uploaded, 'value')
         self.samples = button('Take ten of the data set', self.sample, 'Ten images that the model was not trained on')
         self.clear = button('Clear the list', self.forget)
@@ -186,7 +188,8 @@ class ImageClassifier(View):
 
     def drop_box(self):
         "Where files are chosen or dropped."
-        box = w.VBox([w.HTML(f'<p><b>Drop images here</b>, or choose them.</p><p class="quiet">{LIMITS}</p>'), w.HBox([self.upload, self.samples, self.clear])])
+        text = w.HTML(f'<p><b>Drop images here</b>, or choose them.</p><p class="quiet">{LIMITS}</p>')
+        box = w.VBox([text, w.HBox([self.upload, self.samples, self.clear])])
         box.add_class('bcc-drop')
         return box
 
@@ -266,7 +269,8 @@ def choose(self:ImageClassifier, event):
 # %% ../../../nbs/use/app/05_classify.ipynb #c033
 def _neighbour(r)->str: # HTML
     text = 'this very file' if r['same'] else f'similarity {r["similarity"]:.2f}'
-    return picture(r['path'], f'{r["name"]}, class {r["label"]}', f'{html.escape(str(r["label"]))}<br><span class="quiet">{text}</span>', 112)
+    caption = f'{html.escape(str(r["label"]))}<br><span class="quiet">{text}</span>'
+    return picture(r['path'], f'{r["name"]}, class {r["label"]}', caption, 112)
 
 @patch
 def show_similar(self:ImageClassifier, name:str):

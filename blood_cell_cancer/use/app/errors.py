@@ -94,8 +94,9 @@ def curve(self:Errors)->pd.DataFrame: # `coverage, wrong, risk`
 SHOWN = 24 # maximum number of images of a cell
 MATRIX_HELP = 'Rows: the true class. Columns: the predicted class. Choose a number to see its images.'
 
-def _probability_slider(label, value, step, low=0): # a slider of the selective prediction
-    return control(w.FloatSlider, label, min=low, max=1, step=step, value=value, continuous_update=False, readout_format='.3f' if step < .01 else '.2f')
+def _share_slider(label, value, step, low=0): # from `low` to 1
+    form = '.3f' if step < .01 else '.2f'
+    return control(w.FloatSlider, label, min=low, max=1, step=step, value=value, continuous_update=False, readout_format=form)
 
 class ErrorExplorer(View):
     "The confusion matrix and the images behind it."
@@ -108,13 +109,13 @@ class ErrorExplorer(View):
         self.split = control(w.Dropdown, 'Evaluate on', options=list(SPLITS[::-1]), value=self.state.split)
         self.matrix = w.GridBox()
         self.matrix.add_class('bcc-matrix')
-        self.threshold = _probability_slider('Minimum probability', self.state.threshold, .001)
-        self.coverage = _probability_slider('Coverage', 1, .01, low=.05)
+        self.threshold = _share_slider('Minimum probability', self.state.threshold, .001)
+        self.coverage = _share_slider('Coverage', 1, .01, low=.05)
         self.notice, self.summary, self.plot, self.heading, self.images = (w.HTML() for _ in range(5))
         self.all = button('Show the top losses', lambda: self.open_cell([]))
         self.results = w.VBox([w.HTML(f'<h3>Confusion matrix</h3><p class="quiet">{MATRIX_HELP}</p>'), self.matrix,
                                w.HBox([self.heading, self.all]), self.images,
-                               w.HTML('<h3>Selective prediction</h3><p class="quiet">Below the minimum probability the model abstains.</p>'),
+                               w.HTML('<h3>Selective prediction</h3><p class="quiet">Below this probability the model abstains.</p>'),
                                w.HBox([self.threshold, self.coverage]), self.summary, self.plot])
         controls = [w.HBox([self.split, button('Evaluate the model', self.evaluate, primary=True)])] if ask else []
         self.children = [*controls, self.notice, self.results]

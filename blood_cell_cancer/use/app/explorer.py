@@ -212,10 +212,11 @@ class DataExplorer(View):
         self.per_page.observe(self.resize, 'value')
         self.summary, self.counts, self.where, self.export, self.findings = (w.HTML() for _ in range(5))
         self.before, self.after = button('Previous page', lambda: self.turn_page(-1)), button('Next page', lambda: self.turn_page(1))
-        self.look_closer = button('Look for duplicates and label errors', self.audit, 'Audits the whole data set; takes minutes for thousands of images')
+        self.look_closer = button('Look for duplicates and label errors', self.audit, 'Audits the data set; takes minutes for thousands')
         self.cards = w.GridBox()
         self.cards.add_class('bcc-cards')
-        self.children = [w.HBox([*self.filters.values(), self.per_page]), self.counts, w.HBox([self.before, self.where, self.after]), self.cards,
+        self.children = [w.HBox([*self.filters.values(), self.per_page]), self.counts, w.HBox([self.before, self.where, self.after]),
+                         self.cards,
                          w.HTML('<h3>Annotations</h3>'), self.summary, self.export,
                          w.HTML('<h3>Findings</h3>'), w.HBox([self.look_closer]), self.findings]
         self.resize()
@@ -273,7 +274,7 @@ def draw_annotations(self:DataExplorer):
     counts = ', '.join(f'{n} to {m}' for m, n in d['annotation'].value_counts().items())
     text = '<p class="quiet">There are no annotations yet. Choose one below a picture.</p>'
     if len(d): text = f'<p>{len(d)} annotated: {counts}. Pass the file to <code>blood-cells split --annotations annotations.csv</code>.</p>'
-    self.summary.value = text + (message(f'{parked} earlier annotations are for images that are not in this data set; they are kept.') if parked else '')
+    self.summary.value = text + message(parked and f'{parked} earlier annotations belong to images not in this data set, and are kept.')
     self.export.value = download(d.to_csv(index=False), 'annotations.csv', f'Download annotations ({len(d)})') if len(d) else ''
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c032

@@ -60,4 +60,5 @@ def prediction_row(a:Prediction)->dict:
     if a.error: return {' ': '', 'image': a.name, 'prediction': 'cannot be read', 'probability': '', 'reason': a.error}
     c, p = a.probs[0]
     thumb = f'<div style="width:48px">{picture(a.path, "", size=96)}</div>'
-    return {' ': thumb, 'image': a.name, 'prediction': 'abstains' if a.abstains else c, 'probability': f'{p:.1%}', 'reason': a.reason if a.abstains else ''}
+    if a.abstains: c = 'abstains'
+    return {' ': thumb, 'image': a.name, 'prediction': c, 'probability': f'{p:.1%}', 'reason': a.reason if a.abstains else ''}

@@ -31,7 +31,8 @@ def voila_arguments(host:str='127.0.0.1', # address to listen on
     headers = {'Content-Security-Policy': POLICY, 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer'}
     settings = dict(websocket_max_message_size=UPLOAD, headers=headers)
     return dict(Voila=dict(ip=host, port=port, open_browser=browser, auto_token=True, tornado_settings=settings),
-                VoilaConfiguration=dict(template='blood_cells', strip_sources=True, show_tracebacks=False), VoilaExecutor=dict(timeout=1800))
+                VoilaConfiguration=dict(template='blood_cells', strip_sources=True, show_tracebacks=False),
+                VoilaExecutor=dict(timeout=1800))
 
 # %% ../../../nbs/use/app/08_serve.ipynb #c008
 def serve(bundle:str|Path='', # folder of a bundle

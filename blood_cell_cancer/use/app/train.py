@@ -170,7 +170,8 @@ class TrainingPanel(View):
         self.about, self.notice, self.curves, self.rows = (w.HTML() for _ in range(4))
         self.start, self.stop = button('Start training', self.begin, primary=True), button('Stop and keep the best epoch', self.halt)
         self.use, self.can_use = button('Use this model', lambda: use(self.state.bundle())), use is not None
-        self.children = [w.HBox(list(self.choices.values())), self.about, w.HBox([self.start, self.stop, self.use]), self.notice, self.curves, self.rows]
+        buttons = w.HBox([self.start, self.stop, self.use])
+        self.children = [w.HBox(list(self.choices.values())), self.about, buttons, self.notice, self.curves, self.rows]
         self.draw()
 
     def controls(self)->dict:
@@ -180,7 +181,7 @@ class TrainingPanel(View):
                     backbone=control(w.Dropdown, 'Backbone', options=_or_recipe(BACKBONES), value=s.backbone),
                     engine=control(w.Dropdown, 'Engine', options=['fastai', 'keras'], value=s.engine),
                     weights=control(w.Text, 'Weights', value=s.weights, placeholder=AS_IS, continuous_update=False),
-                    epochs=control(w.BoundedIntText, f'Maximum epochs (0: {AS_IS})', value=s.epochs, min=0, max=1000, continuous_update=False))
+                    epochs=control(w.BoundedIntText, f'Maximum epochs (0: {AS_IS})', value=s.epochs, max=1000, continuous_update=False))
 
 # %% ../../../nbs/use/app/07_train.ipynb #c022
 @patch
@@ -242,5 +243,6 @@ def draw_history(self:TrainingPanel, h:pd.DataFrame):
     self.curves.value = self.rows.value = ''
     if not len(h): return
     from blood_cell_cancer.models.model import plot_epochs
-    self.curves.value = chart(lambda: plot_epochs(h), f'Training so far: {len(h)} epochs, lowest validation loss {h["valid_loss"].min():.3f}.')
+    text = f'Training so far: {len(h)} epochs, lowest validation loss {h["valid_loss"].min():.3f}.'
+    self.curves.value = chart(lambda: plot_epochs(h), text)
     self.rows.value = table_html(h.tail(5).assign(epoch=h['epoch'] + 1).round(4).rename(columns=lambda c: c.replace('_', ' ')))

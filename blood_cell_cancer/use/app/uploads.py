@@ -20,9 +20,11 @@ def refusal(name:str, # of the file
            )->str: # why the file is refused; '' if it is accepted
     "One sentence about a file that can't be used."
     kinds = 'JPEG, PNG, TIFF, BMP or WebP'
-    if room <= 0: return f'{name} was left out: {MAX_FILES} images at a time. Clear the list, or use blood-cells predict for a whole folder.'
+    if room <= 0:
+        return f'{name} was left out: {MAX_FILES} images at a time. Clear the list, or use blood-cells predict for a whole folder.'
     if not content: return f'{name} is empty. Save the image again, then choose it once more.'
-    if len(content) > MAX_BYTES: return f'{name} has {len(content)/1e6:.0f} MB, and {MAX_BYTES/1e6:.0f} MB is the limit. Crop it to the cell, or save it as JPEG.'
+    if len(content) > MAX_BYTES:
+        return f'{name} has {len(content)/1e6:.0f} MB, and {MAX_BYTES/1e6:.0f} MB is the limit. Crop it to the cell, or save it as JPEG.'
     if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
         return f'{name} is not an image that can be read here. Choose {kinds} files, each showing one cell (or one field of view).'
     return ''
@@ -48,5 +50,5 @@ def save_upload(folder:Path, # of uploads
     except ImageError as e:
         path.unlink()
         why = str(e).removeprefix(f'{path}: ')
-        return None, f'{name} could not be opened as an image ({why}). Open it in an image viewer and save it again, or choose another file.'
+        return None, f'{name} could not be opened as an image ({why}). Save it again with an image viewer, or choose another file.'
     return path, ''
