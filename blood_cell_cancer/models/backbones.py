@@ -71,8 +71,9 @@ def timm_network(name:str # timm's name of a network, with or without the tag of
     "A network of timm that is not in the registry."
     import timm
     arch = name.partition('.')[0]
-    cfg = timm.get_pretrained_cfg(name, allow_unregistered=False) if timm.is_model(arch) else None
-    if cfg is None:
+    try: cfg = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError: cfg = None # a tag that timm does not know
+    if cfg is None or not timm.is_model(arch):
         near = get_close_matches(name, [*BACKBONES, *timm.list_models()], 4)
         raise ValueError(f'no backbone is called {name!r}; there are {list(BACKBONES)} and the networks of timm (timm.list_models())'
                          + (f'; did you mean {" or ".join(near)}?' if near else ''))

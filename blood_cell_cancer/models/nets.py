@@ -18,6 +18,7 @@ from timm.models.vgg import VGG
 from torch import nn
 
 from .backbones import Recipe, backbone, trainable_names
+from .resnet import keras_resnet
 
 # %% ../../nbs/models/02_nets.ipynb #c005
 def timm_backbone(name:str, # a backbone

@@ -131,7 +131,7 @@ def evaluate(bundle:Bundle, data:Data='phantoms', classes:Classes=None, split:Sp
     from blood_cell_cancer.models.uncertainty import fit_uncertainty
     from blood_cell_cancer.evaluate.report import evaluate, laboratories, ood_images
     from blood_cell_cancer.models.bundle import load_model
-    from blood_cell_cancer.models.bundle import add_figures
+    from blood_cell_cancer.models.bundle import add_report
     model, images = load_model(bundle), _load_split(data, classes, split, by, seed, quiet)
     if unknown and model.uncertainty is None:
         typer.echo('The bundle carries no doubt: fitted now, on the training and validation images.')
@@ -142,7 +142,7 @@ def evaluate(bundle:Bundle, data:Data='phantoms', classes:Classes=None, split:Sp
     typer.echo(report.table().rename_axis(None).to_string())
     for w in report.warnings: typer.echo(f'Mind: {w}')
     for name, f in report.external.items(): typer.echo(f'{name}: {f.lead()}')
-    _say(report=report.save(out, pictures), figures=out.with_suffix('.json'), **(dict(card=add_figures(bundle, report.to_dict(), report.audit)) if keep else {}))
+    _say(report=report.save(out, pictures), figures=out.with_suffix('.json'), **(dict(card=add_report(bundle, report)) if keep else {}))
 
 @app.command()
 def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundles that know the same classes')],
