@@ -81,7 +81,8 @@ def describe(model:Model # a trained model
                          formula='(pixels/255 - mean)/std', mean=list(model.mean), std=list(model.std), preprocess=list(r.preprocess))
     return dict(format=FORMAT, version=VERSION, engine=model.engine, classes=list(model.classes), preprocessing=preprocessing,
                 recipe=asdict(r), pretrained=model.weights, parameters=dict(total=model.parameters[0], trainable=model.parameters[1]),
-                data=model.data, interrupted=model.interrupted, build=model.build, history=model.history.to_dict('records'), extra=model.extra,
+                data=model.data, interrupted=model.interrupted, build=model.build,
+                history=model.history.to_dict('records'), extra=model.extra,
                 uncertainty=model.uncertainty.to_dict() if model.uncertainty else None,
                 intended_use=INTENDED_USE, versions=_versions(), created=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
@@ -95,7 +96,9 @@ def placed(folder:str|Path # the bundle's folder
     part = folder.with_name(f'.{folder.name}.{uuid4().hex[:8]}')
     part.mkdir(parents=True)
     try: yield part
-    except BaseException: shutil.rmtree(part); raise
+    except BaseException:
+        shutil.rmtree(part)
+        raise
     if folder.exists(): shutil.rmtree(folder)
     os.replace(part, folder)
 
@@ -149,12 +152,16 @@ def read_bundle(folder:str|Path # a bundle's folder
     "The JSON of a bundle, checked."
     folder = bundle_folder(folder)
     path = folder/'bundle.json'
-    if not folder.exists(): raise BundleError(f'{folder} is not there: give the folder of a bundle, or the name of a shipped one ({", ".join(shipped_bundles()) or "none"})')
-    if not path.is_file(): raise BundleError(f'{folder} is no bundle: it has no bundle.json (shipped bundles: {", ".join(shipped_bundles()) or "none"})')
+    if not folder.exists():
+        raise BundleError(f'{folder} is not there: give the folder of a bundle, or the name of a shipped one '
+                          f'({", ".join(shipped_bundles()) or "none"})')
+    if not path.is_file():
+        raise BundleError(f'{folder} is no bundle: it has no bundle.json (shipped bundles: {", ".join(shipped_bundles()) or "none"})')
     try: facts = json.loads(path.read_text())
     except ValueError as e: raise BundleError(f'{path} is damaged: {e}') from None
     if facts.get('format') not in (FORMAT, ENSEMBLE): raise BundleError(f'{path} is no {FORMAT}')
-    if facts['version'] > VERSION: raise BundleError(f"{path} has version {facts['version']}; this package reads up to {VERSION}: update it")
+    if facts['version'] > VERSION:
+        raise BundleError(f"{path} has version {facts['version']}; this package reads up to {VERSION}: update it")
     for what in ('weights', 'uncertainty_arrays'):
         if what not in facts: continue
         file = Path(folder)/facts[what]['file']
@@ -185,10 +192,11 @@ def load_model(which:str|Path # a bundle's folder, or the name of a shipped one
 def describe_ensemble(e:Ensemble)->dict: # JSON-able
     "All that an ensemble's JSON says, but for checksums."
     first = describe(e.members[0])
-    return dict(format=ENSEMBLE, version=VERSION, engine='ensemble', classes=list(e.classes), shares=list(e.shares), tta=e.tta, fitted=e.fitted,
-                name=e.name, engines=sorted({m.engine for m in e.members}), pretrained=e.weights,
+    return dict(format=ENSEMBLE, version=VERSION, engine='ensemble', classes=list(e.classes), shares=list(e.shares), tta=e.tta,
+                fitted=e.fitted, name=e.name, engines=sorted({m.engine for m in e.members}), pretrained=e.weights,
                 parameters=dict(total=e.parameters[0], trainable=e.parameters[1]), data=e.data, interrupted=e.interrupted, extra=e.extra,
-                uncertainty=e.uncertainty.to_dict() if e.uncertainty else None, intended_use=INTENDED_USE, versions=first['versions'], created=first['created'])
+                uncertainty=e.uncertainty.to_dict() if e.uncertainty else None,
+                intended_use=INTENDED_USE, versions=first['versions'], created=first['created'])
 
 def save_ensemble(e:Ensemble, # to save
                   folder:str|Path, # the bundle's folder

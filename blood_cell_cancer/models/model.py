@@ -73,8 +73,10 @@ class Model:
     def __repr__(self):
         n, t = self.parameters
         best = self.history.loc[self.history['valid_loss'].idxmin()] if len(self.history) else None
-        tail = f', best epoch {int(best["epoch"]) + 1} of {len(self.history)} (validation accuracy {best["valid_accuracy"]:.4f})' if best is not None else ''
-        return f'{self.recipe.backbone} ({self.engine}), {len(self.classes)} classes, {n:,} parameters, {t:,} trainable{tail}'
+        text = f'{self.recipe.backbone} ({self.engine}), {len(self.classes)} classes, {n:,} parameters, {t:,} trainable'
+        if best is None: return text
+        epochs = f'best epoch {int(best["epoch"]) + 1} of {len(self.history)}'
+        return f'{text}, {epochs} (validation accuracy {best["valid_accuracy"]:.4f})'
 
 # %% ../../nbs/models/06_model.ipynb #c010
 def check_classes(images:pd.DataFrame, # image table
@@ -83,7 +85,8 @@ def check_classes(images:pd.DataFrame, # image table
     "Raise if a labelled table declares other classes than the model's."
     have = classes_of(images)
     if images['label'].notna().any() and have != tuple(classes):
-        raise ValueError(f'the images declare the classes {list(have)}, the model knows {list(classes)}: load the images with classes={list(classes)}')
+        raise ValueError(f'the images declare the classes {list(have)}, the model knows {list(classes)}: load the images with '
+                         f'classes={list(classes)}')
 
 # %% ../../nbs/models/06_model.ipynb #ce0d0f2c
 @patch
@@ -96,7 +99,8 @@ def features(self:Model, images, progress=True, **kwargs):
     "Pooled features (n, d) and logits (n, classes) from one pass, float32, NaN for unreadable files."
     module = engine_of(self)
     if not hasattr(module, 'net_features'):
-        raise NotImplementedError(f'the {self.engine} engine gives no features (net_features), which uncertainty needs: use the fastai engine')
+        raise NotImplementedError(f'the {self.engine} engine gives no features (net_features), '
+                                  'which uncertainty needs: use the fastai engine')
     return module.net_features(self.net, check_images(images), self, progress=progress, **kwargs)
 
 @patch

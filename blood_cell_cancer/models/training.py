@@ -9,7 +9,7 @@ __all__ = ['FREE', 'note_run', 'worth_decoding_once', 'split_arguments', 'train'
 import json
 import warnings
 from dataclasses import asdict, fields, replace
-from inspect import Parameter, signature
+from inspect import signature
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -44,7 +44,8 @@ def note_run(folder:Path, # of the checkpoints
     if resume and (Path(folder)/'run.json').exists():
         was = json.loads(note.read_text()) if note.exists() else now # an older run has no note
         if other := [k for k in now if was.get(k) != now[k]]:
-            raise ValueError(f'{folder} holds a run with other {", ".join(other)}: use the settings of that run, choose another folder for the checkpoints, '
+            raise ValueError(f'{folder} holds a run with other {", ".join(other)}: use the settings of that run, choose another folder '
+                             'for the checkpoints, '
                              'or start again without resume')
     elif resume: warnings.warn(f'{folder} holds no checkpoint yet: the run starts from the beginning')
     if not is_first(): return
@@ -67,8 +68,7 @@ def split_arguments(r:'str|Recipe', # a recipe, or the name of one
                    )->tuple[Recipe, dict]: # the recipe with its changes; what is for the engine
     "Tell changes of the recipe from arguments for the engine."
     names = [f.name for f in fields(Recipe) if f.name not in ('name', 'note')]
-    known = [p.name for p in list(signature(engine.train_net).parameters.values())[6:] if p.kind is not Parameter.VAR_KEYWORD and p.name not in names]
-    known += [n for n in getattr(engine, 'TRAIN_OPTIONS', ()) if n not in known]
+    known = [n for n in signature(engine.train_net).parameters if n not in (*names, 'images', 'r', 'folder', 'resume', 'progress')]
     for k in kwargs:
         if k not in names + known: raise TypeError(f'train has no argument {k!r}; the recipe has {names}, and this engine takes {known}')
     return recipe(r, **{k: v for k, v in kwargs.items() if k in names}), {k: v for k, v in kwargs.items() if k not in names}
@@ -90,16 +90,20 @@ def train(images:pd.DataFrame, # split image table
     if resume and folder is None: raise ValueError('resume=True needs the folder of the run to go on with')
     weights, counts = find_weights(r.backbone, r.weights), images['split'].value_counts()
     if progress and is_first():
-        tell(f"training {r.backbone} with {engine} on {counts.get('train', 0)} images, validating on {counts.get('validation', 0)}; weights: {weights.origin}")
+        tell(f"training {r.backbone} with {engine} on {counts.get('train', 0)} images, validating on {counts.get('validation', 0)}; "
+             f"weights: {weights.origin}")
     folder = Path(folder or mkdtemp(prefix='run-'))
     folder.mkdir(parents=True, exist_ok=True)
     note_run(folder, r, engine, images, resume)
     if decode is None: decode = worth_decoding_once(images, r)
     seen = images
-    if decode: seen = decode_once(images[images['split'].isin(SPLITS[:2])], folder/'decoded', r.size, make_preprocess(r.preprocess), progress)
-    net, history, interrupted = module.train_net(seen, replace(r, preprocess=()) if decode else r, weights, folder, resume, progress, **kwargs)
-    return Model(net, engine, r, classes_of(images), tuple(weights.mean), tuple(weights.std), weights.origin, history, data=data_facts(images),
-                 parameters=module.count_parameters(net), interrupted=interrupted, build=weights.timm_kwargs)
+    if decode:
+        used = images[images['split'].isin(SPLITS[:2])]
+        seen = decode_once(used, folder/'decoded', r.size, make_preprocess(r.preprocess), progress)
+    rest = replace(r, preprocess=()) if decode else r
+    net, history, interrupted = module.train_net(seen, rest, weights, folder, resume, progress, **kwargs)
+    return Model(net, engine, r, classes_of(images), tuple(weights.mean), tuple(weights.std), weights.origin, history,
+                 data=data_facts(images), parameters=module.count_parameters(net), interrupted=interrupted, build=weights.timm_kwargs)
 
 # %% ../../nbs/models/13_training.ipynb #c024
 def out_of_fold(images:pd.DataFrame, # labelled image table
@@ -116,7 +120,8 @@ def out_of_fold(images:pd.DataFrame, # labelled image table
         split = fold_split(images, fold, i)
         parts.append(answer(split).assign(fold=i))
         want = split.loc[split['split'] == 'test', 'path']
-        if sorted(parts[-1]['path']) != sorted(want): raise ValueError(f'fold {i}: the predictions are not those of its {len(want)} test rows')
+        if sorted(parts[-1]['path']) != sorted(want):
+            raise ValueError(f'fold {i}: the predictions are not those of its {len(want)} test rows')
     return with_groups(pd.concat(parts, ignore_index=True), images)
 
 def trained(r, # a recipe or its name

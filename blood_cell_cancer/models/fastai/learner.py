@@ -105,7 +105,8 @@ def image_learner(images:pd.DataFrame, # split image table
     folder.mkdir(parents=True, exist_ok=True)
     learn = Learner(dls, net, CrossEntropyLossFlat(), ADAM, r.lr, cut_groups, cbs, accuracy, folder, train_bn=False)
     # What a `Model` has to know later; small, for it is exported with the learner.
-    learn.made_from = dict(recipe=r, mean=tuple(weights.mean), std=tuple(weights.std), weights=weights.origin, build=weights.timm_kwargs, data=data_facts(images))
+    learn.made_from = dict(recipe=r, mean=tuple(weights.mean), std=tuple(weights.std), weights=weights.origin,
+                           build=weights.timm_kwargs, data=data_facts(images))
     return learn
 
 # %% ../../../nbs/models/fastai/02_learner.ipynb #c022
@@ -113,7 +114,8 @@ def image_learner(images:pd.DataFrame, # split image table
 def from_learner(cls:Model, learn:Learner # of `image_learner`
                 )->Model:
     "The model that a learner has trained."
-    if not hasattr(learn, 'made_from'): raise ValueError('this learner was not made by image_learner, so its recipe and preprocessing are not known')
+    if not hasattr(learn, 'made_from'):
+        raise ValueError('this learner was not made by image_learner, so its recipe and preprocessing are not known')
     f, net = learn.made_from, learn.model.eval()
     history = pd.DataFrame([dict(zip(('train_loss', 'valid_loss', 'valid_accuracy'), map(float, row))) for row in learn.recorder.values])
     history.insert(0, 'epoch', range(len(history)))
