@@ -43,7 +43,7 @@ def main():
     seconds = time.time() - start
     report = evaluate(model, images)
     folder.mkdir(parents=True, exist_ok=True)
-    model.extra['metrics'] = report.to_dict(); model.save(folder/'model.bundle'); report.save(folder/'report.html'); save_split(images, folder/'split.csv')
+    model.save(folder/'model.bundle', report=report); report.save(folder/'report.html'); save_split(images, folder/'split.csv')
     s, base = report.to_dict()['scores']['model'], report.to_dict()['scores']['colour histogram']
     row = dict(data=a.data, split=a.by if not a.split else 'file', images=len(images), crossing_groups=len(leakage(images)), recipe=model.recipe.name,
                engine=model.engine, weights=model.weights, views=model.recipe.views, preprocess=' '.join(model.recipe.preprocess), correct=s['correct'], n=s['n'],

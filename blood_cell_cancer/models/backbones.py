@@ -71,8 +71,9 @@ def timm_network(name:str # timm's name of a network, with or without the tag of
     "A network of timm that is not in the registry."
     import timm
     arch = name.partition('.')[0]
-    cfg = timm.get_pretrained_cfg(name, allow_unregistered=False) if timm.is_model(arch) else None
-    if cfg is None:
+    try: cfg = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError: cfg = None # a tag that timm does not know
+    if cfg is None or not timm.is_model(arch):
         near = get_close_matches(name, [*BACKBONES, *timm.list_models()], 4)
         raise ValueError(f'no backbone is called {name!r}; there are {list(BACKBONES)} and the networks of timm (timm.list_models())'
                          + (f'; did you mean {" or ".join(near)}?' if near else ''))
@@ -94,7 +95,8 @@ def trainable_names(names, # the parameter names of a timm backbone
                    )->list[str]: # those that train
     "The parameters that lie behind the cut."
     if cut not in CUTS: raise ValueError(f'no cut is called {cut!r}; there are {list(CUTS)}')
-    if cut == 'last30' and not b.last30: raise ValueError(f"cut='last30' is known for {list(BACKBONES)} only: for {b.name} use cut='head' or cut='all'")
+    if cut == 'last30' and not b.last30:
+        raise ValueError(f"cut='last30' is known for {list(BACKBONES)} only: for {b.name} use cut='head' or cut='all'")
     keep, out = [p for p in b.last30 if p[0] != '-'], tuple(p[1:] for p in b.last30 if p[0] == '-')
     if cut == 'head': return []
     return [n for n in names if cut == 'all' or (n.startswith(tuple(keep)) and not (out and n.startswith(out)))]
@@ -124,12 +126,14 @@ class Recipe:
     note: str = ''
 
     def __post_init__(self):
-        backbone(self.backbone); augmentation(self.augment); trainable_names([], backbone(self.backbone), self.cut)
+        augmentation(self.augment)
+        trainable_names([], backbone(self.backbone), self.cut)
         if self.head not in HEADS: raise ValueError(f'no head is called {self.head!r}; there are {list(HEADS)}')
         if self.optimizer != 'adam': raise ValueError(f'optimizer {self.optimizer!r}: only adam is supported, as in both systems')
         for k in ('lr', 'epochs', 'batch', 'size'):
             if getattr(self, k) <= 0: raise ValueError(f'{k}={getattr(self, k)}: it must be positive')
-        if not 0 <= self.bn_momentum < 1: raise ValueError(f'bn_momentum={self.bn_momentum}: the share that is kept at each step, from 0 to below 1')
+        if not 0 <= self.bn_momentum < 1:
+            raise ValueError(f'bn_momentum={self.bn_momentum}: the share that is kept at each step, from 0 to below 1')
 
 # %% ../../nbs/models/00_backbones.ipynb #c015
 def _system1(name, backbone): return Recipe(f'wbc5_{name}', backbone, note='system 1: last 30 Keras layers, Adam 1e-4, patience 4')
@@ -137,7 +141,8 @@ def _system2(name): return Recipe(f'ball4_{name}', name, cut='all', head='linear
                                   note='system 2: Adam, cross-entropy, 25 epochs, best epoch kept; full fine-tuning')
 
 RECIPES = {r.name: r for r in (
-    _system1('mobilenetv2', 'mobilenetv2'), _system1('efficientnetb0', 'efficientnetb0'), _system1('efficientnet_lite0', 'efficientnet_lite0'),
+    _system1('mobilenetv2', 'mobilenetv2'), _system1('efficientnetb0', 'efficientnetb0'),
+    _system1('efficientnet_lite0', 'efficientnet_lite0'),
     *(_system2(n) for n in ('convnext_tiny', 'resnet152v2', 'vgg19', 'densenet201')),
     Recipe('ball4_mobilenetv2', augment='system2', epochs=25, note="system 1's network and cut on system 2's task"),
     Recipe('ball4_efficientnet_lite0', 'efficientnet_lite0', augment='system2', epochs=25, note="system 1's cut on system 2's task"),

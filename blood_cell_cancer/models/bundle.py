@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SHIPPED', 'FORMAT', 'VERSION', 'ENSEMBLE', 'INTENDED_USE', 'shipped_bundles', 'bundle_folder', 'check_bundle',
-           'BundleError', 'describe', 'placed', 'write_uncertainty', 'write_card', 'save_bundle', 'read_bundle',
-           'read_uncertainty', 'load_model', 'describe_ensemble', 'save_ensemble', 'load_ensemble', 'bundle_facts',
-           'short_card', 'model_card', 'add_figures']
+           'BundleError', 'describe', 'placed', 'write_uncertainty', 'write_facts', 'save_bundle', 'report_facts',
+           'read_bundle', 'read_uncertainty', 'load_model', 'describe_ensemble', 'save_ensemble', 'load_ensemble',
+           'bundle_facts', 'short_card', 'model_card', 'add_report']
 
 # %% ../../nbs/models/12_bundle.ipynb #c002
 import json
@@ -24,9 +24,8 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from safetensors.numpy import load_file
-from safetensors.numpy import save as tensor_bytes
 
-from ..core.io import file_sha256, write_json
+from ..core.io import file_sha256, write_json, write_tensors
 from .backbones import recipe
 from .card import CARD_SECTIONS, card_text
 from .ensemble import Ensemble, check_members, check_weights
@@ -53,7 +52,8 @@ def check_bundle(which:str|Path # what was named
     "Where a bundle lies; `ValueError` saying what to give, unless one lies there."
     folder = bundle_folder(which)
     if not (folder/'bundle.json').is_file():
-        raise ValueError(f'{which or "an empty name"} is no bundle: give the folder that blood-cells train wrote (it holds bundle.json), or one that is shipped: {", ".join(shipped_bundles())}')
+        raise ValueError(f'{which or "an empty name"} is no bundle: give the folder that blood-cells train wrote (it holds bundle.json), '
+                         f'or the name of a shipped bundle: {", ".join(shipped_bundles())}')
     return folder
 
 # %% ../../nbs/models/12_bundle.ipynb #c011
@@ -81,7 +81,8 @@ def describe(model:Model # a trained model
                          formula='(pixels/255 - mean)/std', mean=list(model.mean), std=list(model.std), preprocess=list(r.preprocess))
     return dict(format=FORMAT, version=VERSION, engine=model.engine, classes=list(model.classes), preprocessing=preprocessing,
                 recipe=asdict(r), pretrained=model.weights, parameters=dict(total=model.parameters[0], trainable=model.parameters[1]),
-                data=model.data, interrupted=model.interrupted, build=model.build, history=model.history.to_dict('records'), extra=model.extra,
+                data=model.data, interrupted=model.interrupted, build=model.build,
+                history=model.history.to_dict('records'), extra=model.extra,
                 uncertainty=model.uncertainty.to_dict() if model.uncertainty else None,
                 intended_use=INTENDED_USE, versions=_versions(), created=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
@@ -95,48 +96,55 @@ def placed(folder:str|Path # the bundle's folder
     part = folder.with_name(f'.{folder.name}.{uuid4().hex[:8]}')
     part.mkdir(parents=True)
     try: yield part
-    except BaseException: shutil.rmtree(part); raise
+    except BaseException:
+        shutil.rmtree(part)
+        raise
     if folder.exists(): shutil.rmtree(folder)
     os.replace(part, folder)
 
-def _write_tensors(tensors:dict, path:Path, half:bool=False)->dict: # its entry in the JSON
-    "Save named arrays as safetensors."
-    kept = lambda v: v.astype(np.float16) if half and v.dtype == np.float32 else v
-    # Not `save_file`, whose files their owner alone may read: a bundle is there to be shared.
-    path.write_bytes(tensor_bytes({k: kept(np.ascontiguousarray(v)) for k, v in tensors.items()}))
+def _entry(path:Path)->dict: # of a file of tensors, for the JSON
     return dict(file=path.name, sha256=file_sha256(path))
 
-def write_uncertainty(uncertainty, folder:Path)->dict: # for the JSON; empty without doubt
-    "Save the arrays of a `Doubt`."
-    return dict(uncertainty_arrays=_write_tensors(uncertainty.arrays, folder/'uncertainty.safetensors')) if uncertainty else {}
+def write_uncertainty(uncertainty, folder:Path)->dict: # for the JSON; empty without uncertainty
+    "Save the arrays of an `Uncertainty`."
+    return dict(uncertainty_arrays=_entry(write_tensors(uncertainty.arrays, folder/'uncertainty.safetensors'))) if uncertainty else {}
 
-def write_card(facts:dict, # the bundle's JSON
-               folder:Path
-              )->None:
-    "Write the model card."
+def write_facts(facts:dict, # the bundle's JSON
+                folder:Path
+               )->None:
+    "Write the JSON and the model card made from it."
+    write_json(facts, folder/'bundle.json', nan=False)
     (folder/'README.md').write_text(card_text(facts), encoding='utf-8')
 
 # %% ../../nbs/models/12_bundle.ipynb #c016
 def save_bundle(model:Model, # a trained model
                 folder:str|Path, # the bundle's folder
-                half:bool=False # weights in half precision: half the size, answers that differ in the third digit
+                half:bool=False # weights in half precision: half the size, probabilities that differ in the third digit
                )->Path: # the folder
     "Write a model as a bundle."
     with placed(folder) as part:
         facts = describe(model)
-        facts['weights'] = _write_tensors(engine_module(model.engine).net_state(model.net), part/'weights.safetensors', half)
+        facts['weights'] = _entry(write_tensors(engine_module(model.engine).net_state(model.net), part/'weights.safetensors', half))
         facts |= write_uncertainty(model.uncertainty, part)
-        write_json(facts, part/'bundle.json', nan=False)
-        write_card(facts, part)
+        write_facts(facts, part)
     return Path(folder)
+
+# %% ../../nbs/models/12_bundle.ipynb #dbfca882
+def report_facts(report # of `evaluate.report.evaluate`
+                )->dict: # `metrics`, and `audit` if the report has one
+    "What a bundle keeps of a report."
+    return dict(metrics=report.to_dict()) | (dict(audit=list(report.audit)) if report.audit else {})
 
 # %% ../../nbs/models/12_bundle.ipynb #n044
 @patch
 def save(self:Model, # a trained model
-         folder:str|Path # the bundle's folder
+         folder:str|Path, # the bundle's folder
+         report=None, # an `evaluate.report.Report`, whose figures and audit go into the bundle and its card
+         half:bool=False # weights in half precision: half the size, probabilities that differ in the third digit
         )->Path: # the folder
     "Write the model as a bundle."
-    return save_bundle(self, folder)
+    if report is not None: self.extra |= report_facts(report)
+    return save_bundle(self, folder, half)
 
 # %% ../../nbs/models/12_bundle.ipynb #c018
 def read_bundle(folder:str|Path # a bundle's folder
@@ -144,12 +152,16 @@ def read_bundle(folder:str|Path # a bundle's folder
     "The JSON of a bundle, checked."
     folder = bundle_folder(folder)
     path = folder/'bundle.json'
-    if not folder.exists(): raise BundleError(f'{folder} is not there: give the folder of a bundle, or a name that is shipped with the package ({", ".join(shipped_bundles()) or "none"})')
-    if not path.is_file(): raise BundleError(f'{folder} is no bundle: it has no bundle.json (shipped with the package: {", ".join(shipped_bundles()) or "none"})')
+    if not folder.exists():
+        raise BundleError(f'{folder} is not there: give the folder of a bundle, or the name of a shipped one '
+                          f'({", ".join(shipped_bundles()) or "none"})')
+    if not path.is_file():
+        raise BundleError(f'{folder} is no bundle: it has no bundle.json (shipped bundles: {", ".join(shipped_bundles()) or "none"})')
     try: facts = json.loads(path.read_text())
     except ValueError as e: raise BundleError(f'{path} is damaged: {e}') from None
     if facts.get('format') not in (FORMAT, ENSEMBLE): raise BundleError(f'{path} is no {FORMAT}')
-    if facts['version'] > VERSION: raise BundleError(f"{path} has version {facts['version']}; this package reads up to {VERSION}: update it")
+    if facts['version'] > VERSION:
+        raise BundleError(f"{path} has version {facts['version']}; this package reads up to {VERSION}: update it")
     for what in ('weights', 'uncertainty_arrays'):
         if what not in facts: continue
         file = Path(folder)/facts[what]['file']
@@ -160,62 +172,70 @@ def read_bundle(folder:str|Path # a bundle's folder
 def read_uncertainty(facts:dict, # of `read_bundle`
                folder:str|Path # the bundle's folder
               )->'Uncertainty|None':
-    "The doubt that a bundle holds."
-    return Uncertainty.from_dict(facts['uncertainty'], load_file(Path(folder)/facts['uncertainty_arrays']['file'])) if facts.get('uncertainty') else None
+    "The fitted uncertainty that a bundle holds, if any."
+    if not facts.get('uncertainty'): return None
+    return Uncertainty.from_dict(facts['uncertainty'], load_file(Path(folder)/facts['uncertainty_arrays']['file']))
 
-def load_model(folder:str|Path # a bundle's folder
-               ): # a `Model` or an `Ensemble`, which predicts as the saved one did, to the bit
-    "Load a model."
-    folder = bundle_folder(folder)
+def load_model(which:str|Path # a bundle's folder, or the name of a shipped one
+              ): # a `Model` or an `Ensemble`, which predicts as the saved one did, to the bit
+    "Open a model."
+    folder = bundle_folder(which)
     facts = read_bundle(folder)
-    if facts['format'] == ENSEMBLE:
-        return load_ensemble(folder)
+    if facts['format'] == ENSEMBLE: return load_ensemble(folder, facts)
     r, pre, module = recipe(facts['recipe']), facts['preprocessing'], engine_module(facts['engine'])
     net = module.load_net_state(r, len(facts['classes']), load_file(Path(folder)/facts['weights']['file']), facts)
-    return Model(net, facts['engine'], r, tuple(facts['classes']), tuple(pre['mean']), tuple(pre['std']), facts['pretrained'], pd.DataFrame(facts['history']),
-                 facts['data'], tuple(facts['parameters'].values()), facts['interrupted'], facts['build'], facts['extra'], read_uncertainty(facts, folder))
+    return Model(net, facts['engine'], r, tuple(facts['classes']), tuple(pre['mean']), tuple(pre['std']), facts['pretrained'],
+                 history=pd.DataFrame(facts['history']), data=facts['data'], parameters=tuple(facts['parameters'].values()),
+                 interrupted=facts['interrupted'], build=facts['build'], extra=facts['extra'], uncertainty=read_uncertainty(facts, folder))
 
 # %% ../../nbs/models/12_bundle.ipynb #c028
 def describe_ensemble(e:Ensemble)->dict: # JSON-able
     "All that an ensemble's JSON says, but for checksums."
     first = describe(e.members[0])
-    return dict(format=ENSEMBLE, version=VERSION, engine='ensemble', classes=list(e.classes), shares=list(e.shares), tta=e.tta, fitted=e.fitted, name=e.name, engines=sorted({m.engine for m in e.members}),
-                pretrained=e.weights, parameters=dict(total=e.parameters[0], trainable=e.parameters[1]), data=e.data, interrupted=e.interrupted, extra=e.extra,
-                uncertainty=e.uncertainty.to_dict() if e.uncertainty else None, intended_use=INTENDED_USE, versions=first['versions'], created=first['created'])
+    return dict(format=ENSEMBLE, version=VERSION, engine='ensemble', classes=list(e.classes), shares=list(e.shares), tta=e.tta,
+                fitted=e.fitted, name=e.name, engines=sorted({m.engine for m in e.members}), pretrained=e.weights,
+                parameters=dict(total=e.parameters[0], trainable=e.parameters[1]), data=e.data, interrupted=e.interrupted, extra=e.extra,
+                uncertainty=e.uncertainty.to_dict() if e.uncertainty else None,
+                intended_use=INTENDED_USE, versions=first['versions'], created=first['created'])
 
 def save_ensemble(e:Ensemble, # to save
-                  folder:str|Path # the bundle's folder
+                  folder:str|Path, # the bundle's folder
+                  half:bool=False # weights in half precision
                  )->Path: # the folder
     "Write an ensemble as a bundle of bundles."
     with placed(folder) as part:
         facts = describe_ensemble(e)
         names = [f'{i}-{m.recipe.backbone}-{m.engine}' for i, m in enumerate(e.members)]
-        for name, m in zip(names, e.members): save_bundle(m, part/'members'/name)
+        for name, m in zip(names, e.members): save_bundle(m, part/'members'/name, half)
         facts['members'] = [dict(folder=f'members/{n}', sha256=file_sha256(part/'members'/n/'bundle.json')) for n in names]
         facts |= write_uncertainty(e.uncertainty, part)
-        write_json(facts, part/'bundle.json', nan=False)
-        write_card(facts, part)
+        write_facts(facts, part)
     return Path(folder)
 
-def load_ensemble(folder:str|Path # the bundle's folder
+def load_ensemble(folder:Path, # the bundle's folder
+                  facts:dict # its JSON
                  )->Ensemble: # predicts as the saved one did
-    "Load an ensemble; `load_model` calls this where it meets one."
-    folder, facts, members = Path(folder), read_bundle(folder), []
+    "Open an ensemble; `load_model` calls this where it meets one."
+    members = []
     for m in facts['members']:
         path = folder/m['folder']/'bundle.json'
         if not path.is_file(): raise BundleError(f"{folder} lacks its member {m['folder']}")
         if file_sha256(path) != m['sha256']: raise BundleError(f'{path} is damaged: its checksum is not the one in {folder/"bundle.json"}')
         members.append(load_model(path.parent))
     check_members(members)
-    return Ensemble(tuple(members), check_weights(facts['shares'], len(members)), facts['tta'], facts['fitted'], facts['extra'], read_uncertainty(facts, folder))
+    return Ensemble(tuple(members), check_weights(facts['shares'], len(members)), facts['tta'], facts['fitted'], facts['extra'],
+                    uncertainty=read_uncertainty(facts, folder))
 
 # %% ../../nbs/models/12_bundle.ipynb #n045
 @patch
 def save(self:Ensemble, # models that answer together
-         folder:str|Path # the bundle's folder
+         folder:str|Path, # the bundle's folder
+         report=None, # an `evaluate.report.Report`, whose figures and audit go into the bundle and its card
+         half:bool=False # weights in half precision
         )->Path: # the folder
     "Write an ensemble as a bundle of bundles."
-    return save_ensemble(self, folder)
+    if report is not None: self.extra |= report_facts(report)
+    return save_ensemble(self, folder, half)
 
 # %% ../../nbs/models/12_bundle.ipynb #c034
 def bundle_facts(model # a `Model`, an `Ensemble`, or the folder of a bundle
@@ -238,13 +258,11 @@ def model_card(model # a `Model`, an `Ensemble`, or the folder of a bundle
     return card_text(bundle_facts(model))
 
 # %% ../../nbs/models/12_bundle.ipynb #c042
-def add_figures(folder:str|Path, # a bundle's folder
-                metrics:dict, # `Report.to_dict()`
-                audit:list=() # `Report.audit`
-               )->Path: # the card
-    "Put figures into a bundle's JSON and card."
+def add_report(folder:str|Path, # a bundle's folder
+               report # of `evaluate.report.evaluate`
+              )->Path: # the card
+    "Put a report's figures into a bundle's JSON and card."
     folder, facts = Path(folder), read_bundle(folder)
-    facts['extra'] |= dict(metrics=metrics, **({'audit': list(audit)} if audit else {}))
-    write_json(facts, folder/'bundle.json', nan=False)
-    write_card(facts, folder)
+    facts['extra'] |= report_facts(report)
+    write_facts(facts, folder)
     return folder/'README.md'

@@ -45,7 +45,8 @@ class Checkpoints:
         "Write all that a continued run needs."
         n = len(self.history)
         if better: write_tensors(net, self.folder/'best.safetensors')
-        write_tensors({f'net.{k}': v for k, v in net.items()} | {f'optimizer.{k}': v for k, v in optimizer.items()}, self.folder/f'last{n}.safetensors')
+        both = {f'net.{k}': v for k, v in net.items()} | {f'optimizer.{k}': v for k, v in optimizer.items()}
+        write_tensors(both, self.folder/f'last{n}.safetensors')
         write_json(dict(history=self.history, bad=self.bad, best=self.best), self.folder/'run.json')
         # Only now does the JSON point at the new file; the old one may go.
         (self.folder/f'last{n - 1}.safetensors').unlink(missing_ok=True)

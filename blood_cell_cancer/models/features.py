@@ -30,47 +30,51 @@ def cache_key(net:CutNet, # network with its cut
               sha256, # checksums of the images, in order
               **how # all else that decides the activations, JSON-able
              )->str: # 16 hexadecimal digits
-    "The name of a cache: another number anywhere, another name."
+    "The name of a cache, which changes with any of the numbers."
     h, frozen = hashlib.sha256(), [m for m, _ in net.pieces()[:net.cut_at()]]
     for m in frozen:
-        for k, v in m.state_dict().items(): h.update(k.encode()); h.update(v.detach().cpu().contiguous().numpy().tobytes())
+        for k, v in m.state_dict().items(): h.update(k.encode() + v.detach().cpu().contiguous().numpy().tobytes())
     h.update(json.dumps([list(sha256), how], sort_keys=True, default=str).encode())
     return h.hexdigest()[:16]
 
 # %% ../../nbs/models/05_features.ipynb #c008
 class CacheError(RuntimeError):
-    "A feature cache that can't be had; the message says what to do."
+    "A feature cache that cannot be made; the message says what to do."
 
 def _lay_out(path:Path, shape:tuple, dtype:str)->np.ndarray:
     "Open the cache file, making it if there is room for it."
     need = int(np.prod(shape))*np.dtype(dtype).itemsize
     if not path.exists():
         free = shutil.disk_usage(path.parent).free
-        if need > .9*free: raise CacheError(f'the feature cache needs {need/1e9:.1f} GB and {path.parent} has {free/1e9:.1f} GB free: use fewer views, another folder, or no cache')
+        if need > .9*free:
+            raise CacheError(f'the feature cache needs {need/1e9:.1f} GB and {path.parent} has {free/1e9:.1f} GB free: '
+                             'use fewer views, another folder, or no cache')
     return np.lib.format.open_memmap(path, mode='r+' if path.exists() else 'w+', dtype=dtype, shape=None if path.exists() else shape)
 
 # %% ../../nbs/models/05_features.ipynb #c009
 @torch.inference_mode()
 def feature_cache(net:CutNet, # network with its cut; its frozen part is used
-                images:pd.DataFrame, # image table, in the order in which rows are kept
-                folder:str|Path, # where the file goes
-                mean, std, # of the network's weights
-                augment='none', # ranges of the views
-                views:int=1, # how many views of each image
-                seed:int=SEED, # of the views
-                size:int=224, # side of the input, pixels
-                preprocess=(), # functions from image to image
-                batch:int=32, # images a batch
-                precision:str='fp32', # of the computation: auto, bf16 or fp32
-                dtype:str='float16', # of the file
-                progress:bool=True # show a bar
-               )->np.ndarray: # memory-mapped (n, views, ...), activations at the cut
+                  images:pd.DataFrame, # image table, in the order in which rows are kept
+                  folder:str|Path, # where the file goes
+                  mean, std, # of the network's weights
+                  augment='none', # ranges of the views
+                  views:int=1, # how many views of each image
+                  seed:int=SEED, # of the views
+                  size:int=224, # side of the input, pixels
+                  preprocess=(), # functions from image to image
+                  batch:int=32, # images per batch
+                  precision:str='fp32', # of the computation: auto, bf16 or fp32
+                  dtype:str='float16', # of the file
+                  progress:bool=True # show a bar
+                 )->np.ndarray: # memory-mapped (n, views, ...), activations at the cut
     "Activations at the cut for some views of each image, computed once and kept."
-    if net.cut_at() == 0: raise CacheError("nothing is frozen with this cut, so there is no trunk to cache: use cut='last30' or 'head', or no cache")
+    if net.cut_at() == 0:
+        raise CacheError("nothing is frozen with this cut, so there is nothing to cache: use cut='last30' or 'head', or no cache")
     images, aug, device = readable(images), augmentation(augment), next(net.parameters()).device
     folder, precision = Path(folder), pick_precision(device, precision)
     folder.mkdir(parents=True, exist_ok=True)
-    key = cache_key(net, images['sha256'], mean=mean, std=std, augment=aug, views=views, seed=seed, size=size, preprocess=[repr(f) for f in preprocess], precision=precision, dtype=dtype)
+    key = cache_key(net, images['sha256'], mean=mean, std=std, augment=aug, views=views, seed=seed, size=size,
+                    preprocess=[repr(f) for f in preprocess], precision=precision, dtype=dtype)
     file, note, net = folder/f'{key}.npy', folder/f'{key}.json', net.eval()
     keys, shift, scale = image_keys(images['sha256']), *(torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == 'bf16'):
@@ -84,7 +88,8 @@ def feature_cache(net:CutNet, # network with its cut; its frozen part is used
                 for v in range(views):
                     seen = x if aug.name == 'none' else apply_views(x, *draw_views(aug, keys[rows], v, seed))
                     out[rows, v] = net.prefix(((seen - shift)/scale).contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
-                done += len(x); bar.update(len(x))
+                done += len(x)
+                bar.update(len(x))
                 if done == len(images) or done//batch % 16 == 0: _note(out, note, done)
     return out
 
@@ -126,6 +131,7 @@ def cached_loaders(net:CutNet, # network with its cut
         z = feature_cache(net, rows, folder, weights.mean, weights.std, augment, views, r.seed, **how)
         return CachedDL(z, rows['label'].cat.codes.to_numpy().copy(), r.seed, bs=r.batch, device=device, **kw)
     n = int((images['split'] == 'train').sum())
-    dls = DataLoaders(dl('train', max(1, r.views), r.augment, shuffle=True, drop_last=n % r.batch == 1), dl('validation', 1, 'none'), device=torch.device(device))
+    train = dl('train', max(1, r.views), r.augment, shuffle=True, drop_last=n % r.batch == 1)
+    dls = DataLoaders(train, dl('validation', 1, 'none'), device=torch.device(device))
     dls.vocab = classes_of(images)
     return dls

@@ -10,14 +10,16 @@ from functools import singledispatch
 
 import timm
 import torch
+from timm.models._efficientnet_blocks import InvertedResidual
 from timm.models.convnext import ConvNeXt, ConvNeXtStage
 from timm.models.densenet import DenseBlock, DenseNet
-from timm.models.efficientnet import EfficientNet, InvertedResidual
+from timm.models.efficientnet import EfficientNet
 from timm.models.resnetv2 import ResNetStage, ResNetV2
 from timm.models.vgg import VGG
 from torch import nn
 
 from .backbones import Recipe, backbone, trainable_names
+from .resnet import keras_resnet
 
 # %% ../../nbs/models/02_nets.ipynb #c005
 def timm_backbone(name:str, # a backbone
@@ -133,7 +135,9 @@ def build_net(r:Recipe, # the recipe
               weights # `Weights` of the backbone, see `find_weights`
              )->CutNet: # with the weights in it, and a head drawn from the recipe's seed
     "The network of a recipe before training."
-    if weights.keras: raise ValueError(f"weights='keras' are those of Keras' own hub ({weights.origin}), which only the keras engine loads: use engine='keras', or other weights")
+    if weights.keras:
+        raise ValueError(f"weights='keras' are those of Keras' own hub ({weights.origin}), which only the keras engine loads: use "
+                         "engine='keras', or other weights")
     torch.manual_seed(r.seed)
     net = CutNet(r.backbone, classes, r.cut, r.head, **weights.timm_kwargs)
     if weights.state is not None: net.body.load_state_dict(weights.state, strict=True)

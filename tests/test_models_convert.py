@@ -1,4 +1,4 @@
-"The bridge for all six backbones: same features, same tensors behind the cut, same counts, and a way back to the bit."
+"Weight conversion of all six backbones: same features, same tensors behind the cut, same counts, and a round trip that is exact."
 import copy
 import os
 from importlib.util import find_spec
@@ -71,8 +71,8 @@ def test_same_tensors_train(both):
     name, net, model = both
     set_keras_cut(model, name, 'last30')
     in_keras = {id(w) for w in model.trainable_weights}
-    crossed = {p.tensor for p in pair_tensors(net, model, name) if id(p.variable) in in_keras}
-    assert crossed == set(trainable_names([n for n, _ in net.named_parameters()], backbone(name), 'last30'))
+    converted = {p.tensor for p in pair_tensors(net, model, name) if id(p.variable) in in_keras}
+    assert converted == set(trainable_names([n for n, _ in net.named_parameters()], backbone(name), 'last30'))
 
 
 def test_the_cut_is_the_last_30_layers(both):
@@ -114,7 +114,7 @@ def test_timms_own_resnet_is_another_network():
 
 @pytest.mark.parametrize('name,head', [('efficientnetb0', 'system1'), ('mobilenetv2', 'linear')])
 def test_whole_classifier(name, head, tmp_path):
-    "A classifier crosses from a float16 file; the .keras file keeps it, epsilon and inner statistics included."
+    "A classifier is converted from a float16 file; the .keras file keeps it, epsilon and inner statistics included."
     net = CutNet(name, 4, 'last30', head, **KERAS_KWARGS.get(name, {}))
     halves = {n: v.half() if v.is_floating_point() else v for n, v in randomise(net).state_dict().items()}
     load_checked(net, halves)
@@ -187,7 +187,7 @@ def real():
     return weights, load_checked(keras_shaped('mobilenetv2', weights.timm_kwargs), weights.state)
 
 
-def test_real_weights_cross(real):
+def test_real_weights_agree(real):
     weights, body = real
     stats, pixels = (weights.mean, weights.std), real_images(224)
     assert body(torch_pixels(pixels[:4], *stats)).std() > .1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip('accelerate', reason="training in several processes needs accelerate: pip install 'blood_cell_cancer[several]'")
+pytest.importorskip('accelerate', reason="training in several processes needs accelerate: pip install 'blood_cell_cancer[distributed]'")
 
 SCRIPT = '''
 import json, sys
