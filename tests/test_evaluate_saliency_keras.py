@@ -17,7 +17,7 @@ from blood_cell_cancer.models.uncertainty import fit_uncertainty
 from blood_cell_cancer.evaluate.calibration import evaluate_uncertainty
 from blood_cell_cancer.evaluate.saliency import box_share, saliency_maps, saliency_share
 from blood_cell_cancer.models.backbones import recipe
-from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.model import Model
 from blood_cell_cancer.models.training import train
 from blood_cell_cancer.models.weights import find_weights
@@ -96,5 +96,5 @@ def test_uncertainty_of_a_keras_model(tmp_path):
     test = model.predict(images[images['split'] == 'test'], progress=False)
     assert uncertainty.arrays['bank'].shape == (40, 1280) and list(test.columns[-4:]) == ['prediction_set', 'ood_score', 'abstained', 'reason']
     assert evaluate_uncertainty(test, uncertainty, draws=50).coverage['n'].iloc[0] == 20
-    back = load_bundle(model.save(tmp_path/'k.bundle'))
+    back = load_model(model.save(tmp_path/'k.bundle'))
     assert back.predict(images[images['split'] == 'test'], progress=False).equals(test)

@@ -14,7 +14,7 @@ from blood_cell_cancer.core.io import SEED
 from blood_cell_cancer.data.phantoms.make import make_phantoms
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import BACKBONES, IMAGENET, backbone, recipe
-from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.nets import build_net
 from blood_cell_cancer.models.training import train
 from blood_cell_cancer.models.weights import WeightsError, find_weights
@@ -100,7 +100,7 @@ def test_efficientnet_from_training_to_file(images, tmp_path):
     model = train(images, recipe(TINY, backbone='efficientnetb0'), engine='keras', progress=False)
     assert model.parameters == (4_412_584, 1_858_405)
     logits, probs = model.logits(images, progress=False), model.predict(images, progress=False).filter(like='p_').to_numpy()
-    back = load_bundle(model.save(tmp_path/'b0.bundle'))
+    back = load_model(model.save(tmp_path/'b0.bundle'))
     np.testing.assert_array_equal(back.logits(images, progress=False), logits)
     over = convert_model(model, 'fastai')
     np.testing.assert_allclose(over.logits(images, progress=False), logits, atol=1e-4)

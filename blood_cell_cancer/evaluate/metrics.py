@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['possible_counts', 'Judged', 'judge', 'confusion', 'top_losses', 'scores', 'class_scores', 'plot_confusion',
-           'plot_history', 'plot_grid']
+           'plot_grid']
 
 # %% ../../nbs/evaluate/00_metrics.ipynb #c002
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix as _confusion
 
-from ..core.html import PALETTE
 from ..core.intervals import wilson
 from ..core.io import SEED
 from ..core.tables import evaluable, probs_of
@@ -130,22 +129,6 @@ def plot_confusion(m:pd.DataFrame # of `confusion`
     ax.set_xticks(range(n), m.columns, rotation=35, ha='right')
     ax.set_yticks(range(n), m.index)
     ax.set(xlabel='predicted class', ylabel='true class')
-    return fig
-
-def plot_history(history:pd.DataFrame # of a model
-                )->Figure:
-    "Losses and validation accuracy by epoch."
-    fig = Figure(figsize=(7.5, 2.6), layout='constrained')
-    loss, acc = fig.subplots(1, 2)
-    x, best = history['epoch'] + 1, int(history['valid_loss'].idxmin())
-    loss.plot(x, history['train_loss'], 'o--', color='#888888', label='training')
-    loss.plot(x, history['valid_loss'], 'o-', color=PALETTE[0], label='validation')
-    acc.plot(x, history['valid_accuracy'], 'o-', color=PALETTE[0])
-    for ax, name in ((loss, 'cross-entropy'), (acc, 'validation accuracy')):
-        ax.axvline(x[best], color='black', lw=.8, ls=':', label='epoch kept')
-        ax.set(xlabel='epoch', ylabel=name)
-        ax.xaxis.get_major_locator().set_params(integer=True)
-    loss.legend()
     return fig
 
 def plot_grid(t:pd.DataFrame, # accuracies: one row per corruption, one column per severity

@@ -15,7 +15,8 @@ from markupsafe import Markup, escape
 from ..core.html import drawn, folded, html_figure, html_table, page_html, sentence
 from ..core.intervals import with_ci
 from .calibration import risk_area
-from .metrics import plot_confusion, plot_history
+from .metrics import plot_confusion
+from ..models.model import plot_epochs
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c005
 def leakage_text(h:dict # of `leakage_of`
@@ -125,7 +126,7 @@ def _training(r, pictures):
     if not len(h): return ''
     best = int(h['valid_loss'].idxmin())
     text = f"Best epoch {best + 1} of {len(h)}, validation loss {h['valid_loss'].min():.4f}, validation accuracy {h['valid_accuracy'][best]:.4f}."
-    return html_figure(drawn(plot_history, h), text, text, 'h-')
+    return html_figure(drawn(plot_epochs, h), text, text, 'h-')
 
 def _unreadable(r, pictures):
     bad = r.preds[r.preds['error'] != '']

@@ -130,9 +130,9 @@ def evaluate(bundle:Bundle, data:Data='phantoms', classes:Classes=None, split:Sp
     "Judge a bundle on a split, beside a colour histogram; elsewhere, on unknowns and on spoiled images if asked."
     from blood_cell_cancer.models.uncertainty import fit_uncertainty
     from blood_cell_cancer.evaluate.report import evaluate, laboratories, ood_images
-    from blood_cell_cancer.models.bundle import load_bundle
+    from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.bundle import add_figures
-    model, images = load_bundle(bundle), _load_split(data, classes, split, by, seed, quiet)
+    model, images = load_model(bundle), _load_split(data, classes, split, by, seed, quiet)
     if unknown and model.uncertainty is None:
         typer.echo('The bundle carries no doubt: fitted now, on the training and validation images.')
         fit_uncertainty(model, images, progress=not quiet)

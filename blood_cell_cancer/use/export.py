@@ -51,8 +51,8 @@ def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
     "Write a bundle's model as ONNX, preprocessing inside, and check that it says the same."
     if missing := [m for m in ('onnx', 'onnxscript') if find_spec(m) is None]: raise RuntimeError(f'the export needs {" and ".join(missing)}: pip install "blood_cell_cancer[export]"')
     import torch
-    from blood_cell_cancer.models.bundle import BundleError, load_bundle
-    model = load_bundle(bundle)
+    from blood_cell_cancer.models.bundle import BundleError, load_model
+    model = load_model(bundle)
     if model.engine != 'fastai': raise BundleError(f'{bundle} was made by {model.engine}: ONNX export takes models of the fastai engine')
     size, out = model.recipe.size, Path(bundle)/'model.onnx'
     part, module = out.with_suffix('.part.onnx'), with_preprocessing(model.net.cpu(), model.mean, model.std)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.tables import image_table, list_images
-from ..models.bundle import load_bundle
+from ..models.bundle import load_model
 from .stream import onnx_file, open_onnx
 
 # %% ../../nbs/use/00_predict.ipynb #c005
@@ -20,7 +20,7 @@ def predict(model, # a `Model`, or the folder of a bundle
             progress:bool=True # show bars
            )->pd.DataFrame: # prediction table
     "Classify image files."
-    if isinstance(model, (str, Path)): model = open_onnx(model) if onnx_file(model) else load_bundle(model)
+    if isinstance(model, (str, Path)): model = open_onnx(model) if onnx_file(model) else load_model(model)
     files = [Path(p) for p in what] if isinstance(what, (list, tuple)) else list_images(what)[0]
     if not files: raise FileNotFoundError(f'{what} holds no image files')
     root = what if not isinstance(what, (list, tuple)) and Path(what).is_dir() else None

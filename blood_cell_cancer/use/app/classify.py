@@ -67,8 +67,8 @@ class Classifier(Persistent):
         "The model, read from its bundle when it is first needed: that takes seconds."
         if self.model is None:
             if not self.bundle: raise ValueError('no model is loaded: give the folder of a bundle, or train one first')
-            from blood_cell_cancer.models.bundle import load_bundle
-            self.model = load_bundle(self.bundle)
+            from blood_cell_cancer.models.bundle import load_model
+            self.model = load_model(self.bundle)
         return self.model
 
     def clear(self)->'Classifier':

@@ -181,6 +181,6 @@ class TrainingPanel(View):
         except ValueError as e: about, self.said.value = '', say(e, warn=True)
         self.about.value = f'<p class="quiet">{html.escape(about)}</p>'
         h = self.state.history()
-        if len(h): from blood_cell_cancer.evaluate.report import plot_history
-        self.curves.value = chart(lambda: plot_history(h), f'Training so far: {len(h)} epochs, least validation loss {h["valid_loss"].min():.3f}.') if len(h) else ''
+        from blood_cell_cancer.models.model import plot_epochs
+        self.curves.value = chart(lambda: plot_epochs(h), f'Training so far: {len(h)} epochs, least validation loss {h["valid_loss"].min():.3f}.') if len(h) else ''
         self.rows.value = table_html(h.tail(5).assign(epoch=h['epoch'] + 1).round(4).rename(columns=lambda c: c.replace('_', ' '))) if len(h) else ''
