@@ -71,7 +71,7 @@ def _failures(facts):
     if facts['interrupted']: out.append('Training was interrupted before the end of its recipe.')
     if not facts.get('uncertainty'): out.append('It names a class for every image, also for one that shows no cell, or a cell of none of its classes.')
     if not m: return [*out, 'Not evaluated: no further failure is known, because none was looked for.']
-    out += [*_confused(m), *m['warnings'], *(f"{k}: {f['lead']}" for k, f in (m.get('external') or {}).items() if f['external_validation'][0] > 0)]
+    out += [*_confused(m), *m['warnings'], *(f"{k}: {f['lead']}" for k, f in (m.get('external') or {}).items() if f['drop'][0] > 0)]
     if not m.get('external'): out.append('What it does with images of another laboratory, stain or microscope was not evaluated; models of this kind are known to fail there without a sign.')
     return out
 

@@ -147,7 +147,7 @@ def _open(self:ErrorExplorer, cell):
 def _risk_figure(self:ErrorExplorer)->Figure:
     "Risk against coverage, and where the threshold stands."
     fig = Figure(figsize=(5, 2.8), layout='constrained'); ax = fig.subplots(); c, now = self.state.curve(), self.state.answered()
-    ax.step(c['answered'], c['risk'], where='post', color='#0072B2'); ax.axvline(now['share'][0], color='black', lw=1, ls=':')
+    ax.step(c['coverage'], c['risk'], where='post', color='#0072B2'); ax.axvline(now['share'][0], color='black', lw=1, ls=':')
     if now['answered']: ax.plot(now['share'][0], now['risk'][0], 'o', color='#E69F00')
     ax.set(xlabel='share of images answered, surest first (dotted: now)', ylabel='share of answers wrong', xlim=(0, 1.02)); ax.set_ylim(bottom=0)
     return fig
