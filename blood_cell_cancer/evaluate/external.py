@@ -15,8 +15,9 @@ from ..core.tables import check_images, classes_of
 from .metrics import Judged, confusion
 
 # %% ../../nbs/evaluate/05_external.ipynb #c005
-SYNONYMS = dict(neutrophil='seg_neutrophil', segmented_neutrophil='seg_neutrophil', neutrophil_segmented='seg_neutrophil', ngs='seg_neutrophil',
-                seg_neutrophil='neutrophil', bas='basophil', mon='monocyte', myo='myeloblast', ebo='erythroblast', normoblast='erythroblast')
+SYNONYMS = dict(neutrophil='seg_neutrophil', segmented_neutrophil='seg_neutrophil', neutrophil_segmented='seg_neutrophil',
+                ngs='seg_neutrophil', seg_neutrophil='neutrophil', bas='basophil', mon='monocyte', myo='myeloblast',
+                ebo='erythroblast', normoblast='erythroblast')
 
 def _normal(name):
     "A class name in lower case and singular, with _ for spaces."
@@ -58,15 +59,16 @@ class ExternalValidation:
 
     def lead(self)->str:
         "The finding in one sentence."
-        return f'The mean recall drops by {with_ci(*self.drop)} in the other laboratory: from {with_ci(*self.home)} to {with_ci(*self.external)}.'
+        return (f'The mean recall drops by {with_ci(*self.drop)} in the other laboratory: '
+                f'from {with_ci(*self.home)} to {with_ci(*self.external)}.')
 
     def table(self)->pd.DataFrame:
         "Recall of each class on both sides as text, with intervals."
         c = self.classes
         def share(side): return [with_ci(k/n, *wilson(k, n)) for k, n in zip(c[f'{side}_k'], c[f'{side}_n'])]
-        return pd.DataFrame({'home': share('home'), 'images': c['home_n'].to_numpy(), 'external': share('external'),
-                             'external images': c['external_n'].to_numpy(), 'drop': [with_ci(*r) for r in c[['drop', 'low', 'high']].to_numpy()]},
-                            index=pd.Index(c['class'], name='recall'))
+        cols = {'home': share('home'), 'images': c['home_n'].to_numpy(), 'external': share('external'), 'external images': c['external_n'].to_numpy(),
+                'drop': [with_ci(*r) for r in c[['drop', 'low', 'high']].to_numpy()]}
+        return pd.DataFrame(cols, index=pd.Index(c['class'], name='recall'))
 
     def _repr_html_(self): return f'<p><strong>{self.lead()}</strong></p>' + self.table().to_html()
 
@@ -76,7 +78,8 @@ def external_validation(home:pd.DataFrame|Judged, # prediction table of the home
                        )->ExternalValidation:
     "Compare the recall at home and in another laboratory, over the classes that both have."
     a, b = confusion(home), confusion(external)
-    if list(a.index) != list(b.index): raise ValueError(f'home has the classes {list(a.index)}, the other laboratory {list(b.index)}: use tables of one model')
+    if list(a.index) != list(b.index):
+        raise ValueError(f'home has the classes {list(a.index)}, the other laboratory {list(b.index)}: use tables of one model')
     here, there = (m.to_numpy().sum(1) > 0 for m in (a, b))
     shared, rows = a.index[here & there], []
     if not len(shared): raise ValueError('home and the other laboratory share no class that has images: there is nothing to compare')

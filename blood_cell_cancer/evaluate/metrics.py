@@ -138,7 +138,8 @@ def plot_grid(t:pd.DataFrame, # accuracies: one row per corruption, one column p
     fig = Figure(figsize=(2.6 + .9*t.shape[1], .8 + .3*len(t)), layout='constrained')
     ax, v = fig.subplots(), t.to_numpy(float)
     ax.imshow(v, cmap='cividis', vmin=0, vmax=1, aspect='auto')
-    for i, j in np.ndindex(*v.shape): ax.text(j, i, f'{100*v[i, j]:.0f}', ha='center', va='center', color='black' if v[i, j] > .55 else 'white')
+    for i, j in np.ndindex(*v.shape):
+        ax.text(j, i, f'{100*v[i, j]:.0f}', ha='center', va='center', color='black' if v[i, j] > .55 else 'white')
     ax.set_xticks(range(t.shape[1]), t.columns)
     ax.set_yticks(range(len(t)), t.index)
     ax.set_xlabel(label)

@@ -35,7 +35,7 @@ from ..models.bundle import short_card
 # %% ../../nbs/evaluate/09_report.ipynb #c005
 def leakage_of(images:pd.DataFrame, # split image table
                split:str='test' # the evaluated rows
-              )->dict: # `known`: were groups looked for? number of `groups` on more than one side; evaluated images `test`, and `duplicates`, those with a relative in training; share, low, high
+              )->dict: # `known, groups, duplicates, test, share, low, high`, see below
     "How many of the evaluated images training has already seen."
     key = images['group'].where(images['group'] != '', 'sha256:' + images['sha256'])
     rows, trained = images['split'] == split, set(key[images['split'] == 'train'])
@@ -86,7 +86,8 @@ class Report:
 @patch
 def table(self:Report)->pd.DataFrame:
     "Model and baselines, one row each, with intervals."
-    def row(s): return {'correct': f"{s['correct']} of {s['n']}", **{k.replace('_', ' '): with_ci(*s[k]) for k in ('accuracy', 'balanced_accuracy', 'macro_f1')}}
+    keys = 'accuracy', 'balanced_accuracy', 'macro_f1'
+    def row(s): return {'correct': f"{s['correct']} of {s['n']}", **{k.replace('_', ' '): with_ci(*s[k]) for k in keys}}
     return pd.DataFrame([row(s) for s in self.figures.values()], index=['this model', *self.baselines])
 
 @patch
@@ -116,22 +117,26 @@ def _facts(model, data_set)->list:
     d = model.data
     n = ', '.join(f'{sum(c.values())} {s}' for s, c in d['splits'].items()) if d else ''
     data = [('classes', ', '.join(model.classes)), ('parameters', f'{model.parameters[0]:,}, of which {model.parameters[1]:,} trainable'),
-            ('pretrained weights', model.weights), ('images', n or 'not recorded'), ('data set', data_set or 'not a public data set known to this package'),
-            ('data hash', d.get('sha256', 'not recorded'))]
+            ('pretrained weights', model.weights), ('images', n or 'not recorded'),
+            ('data set', data_set or 'not a public data set known to this package'), ('data hash', d.get('sha256', 'not recorded'))]
     if model.engine == 'ensemble':
-        members = [(f'member {i}', f'{m.recipe.backbone} ({m.engine}), weight {w:.3f}, recipe {m.recipe.name}') for i, (m, w) in enumerate(zip(model.members, model.shares))]
+        members = [(f'member {i}', f'{m.recipe.backbone} ({m.engine}), weight {w:.3f}, recipe {m.recipe.name}')
+                   for i, (m, w) in enumerate(zip(model.members, model.shares))]
         views = 'test-time augmentation with eight orientations' if model.tta else 'one view per image'
         return [('ensemble', f"weights: {model.fitted.get('by', 'given')}; {views}"), *members, *data]
     r = model.recipe
     training = f'Adam {r.lr:g}, batch {r.batch}, at most {r.epochs} epochs, patience {r.patience}, augmentation {r.augment}, seed {r.seed}'
     return [('backbone', r.backbone), ('engine', model.engine), ('cut and head', f'{r.cut}, {r.head}'), ('training', training),
-            ('input', f'{r.size}x{r.size} RGB, (pixels/255 - {tuple(model.mean)})/{tuple(model.std)}'), ('preprocessing', ', '.join(r.preprocess) or 'none'), *data]
+            ('input', f'{r.size}x{r.size} RGB, (pixels/255 - {tuple(model.mean)})/{tuple(model.std)}'),
+            ('preprocessing', ', '.join(r.preprocess) or 'none'), *data]
 
 def _warnings(model, preds, leaks)->list:
     warns = [leakage_text(leaks)[0]] if leakage_text(leaks)[1] else []
     if model.interrupted: warns.append('Training was interrupted before the end of its recipe.')
-    if 'random' in [w.strip().split(' ')[0] for w in model.weights.split(';')]: warns.append('The backbone started from random weights, not from pretrained ones.')
-    if n := int((preds['error'] != '').sum()): warns.append(f'{n} files could not be read; they are listed below and not counted in any figure.')
+    if 'random' in [w.strip().split(' ')[0] for w in model.weights.split(';')]:
+        warns.append('The backbone started from random weights, not from pretrained ones.')
+    if n := int((preds['error'] != '').sum()):
+        warns.append(f'{n} files could not be read; they are listed below and not counted in any figure.')
     return warns
 
 # %% ../../nbs/evaluate/09_report.ipynb #c013
@@ -175,8 +180,10 @@ def evaluate(model, # a `Model` or an `Ensemble`
             )->Report:
     "Evaluate a model on a split, beside the most frequent class and a colour histogram."
     rows = images[images['split'] == split]
-    if not len(rows): raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')
-    if unknowns and model.uncertainty is None: raise ValueError('unknown images need a model with uncertainty: call fit_uncertainty(model, images) first')
+    if not len(rows):
+        raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')
+    if unknowns and model.uncertainty is None:
+        raise ValueError('unknown images need a model with uncertainty: call fit_uncertainty(model, images) first')
     preds = with_groups(model.predict(rows, progress), rows)
     judged, others = judge(preds), {}
     if (images['split'] == 'train').any():
@@ -205,15 +212,17 @@ def jsonable(v # anything made of dicts, lists, tables and numbers
     if isinstance(v, np.generic): v = v.item()
     return None if v is None or v is pd.NA or v != v else v
 
+def _fields(x, *names): return {k: getattr(x, k) for k in names}
+
 def _parts(r)->dict:
     "What need not have been evaluated; None or empty where it was not."
     c, u, s = r.calibration, r.uncertainty, r.saliency
     keys = ('coverage', 'nominal', 'selective_coverage', 'selective_accuracy', 'accuracy', 'unknowns')
-    return dict(calibration=c and {k: getattr(c, k) for k in ('n', 'ece', 'brier', 'log_loss', 'bins')},
-                uncertainty=u and dict(lead=u.lead(), sizes=u.sizes.to_dict(), risk_area=risk_area(u.curve), **{k: getattr(u, k) for k in keys}),
-                external={n: dict(lead=f.lead(), **{k: getattr(f, k) for k in ('home', 'external', 'drop', 'classes', 'missing')}) for n, f in r.external.items()},
+    return dict(calibration=c and _fields(c, 'n', 'ece', 'brier', 'log_loss', 'bins'),
+                uncertainty=u and dict(lead=u.lead(), sizes=u.sizes.to_dict(), risk_area=risk_area(u.curve)) | _fields(u, *keys),
+                external={n: dict(lead=f.lead()) | _fields(f, 'home', 'external', 'drop', 'classes', 'missing') for n, f in r.external.items()},
                 robustness=r.robustness and dict(lead=r.robustness.lead(), rows=r.robustness.rows),
-                saliency=s and dict(lead=saliency_text(r.saliency_places), method=s.method, images=len(s.images), preprocess=s.preprocess, places=r.saliency_places))
+                saliency=s and dict(lead=saliency_text(r.saliency_places), images=len(s.images), places=r.saliency_places) | _fields(s, 'method', 'preprocess'))
 
 @patch
 def to_dict(self:Report,
@@ -221,7 +230,8 @@ def to_dict(self:Report,
            )->dict:
     "All figures, for JSON."
     out = dict(model=self.model, split=self.split, lead=self.lead(), data_set=self.data_set, leakage=self.leakage, scores=self.figures,
-               classes=self.by_class, confusion=self.confusion.to_numpy().tolist(), **{f'{k}_areas': c.areas for k, c in self.curves.items()},
+               classes=self.by_class, confusion=self.confusion.to_numpy().tolist(),
+               **{f'{k}_areas': c.areas for k, c in self.curves.items()},
                **_parts(self), audit=self.audit, card=self.card, facts=dict(self.facts), warnings=self.warnings,
                unreadable=self.preds.loc[self.preds['error'] != '', ['name', 'error']])
     if points:

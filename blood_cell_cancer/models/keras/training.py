@@ -89,7 +89,8 @@ def fit(net, # compiled
             # `shuffle=False`: the order of the batches is the data set's own.
             with training_bar(epochs, len(data[0]), done, progress) as (step, run.said):
                 bar = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: step())
-                net.fit(data[0], validation_data=data[1], initial_epoch=done, epochs=epochs, callbacks=[run, *callbacks, bar], shuffle=False, verbose=0)
+                net.fit(data[0], validation_data=data[1], initial_epoch=done, epochs=epochs, callbacks=[run, *callbacks, bar],
+                        shuffle=False, verbose=0)
     except KeyboardInterrupt:
         if not run.history: raise
         interrupted = True
@@ -168,7 +169,8 @@ def net_features(net, # a Keras network
             bar.update(len(x))
     return _spread(pooled, ok, body.output_shape[-1]), _spread(got, ok, net.output_shape[-1])
 
-def net_logits(net, images:pd.DataFrame, model:Model, progress:bool=True, **kwargs)->np.ndarray: # float32 (n, classes); NaN for unreadable files
+def net_logits(net, images:pd.DataFrame, model:Model, progress:bool=True, **kwargs
+              )->np.ndarray: # float32 (n, classes); NaN for unreadable files
     "The network's outputs; arguments as in `net_features`."
     return net_features(net, images, model, progress, **kwargs)[1]
 
