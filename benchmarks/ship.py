@@ -24,7 +24,8 @@ from blood_cell_cancer.core.tables import readable
 from blood_cell_cancer.data.splits import apply_split
 from blood_cell_cancer.models.uncertainty import uncertainty_of
 from blood_cell_cancer.core.intervals import wilson
-from blood_cell_cancer.evaluate.report import evaluate, laboratories
+from blood_cell_cancer.evaluate.external import laboratories
+from blood_cell_cancer.evaluate.report import evaluate
 from blood_cell_cancer.models.bundle import load_model, save_bundle
 from blood_cell_cancer.models.bundle import add_figures
 from blood_cell_cancer.models.bundle import SHIPPED

@@ -109,7 +109,8 @@ class UncertaintyReport:
         "The finding in one sentence."
         kept, low, high = self.selective_coverage
         return (f'The model abstains on {with_ci(1 - kept, 1 - high, 1 - low)} of the known images; on the others '
-                f'{with_ci(*self.selective_accuracy)} of its predictions are right, against {with_ci(*self.accuracy)} if it never abstained.')
+                f'{with_ci(*self.selective_accuracy)} of its predictions are right, '
+                f'against {with_ci(*self.accuracy)} if it never abstained.')
 
     def table(self)->pd.DataFrame:
         "Coverage of the prediction sets as text."

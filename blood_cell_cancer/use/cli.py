@@ -129,7 +129,8 @@ def evaluate(bundle:Bundle, data:Data='phantoms', classes:Classes=None, split:Sp
              out:Annotated[Path, typer.Option(help='HTML file; the figures lie beside it as JSON')]=Path('report.html'), quiet:Quiet=False):
     "Judge a bundle on a split, beside a colour histogram; elsewhere, on unknowns and on spoiled images if asked."
     from blood_cell_cancer.models.uncertainty import fit_uncertainty
-    from blood_cell_cancer.evaluate.report import evaluate, laboratories, ood_images
+    from blood_cell_cancer.evaluate.external import laboratories, ood_images
+    from blood_cell_cancer.evaluate.report import evaluate
     from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.bundle import add_figures
     model, images = load_model(bundle), _load_split(data, classes, split, by, seed, quiet)

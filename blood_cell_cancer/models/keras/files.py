@@ -66,7 +66,8 @@ def save_keras(model:Model, # a trained model, of either engine
     path = Path(path)
     if path.suffix != '.keras': raise KerasFileError(f'{path}: the name of a Keras file ends in .keras')
     if model.recipe.preprocess:
-        raise KerasFileError(f'the recipe preprocesses images ({list(model.recipe.preprocess)}), which a .keras file cannot do: save a bundle')
+        raise KerasFileError(f'the recipe preprocesses images ({list(model.recipe.preprocess)}), which a .keras file cannot do: '
+                             'save a bundle')
     part = path.with_name(f'.{path.stem}.part.keras')
     whole_net(convert_model(model, 'keras')).save(part)
     os.replace(part, path)
@@ -110,7 +111,8 @@ def load_keras(path:str|Path, # a .keras file
     try: net = keras.models.load_model(path, compile=False, safe_mode=True)
     except (TypeError, ValueError) as e:
         why = str(e).splitlines()[0]
-        raise KerasFileError(f'{path} was not loaded: its parts are not all Keras\' own, and code in a model file is never run here ({why})') from e
+        raise KerasFileError(f'{path} was not loaded: its parts are not all Keras\' own, '
+                             f'and code in a model file is never run here ({why})') from e
     if net.output_shape[-1] != len(classes):
         raise KerasFileError(f'{path} has {net.output_shape[-1]} outputs, but {len(classes)} classes were named: {list(classes)}')
     return KerasFile(net, classes, tuple(pixel_range))

@@ -115,7 +115,8 @@ def hub_backbone(name:str # a backbone
     try: return build(include_top=False, weights='imagenet', pooling='avg', input_shape=(224, 224, 3))
     except Exception as e: # Keras raises a bare Exception where the network fails
         raise WeightsError(f"Keras' weights of {name} could not be downloaded from its hub: {e}. On a computer with a network, "
-                           f"download {HUB_FILES[name]} (https://keras.io/api/applications says where from), and put it into {hub_folder()}") from e
+                           f"download {HUB_FILES[name]} (https://keras.io/api/applications says where from), "
+                           f"and put it into {hub_folder()}") from e
 
 # %% ../../../nbs/models/keras/03_weights.ipynb #c018
 def load_hub_weights(body, # a network from `keras_backbone`
