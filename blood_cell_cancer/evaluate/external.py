@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.intervals import _difference, mean_share, newcombe, wilson, with_ci
+from ..core.intervals import difference, mean_share, newcombe, wilson, with_ci
 from ..core.tables import check_images, classes_of, image_table, list_images
 from ..data.datasets import load_images
 from .metrics import Judged, confusion
@@ -110,4 +110,4 @@ def external_validation(home:pd.DataFrame|Judged, # prediction table of the home
         rows.append((c, *hits[0], *hits[1], *newcombe(*hits[0], *hits[1])))
     t = pd.DataFrame(rows, columns=['class', 'home_k', 'home_n', 'external_k', 'external_n', 'drop', 'low', 'high'])
     means = [mean_share(t[f'{side}_k'], t[f'{side}_n']) for side in ('home', 'external')]
-    return ExternalValidation(*means, _difference(*means), t, list(a.index[here != there]))
+    return ExternalValidation(*means, difference(*means), t, list(a.index[here != there]))

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ...core.tables import SPLITS, check_images, classes_of
 from ...data.annotations import ANNOTATIONS, apply_annotations, annotation_table
-from ...data.audit.duplicates import image_keys as pair_names
+from ...data.audit.duplicates import pair_names
 from ...data.splits import duplicates_in
 from .widgets import Persistent, View, _button, _labelled, _show, download, picture, say, table_html
 
