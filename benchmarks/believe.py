@@ -74,7 +74,7 @@ def doubt_rows(kind, model, net, parts, labs, photos, a):
     controls = {f'known classes (control), {n}': t for n, t in known.items()}
     r = evaluate_uncertainty(test, uncertainty, {**({'photographs': net.table(uncertainty, 'photographs', photos)} if photos is not None else {}), **{f'classes never taught, {n}': t for n, t in unknown.items()}, **controls})
     n, rows = len(test), [('temperature', '', 'validation', len(valid), uncertainty.temperature, None, None)]
-    rows += [('answered', '', 'test', n, *r.answered), ('right of the answered', '', 'test', int(round(r.answered[0]*n)), *r.right), ('set of one class', '', 'test', n, *share(r.sizes.get(1, 0), n)),
+    rows += [('answered', '', 'test', n, *r.selective_coverage), ('right of the answered', '', 'test', int(round(r.selective_coverage[0]*n)), *r.selective_accuracy), ('set of one class', '', 'test', n, *share(r.sizes.get(1, 0), n)),
              ('area under risk-coverage', '', 'test', n, risk_area(r.curve), None, None), ('calibration error', 'after temperature', 'test', n, *calibration(test).ece)]
     rows += [('coverage', c['class'], 'test', c['n'], c['share'], c['low'], c['high']) for c in r.coverage.to_dict('records')]
     for u in r.unknowns.to_dict('records'):
@@ -89,9 +89,9 @@ def share(k, n): return (k/n, *wilson(int(k), int(n)))
 
 def fall_rows(lab, f, said):
     "The fall in a laboratory, and recall class by class."
-    c, n = f.classes, int(f.classes['away_n'].sum())
-    rows = [('fall of mean recall', lab, 'external', n, *f.external_validation), ('mean recall at home', lab, 'external', int(c['home_n'].sum()), *f.home), ('mean recall there', lab, 'external', n, *f.away)]
-    return rows + [('recall there', f'{lab}, {x["class"]}', 'external', x['away_n'], *share(x['away_k'], x['away_n'])) for x in c.to_dict('records')]
+    c, n = f.classes, int(f.classes['external_n'].sum())
+    rows = [('fall of mean recall', lab, 'external', n, *f.drop), ('mean recall at home', lab, 'external', int(c['home_n'].sum()), *f.home), ('mean recall there', lab, 'external', n, *f.external)]
+    return rows + [('recall there', f'{lab}, {x["class"]}', 'external', x['external_n'], *share(x['external_k'], x['external_n'])) for x in c.to_dict('records')]
 
 
 def heat_rows(model, test, n):

@@ -103,10 +103,10 @@ def main():
         print(f'\n== {kind}: temperature {uncertainty.temperature:.2f}, limit {uncertainty.limit:.3f}\n{report.lead()}\n{report.table().to_string()}\n{report.unknown_table().to_string()}')
         print(f'set sizes {report.sizes.to_dict()}, area under risk-coverage {risk_area(report.curve):.5f}\n{calibration(test).table().to_string()}\n{curves(test).table().to_string()}')
         for n, f in external.items(): print(f'\n{n}: {f.lead()}\n{f.table().to_string()}')
-        for n, f in spoken.items(): print(f'{n}, answered images alone ({int(f.classes["away_n"].sum())}): {f.lead()}')
+        for n, f in spoken.items(): print(f'{n}, answered images alone ({int(f.classes["external_n"].sum())}): {f.lead()}')
         for n, v in apart.items(): print(f'{n}: unknown against known classes of the same laboratory, AUROC {with_ci(*v, percent=False)}')
-        out[kind] = dict(uncertainty=uncertainty.to_dict(), answered=report.answered, right=report.right, everything=report.everything, coverage=report.coverage.to_dict('records'),
-                         unknowns=report.unknowns.to_dict('records'), external={n: dict(home=f.home, away=f.away, external_validation=f.external_validation) for n, f in external.items()}, within=apart)
+        out[kind] = dict(uncertainty=uncertainty.to_dict(), selective_coverage=report.selective_coverage, selective_accuracy=report.selective_accuracy, accuracy=report.accuracy, coverage=report.coverage.to_dict('records'),
+                         unknowns=report.unknowns.to_dict('records'), external={n: dict(home=f.home, external=f.external, drop=f.drop) for n, f in external.items()}, within=apart)
     if a.out: Path(a.out).write_text(json.dumps(out, indent=1))
 
 

@@ -108,8 +108,9 @@ class UncertaintyReport:
     def lead(self)->str:
         "The finding in one sentence."
         kept, low, high = self.selective_coverage
-        return (f'The model abstains on {with_ci(1 - kept, 1 - high, 1 - low)} of the known images; '
-                f'on the others {with_ci(*self.selective_accuracy)} of its predictions are right, against {with_ci(*self.accuracy)} if it never abstained.')
+        return (f'The model abstains on {with_ci(1 - kept, 1 - high, 1 - low)} of the known images; on the others '
+                f'{with_ci(*self.selective_accuracy)} of its predictions are right, '
+                f'against {with_ci(*self.accuracy)} if it never abstained.')
 
     def table(self)->pd.DataFrame:
         "Coverage of the prediction sets as text."
@@ -161,7 +162,8 @@ def evaluate_uncertainty(preds:pd.DataFrame|Judged, # predictions of a model wit
                         )->UncertaintyReport:
     "Coverage, set sizes, selective prediction, and detection of unknown images."
     j = judge(preds)
-    if 'ood_score' not in j.rows: raise ValueError('the predictions carry no uncertainty: call fit_uncertainty(model, images) before model.predict')
+    if 'ood_score' not in j.rows:
+        raise ValueError('the predictions carry no uncertainty: call fit_uncertainty(model, images) before model.predict')
     sets, kept = j.rows['prediction_set'].str.split('|'), ~j.rows['abstained'].to_numpy(bool)
     return UncertaintyReport(
         coverage=_set_coverage(j, sets), nominal=uncertainty.coverage, sizes=sets.str.len().value_counts().sort_index(),
@@ -176,7 +178,8 @@ def plot(self:UncertaintyReport)->Figure:
     fig = Figure(figsize=(11, 3.2), layout='constrained')
     a, b, c = fig.subplots(1, 3)
     t, y = self.coverage, np.arange(len(self.coverage))[::-1]
-    a.errorbar(t['share'], y, xerr=[(t['share'] - t['low']).clip(0), (t['high'] - t['share']).clip(0)], fmt='o', color=PALETTE[0], capsize=2)
+    error = [(t['share'] - t['low']).clip(0), (t['high'] - t['share']).clip(0)]
+    a.errorbar(t['share'], y, xerr=error, fmt='o', color=PALETTE[0], capsize=2)
     a.axvline(self.nominal, color='black', lw=.8, ls=':')
     a.set_yticks(y, t['class'])
     a.set_xlabel('true class in the set (dotted: nominal)')

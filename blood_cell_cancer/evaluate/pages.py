@@ -24,8 +24,9 @@ def leakage_text(h:dict # of `leakage_of`
     "The leakage of a split in a sentence."
     if h['groups']:
         share = with_ci(h['share'], h['low'], h['high'])
-        return (f"{h['groups']} groups (duplicates, overlapping fields) are on more than one side of the split, so these figures are too optimistic: "
-                f"{h['duplicates']} of the {h['test']} evaluated images ({share}) have a duplicate or an overlapping field among the training images.", 'warn')
+        return (f"{h['groups']} groups (duplicates, overlapping fields) are on more than one side of the split, so these figures are "
+                f"too optimistic: {h['duplicates']} of the {h['test']} evaluated images ({share}) have a duplicate or an overlapping "
+                'field among the training images.', 'warn')
     if not h['known']:
         return ('No file is on more than one side of the split. Overlapping fields and patients were not looked for in these images: '
                 'an audit finds them, and a split by group keeps them together.', '')
@@ -34,7 +35,8 @@ def leakage_text(h:dict # of `leakage_of`
 def confusion_text(m:pd.DataFrame # of `confusion`
                   )->str:
     "The confusion matrix in words."
-    wrong = [f'{m.iat[i, j]} {m.index[i]} classified as {m.columns[j]}' for i in range(len(m)) for j in range(len(m)) if i != j and m.iat[i, j]]
+    off = [(i, j) for i in range(len(m)) for j in range(len(m)) if i != j and m.iat[i, j]]
+    wrong = [f'{m.iat[i, j]} {m.index[i]} classified as {m.columns[j]}' for i, j in off]
     return 'Confusion matrix. ' + ('; '.join(wrong) if wrong else 'No image was misclassified') + '.'
 
 def saliency_text(places:pd.DataFrame # of `saliency_by_place`
@@ -42,8 +44,9 @@ def saliency_text(places:pd.DataFrame # of `saliency_by_place`
     "Where the saliency lies, in a sentence."
     middle, corner = places.iloc[0], places.iloc[1:5].sort_values('share').iloc[-1]
     if not middle['n']: return 'The saliency maps are empty: nothing in these images supports the predicted class.'
-    return (f"{with_ci(*middle[['share', 'low', 'high']])} of the saliency lies in the middle quarter of the image (a uniform map: {100*middle['even']:.0f} %); "
-            f"the most salient corner, {corner['place'].removesuffix(' corner')}, holds {with_ci(*corner[['share', 'low', 'high']])} (uniform: {100*corner['even']:.0f} %).")
+    (inside, even), (outside, even2) = ((with_ci(*p[['share', 'low', 'high']]), f"{100*p['even']:.0f} %") for p in (middle, corner))
+    return (f'{inside} of the saliency lies in the middle quarter of the image (a uniform map: {even}); '
+            f"the most salient corner, {corner['place'].removesuffix(' corner')}, holds {outside} (uniform: {even2}).")
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c008
 def _baselines(r, pictures):
@@ -54,7 +57,8 @@ def _baselines(r, pictures):
 def _matrix(r, pictures):
     m = r.confusion
     as_table = html_table(m.rename_axis('true class'), 'Rows: true classes; columns: predicted classes; numbers of images')
-    figure = html_figure(drawn(plot_confusion, m), confusion_text(m), 'Rows: true classes. The darker, the larger the share of the true class.', 'm-')
+    caption = 'Rows: true classes. The darker, the larger the share of the true class.'
+    figure = html_figure(drawn(plot_confusion, m), confusion_text(m), caption, 'm-')
     return figure + folded('The same as a table', as_table)
 
 def _classes(r, pictures): return html_table(r.class_table(), 'Figures by class, with 95 % intervals')
@@ -63,8 +67,10 @@ def _classes(r, pictures): return html_table(r.class_table(), 'Figures by class,
 def _curves(r, pictures):
     if not r.curves: return ''
     words = dict(roc='ROC curves', pr='Precision-recall curves')
-    def alt(k): return f'{words[k]}. Areas: ' + ', '.join(f'{c} {a:.3f}' for c, a in r.curves[k].areas[['class', 'area']].to_numpy()) + '.'
-    figures = Markup('').join(html_figure(drawn(c.plot), alt(k), f'{words[k]}, each class against the rest', f'{k}-') for k, c in r.curves.items())
+    def figure(k, c):
+        alt = f'{words[k]}. Areas: ' + ', '.join(f'{name} {a:.3f}' for name, a in c.areas[['class', 'area']].to_numpy()) + '.'
+        return html_figure(drawn(c.plot), alt, f'{words[k]}, each class against the rest', f'{k}-')
+    figures = Markup('').join(figure(k, c) for k, c in r.curves.items())
     t = pd.concat({k.upper(): c.table()['area'] for k, c in r.curves.items()}, axis=1).rename_axis('class')
     return Markup('<div class="pair">') + figures + Markup('</div>') + html_table(t, 'Areas under the curves, with 95 % intervals')
 
@@ -72,7 +78,8 @@ def _calibration(r, pictures):
     c = r.calibration
     if c is None: return ''
     alt = 'Reliability diagram. ' + '; '.join(f'{b.n} images at {b.confidence:.0%}: {b.right:.0%} right' for b in c.bins.itertuples()) + '.'
-    caption = 'Are nine in ten predictions right where the model says 90 %? Points below the diagonal are overconfident; numbers are images.'
+    caption = ('Are nine in ten predictions right where the model says 90 %? Points below the diagonal are overconfident; '
+               'numbers are images.')
     return html_figure(drawn(c.plot), alt, caption, 'r-') + html_table(c.table().rename_axis('figure'), 'Calibration, with 95 % intervals')
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c012
@@ -81,24 +88,27 @@ def _uncertainty(r, pictures):
     if d is None: return ''
     alt = f'Three plots: coverage by class, set sizes {d.sizes.to_dict()}, and the risk-coverage curve (area {risk_area(d.curve):.4f}).'
     caption = 'Left: how often the true class is in the prediction set. Middle: sizes of the sets. Right: what abstaining gains.'
-    out = sentence(d.lead(), 'lead') + html_figure(drawn(d.plot), alt, caption, 'd-') + html_table(d.table(), 'Coverage of the prediction sets')
+    out = sentence(d.lead(), 'lead') + html_figure(drawn(d.plot), alt, caption, 'd-')
+    out += html_table(d.table(), 'Coverage of the prediction sets')
     if not len(d.unknowns): return out
     note = ('AUROC: 1 if every unknown image has a higher OOD score than every known one, 0.5 if the score tells nothing. '
-            'A control row holds images of known classes from another laboratory: if the model abstains on these as often as on the unknown ones, '
-            'it reacts to the laboratory and not to the class.')
+            'A control row holds images of known classes from another laboratory: if the model abstains on these as often '
+            'as on the unknown ones, it reacts to the laboratory and not to the class.')
     return out + html_table(d.unknown_table(), 'Images that belong to no class, and controls') + sentence(note, 'fine')
 
 def _external(r, pictures):
     def part(name, f):
-        return Markup('<h3>') + escape(name) + Markup('</h3>') + sentence(f.lead(), 'lead') + html_table(f.table(), f'Recall at home and in {name}, by class')
+        table = html_table(f.table(), f'Recall at home and in {name}, by class')
+        return Markup('<h3>') + escape(name) + Markup('</h3>') + sentence(f.lead(), 'lead') + table
     return Markup('').join(part(n, f) for n, f in r.external.items())
 
 def _robustness(r, pictures):
     d = r.robustness
     if d is None: return ''
-    alt, caption = 'Accuracy in per cent by corruption and severity, as in the table below.', 'Accuracy in per cent, the worst corruption first; severities from 1 (slight) to 5 (severe).'
-    table = html_table(d.table(), 'Accuracy on corrupted images')
-    return sentence(d.lead(), 'lead') + html_figure(drawn(d.plot_table), alt, caption, 'g-') + folded('The same as a table, with intervals', table)
+    alt = 'Accuracy in per cent by corruption and severity, as in the table below.'
+    caption = 'Accuracy in per cent, the worst corruption first; severities from 1 (slight) to 5 (severe).'
+    table = folded('The same as a table, with intervals', html_table(d.table(), 'Accuracy on corrupted images'))
+    return sentence(d.lead(), 'lead') + html_figure(drawn(d.plot_table), alt, caption, 'g-') + table
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c014
 def _pictures(saliency):
@@ -106,13 +116,16 @@ def _pictures(saliency):
     out = io.BytesIO()
     drawn(saliency.plot).savefig(out, format='png', dpi=110)
     data = base64.b64encode(out.getvalue()).decode()
-    return Markup(f'<figure><img alt="Saliency maps over {min(8, len(saliency.images))} of the evaluated images" src="data:image/png;base64,{data}"></figure>')
+    alt = f'Saliency maps over {min(8, len(saliency.images))} of the evaluated images'
+    return Markup(f'<figure><img alt="{alt}" src="data:image/png;base64,{data}"></figure>')
 
 def _saliency(r, pictures):
     if r.saliency is None: return ''
     p, method = r.saliency_places, dict(grad_cam='Grad-CAM', occlusion='Occlusion')[r.saliency.method]
-    cols = {'share of the saliency': [with_ci(*v) for v in p[['share', 'low', 'high']].to_numpy()], 'share of the image': [f'{100*v:.1f} %' for v in p['even']]}
-    note = f'{method} for the predicted class, {len(r.saliency.images)} of the evaluated images. A saliency map can expose a shortcut; it cannot prove that there is none.'
+    shares = [with_ci(*v) for v in p[['share', 'low', 'high']].to_numpy()]
+    cols = {'share of the saliency': shares, 'share of the image': [f'{100*v:.1f} %' for v in p['even']]}
+    note = (f'{method} for the predicted class, {len(r.saliency.images)} of the evaluated images. '
+            'A saliency map can expose a shortcut; it cannot prove that there is none.')
     table = html_table(pd.DataFrame(cols, index=pd.Index(p['place'], name='region')), 'Where the saliency lies')
     return sentence(saliency_text(p), 'lead') + table + sentence(note, 'fine') + (_pictures(r.saliency) if pictures else Markup(''))
 
@@ -125,7 +138,8 @@ def _training(r, pictures):
     h = r.history
     if not len(h): return ''
     best = int(h['valid_loss'].idxmin())
-    text = f"Best epoch {best + 1} of {len(h)}, validation loss {h['valid_loss'].min():.4f}, validation accuracy {h['valid_accuracy'][best]:.4f}."
+    loss, accuracy = h['valid_loss'].min(), h['valid_accuracy'][best]
+    text = f'Best epoch {best + 1} of {len(h)}, validation loss {loss:.4f}, validation accuracy {accuracy:.4f}.'
     return html_figure(drawn(plot_epochs, h), text, text, 'h-')
 
 def _unreadable(r, pictures):
@@ -141,9 +155,10 @@ def _card(r, pictures):
     return Markup('').join(Markup('<h3>') + escape(t) + Markup('</h3><ul>') + items(lines) + Markup('</ul>') for t, lines in r.card.items())
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c019
-SECTIONS = {'The model and its baselines': _baselines, 'Confusion matrix': _matrix, 'Figures by class': _classes, 'ROC and precision-recall curves': _curves,
-            'Calibration': _calibration, 'Uncertainty and abstention': _uncertainty, 'Other laboratories': _external, 'Robustness to corruptions': _robustness,
-            'Where the model looks': _saliency, 'Audit of the data': _audit, 'Training': _training, 'Unreadable files': _unreadable,
+SECTIONS = {'The model and its baselines': _baselines, 'Confusion matrix': _matrix, 'Figures by class': _classes,
+            'ROC and precision-recall curves': _curves, 'Calibration': _calibration, 'Uncertainty and abstention': _uncertainty,
+            'Other laboratories': _external, 'Robustness to corruptions': _robustness, 'Where the model looks': _saliency,
+            'Audit of the data': _audit, 'Training': _training, 'Unreadable files': _unreadable,
             'Recipe and data': _facts, 'Model card': _card}
 OPTIONAL = 'Unreadable files', 'Training' # whose absence need not be mentioned
 
@@ -151,7 +166,8 @@ def _notes(r):
     "What comes before the sections: headline, leakage, other laboratories, warnings."
     leaks = [leakage_text(r.leakage)] if r.leakage else []
     drops = [sentence(f'{name}: {f.lead()}', 'warn' if f.drop[1] > 0 else '') for name, f in r.external.items()]
-    warnings = [Markup('<p class="warn"><strong>Warning:</strong> ') + escape(w) + Markup('</p>') for w in r.warnings if w not in [t for t, _ in leaks]]
+    others = [w for w in r.warnings if w not in [t for t, _ in leaks]]
+    warnings = [Markup('<p class="warn"><strong>Warning:</strong> ') + escape(w) + Markup('</p>') for w in others]
     return [sentence(r.lead(), 'lead'), *(sentence(*text) for text in leaks), *drops, *warnings]
 
 def report_html(report, # a `Report`

@@ -150,7 +150,8 @@ class Robustness:
         clean = with_ci(*self.rows.loc[self.rows['severity'] == 0, ['accuracy', 'low', 'high']].iloc[0])
         worst = ', '.join(f'{n.replace("_", " ")} {100*v:.1f}' for n, v in self.drop().head(3).items())
         severities = ', '.join(map(str, sorted(set(self.rows['severity']) - {0})))
-        return f'Accuracy on clean images: {clean}. Mean drop over the severities {severities}, in percentage points, the worst corruptions first: {worst}.'
+        return (f'Accuracy on clean images: {clean}. Mean drop over the severities {severities}, in percentage points, '
+                f'the worst corruptions first: {worst}.')
 
     def table(self)->pd.DataFrame:
         "Accuracies as text: one row per corruption, one column per severity."

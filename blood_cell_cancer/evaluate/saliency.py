@@ -54,7 +54,8 @@ def occlusion(net, x:torch.Tensor, targets:torch.Tensor, name:str='', # as in `g
     stride = min(side, max(1, (x.shape[-1] - side)//(steps - 1)))
     background = x.flatten(2).median(2).values[:, :, None, None].expand_as(x) # of each image
     with torch.no_grad():
-        lost = Occlusion(net).attribute(x, sliding_window_shapes=(3, side, side), strides=(3, stride, stride), baselines=background, target=targets)
+        lost = Occlusion(net).attribute(x, sliding_window_shapes=(3, side, side), strides=(3, stride, stride), baselines=background,
+                                        target=targets)
     return lost.mean(1).clamp(min=0)
 
 # %% ../../nbs/evaluate/06_saliency.ipynb #c013
@@ -155,7 +156,8 @@ def saliency_maps(model, # a `Model` of either engine
             **kwargs # for the method
            )->Saliency: # one map per image
     "Saliency maps: which part of each image supports a class."
-    if model.engine not in METHODS: raise ValueError(f'saliency maps are made for one network at a time, not for {model.engine}: explain each of its members')
+    if model.engine not in METHODS:
+        raise ValueError(f'saliency maps are made for one network at a time, not for {model.engine}: explain each of its members')
     if method not in METHODS[model.engine]: raise ValueError(f'method={method!r}: use one of {list(METHODS[model.engine])}')
     rows, r, maps = readable(check_images(images)), model.recipe, []
     codes = _target_classes(model, rows, what, preds, progress)
@@ -206,5 +208,6 @@ def saliency_by_place(saliency:Saliency, # of `saliency_maps`
         v = np.array([saliency_share(m, box, (1, 1)) for m in saliency.maps])
         v = v[~np.isnan(v)]
         means = np.random.default_rng(seed).choice(v, (draws, len(v))).mean(1) if len(v) else [np.nan]
-        rows.append((name, len(v), float(v.mean()) if len(v) else np.nan, *map(float, np.percentile(means, [2.5, 97.5])), box_share(box, (1, 1))))
+        interval = map(float, np.percentile(means, [2.5, 97.5]))
+        rows.append((name, len(v), float(v.mean()) if len(v) else np.nan, *interval, box_share(box, (1, 1))))
     return pd.DataFrame(rows, columns=['place', 'n', 'share', 'low', 'high', 'even'])

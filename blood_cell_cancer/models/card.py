@@ -89,7 +89,7 @@ def _failures(facts):
                    'classes.')
     if not m: return [*out, 'Not evaluated: no further failure is known.']
     out += [*_confused(m), *m['warnings']]
-    out += [f"{k}: {f['lead']}" for k, f in (m.get('external') or {}).items() if f['external_validation'][0] > 0]
+    out += [f"{k}: {f['lead']}" for k, f in (m.get('external') or {}).items() if f['drop'][0] > 0]
     if not m.get('external'):
         out.append('Images of another laboratory, stain or microscope were not evaluated; models of this kind are known to fail there '
                    'without warning.')

@@ -141,7 +141,8 @@ def evaluate(bundle:Bundle, data:Data='phantoms', classes:Classes=None, split:Sp
              out:Annotated[Path, typer.Option(help='HTML file; the figures are written beside it as JSON')]=Path('report.html'),
              quiet:Quiet=False):
     "Evaluate a bundle on a split, compared with a colour histogram; optionally on other laboratories or corrupted images."
-    from blood_cell_cancer.evaluate.report import evaluate, laboratories, ood_images
+    from blood_cell_cancer.evaluate.external import laboratories, ood_images
+    from blood_cell_cancer.evaluate.report import evaluate
     from blood_cell_cancer.models.bundle import add_report, load_model
     from blood_cell_cancer.models.uncertainty import fit_uncertainty
     model, images = load_model(bundle), _load_split(data, classes, split, by, seed, quiet)

@@ -40,7 +40,8 @@ def convert_model(model:Model, # a trained model
     module, r = engine_module(engine), model.recipe
     if engine == model.engine: return model
     if engine == 'keras':
-        net, build = apply_recipe(to_keras(model.net, r.backbone, keras_net(r.backbone, len(model.classes), r.cut, r.head, r.size)), r), model.build
+        net = keras_net(r.backbone, len(model.classes), r.cut, r.head, r.size)
+        net, build = apply_recipe(to_keras(model.net, r.backbone, net), r), model.build
     else:
         state, build = to_engine_state(model)
         net = module.load_net_state(r, len(model.classes), state, dict(build=build))
@@ -64,7 +65,9 @@ def save_keras(model:Model, # a trained model, of either engine
     "Write a model as a `.keras` file that takes pixels from 0 to 255."
     path = Path(path)
     if path.suffix != '.keras': raise KerasFileError(f'{path}: the name of a Keras file ends in .keras')
-    if model.recipe.preprocess: raise KerasFileError(f'the recipe preprocesses images ({list(model.recipe.preprocess)}), which a .keras file cannot do: save a bundle')
+    if model.recipe.preprocess:
+        raise KerasFileError(f'the recipe preprocesses images ({list(model.recipe.preprocess)}), which a .keras file cannot do: '
+                             'save a bundle')
     part = path.with_name(f'.{path.stem}.part.keras')
     whole_net(convert_model(model, 'keras')).save(part)
     os.replace(part, path)
@@ -83,7 +86,8 @@ class KerasFile:
         "Class probabilities of pixels as they come from an image file."
         black, white = self.pixel_range
         p = self.net.predict_on_batch(black + (white - black)*(np.asarray(pixels, np.float32)/255))
-        if not np.allclose(p.sum(axis=1), 1, atol=1e-3): raise KerasFileError('the outputs are no probabilities: does the network end in a softmax?')
+        if not np.allclose(p.sum(axis=1), 1, atol=1e-3):
+            raise KerasFileError('the outputs are no probabilities: does the network end in a softmax?')
         return p
 
     def predict(self, images:pd.DataFrame, progress:bool=True, batch:int=32)->pd.DataFrame:
@@ -106,6 +110,9 @@ def load_keras(path:str|Path, # a .keras file
     if not zipfile.is_zipfile(path): raise KerasFileError(f'{path} is no .keras file, or a damaged one')
     try: net = keras.models.load_model(path, compile=False, safe_mode=True)
     except (TypeError, ValueError) as e:
-        raise KerasFileError(f'{path} was not loaded: its parts are not all Keras\' own, and code in a model file is never run here ({str(e).splitlines()[0]})') from e
-    if net.output_shape[-1] != len(classes): raise KerasFileError(f'{path} has {net.output_shape[-1]} outputs, but {len(classes)} classes were named: {list(classes)}')
+        why = str(e).splitlines()[0]
+        raise KerasFileError(f'{path} was not loaded: its parts are not all Keras\' own, '
+                             f'and code in a model file is never run here ({why})') from e
+    if net.output_shape[-1] != len(classes):
+        raise KerasFileError(f'{path} has {net.output_shape[-1]} outputs, but {len(classes)} classes were named: {list(classes)}')
     return KerasFile(net, classes, tuple(pixel_range))

@@ -82,7 +82,8 @@ def set_keras_threads(
     if threading.get_intra_op_parallelism_threads() == threads: return
     try: threading.set_intra_op_parallelism_threads(threads)
     except RuntimeError as e:
-        raise RuntimeError(f'TensorFlow has computed already, so its threads stay as they are: call import_keras(threads={threads}) first') from e
+        raise RuntimeError('TensorFlow has computed already, so its threads stay as they are: '
+                           f'call import_keras(threads={threads}) first') from e
 
 # %% ../../../nbs/models/keras/00_setup.ipynb #c026
 def import_keras(

@@ -26,7 +26,8 @@ from ..weights import Weights, WeightsError
 def _flat(model, above=''):
     "The layers with weights, normalising ones included, each with the path of the `Sequential` models that contain it."
     for layer in model.layers:
-        if isinstance(layer, keras.Model): yield from _flat(layer, f'{above}{layer.name}/' if isinstance(layer, keras.Sequential) else above)
+        if isinstance(layer, keras.Model):
+            yield from _flat(layer, f'{above}{layer.name}/' if isinstance(layer, keras.Sequential) else above)
         elif layer.weights: yield above, layer
 
 def named_layers(net # a Keras network
@@ -93,13 +94,15 @@ def load_start(net, r:Recipe, classes:int, weights:Weights):
     kwargs = weights.timm_kwargs if weights.state is not None else KERAS_KWARGS.get(r.backbone, {})
     try: to_keras(build_net(r, classes, replace(weights, timm_kwargs=kwargs, keras=False)), r.backbone, net)
     except ConversionError as e:
-        raise WeightsError(f"{weights.origin}: {e}. For the keras engine choose weights='keras' (Keras' own hub), or a file of weights made for "
-                           "TensorFlow's padding (safetensors whose metadata say kwargs {\"pad_type\": \"same\"}); or train with engine='fastai'") from e
+        raise WeightsError(f"{weights.origin}: {e}. For the keras engine choose weights='keras' (Keras' own hub), or a file of weights "
+                           "made for TensorFlow's padding (safetensors whose metadata say kwargs {\"pad_type\": \"same\"}); "
+                           "or train with engine='fastai'") from e
 
 # %% ../../../nbs/models/keras/03_weights.ipynb #c016
 HUB_FILES = dict(mobilenetv2='mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5', efficientnetb0='efficientnetb0_notop.h5',
                  convnext_tiny='convnext_tiny_notop.h5', resnet152v2='resnet152v2_weights_tf_dim_ordering_tf_kernels_notop.h5',
-                 vgg19='vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5', densenet201='densenet201_weights_tf_dim_ordering_tf_kernels_notop.h5')
+                 vgg19='vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5',
+                 densenet201='densenet201_weights_tf_dim_ordering_tf_kernels_notop.h5')
 
 def hub_folder()->Path:
     "Keras' cache of weight files."
@@ -111,8 +114,9 @@ def hub_backbone(name:str # a backbone
     build = getattr(keras.applications, backbone(name).keras)
     try: return build(include_top=False, weights='imagenet', pooling='avg', input_shape=(224, 224, 3))
     except Exception as e: # Keras raises a bare Exception where the network fails
-        raise WeightsError(f"Keras' weights of {name} could not be downloaded from its hub: {e}. On a computer with a network, download {HUB_FILES[name]} "
-                           f"(https://keras.io/api/applications says where from), and put it into {hub_folder()}") from e
+        raise WeightsError(f"Keras' weights of {name} could not be downloaded from its hub: {e}. On a computer with a network, "
+                           f"download {HUB_FILES[name]} (https://keras.io/api/applications says where from), "
+                           f"and put it into {hub_folder()}") from e
 
 # %% ../../../nbs/models/keras/03_weights.ipynb #c018
 def load_hub_weights(body, # a network from `keras_backbone`
