@@ -1,5 +1,5 @@
-// What ipywidgets leaves out: names for slider handles, files dropped on an upload button, a limit on what is sent, and copying.
-// Everything works without this script but dropping and copying by one click.
+// Additions to ipywidgets: names for slider handles, files dropped on an upload button, a limit on what is sent, and copying.
+// Without this script everything works except dropping files and copying with one click.
 (() => {
   if (window.bloodCells) return
   window.bloodCells = true
