@@ -70,8 +70,8 @@ def shortcut_tables(a):
     live = readable(a.groups, allow=True)
     # Runs of 25 file numbers need several runs a class and fold.
     if live['label'].value_counts().min() < 250: return
-    seen = shortcut_features(live)
-    for target in a['shortcuts'].table['target'].unique(): yield 'block', shortcuts(live, target, 'block', seen=seen)
+    features = shortcut_features(live)
+    for target in a['shortcuts'].table['target'].unique(): yield 'block', shortcuts(live, target, 'block', features=features)
 
 
 def main():

@@ -52,9 +52,9 @@ def gap_to_other(model, test):
     "Largest difference of logits once the weights have travelled to the other engine."
     if not BACKBONES[model.recipe.backbone].keras: return 'no such network in keras'
     from blood_cell_cancer.models.convert import ConversionError
-    from blood_cell_cancer.models.keras.files import cross_engine
+    from blood_cell_cancer.models.keras.files import convert_model
     exact = lambda m: m.logits(test, progress=False, **(dict(precision='fp32') if m.engine == 'fastai' else {}))
-    try: other = cross_engine(model, 'keras' if model.engine == 'fastai' else 'fastai')
+    try: other = convert_model(model, 'keras' if model.engine == 'fastai' else 'fastai')
     except ConversionError: return "timm's own padding, which keras has not"
     here, there = exact(model), exact(other)
     return f'{np.abs(here - there).max():.1e} of logits up to {np.abs(here).max():.1e}'

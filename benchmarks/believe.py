@@ -22,7 +22,7 @@ from blood_cell_cancer.models.uncertainty import uncertainty_of
 from blood_cell_cancer.evaluate.calibration import risk_area
 from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.evaluate.report import evaluate
-from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.model import data_facts
 from heat_on_bar import corner_heat
 from unknowns import Answers, laboratories, photographs, within
@@ -102,7 +102,7 @@ def heat_rows(model, test, n):
 
 
 def main():
-    a = arguments(); model = load_bundle(a.bundle); images = load(a, model); start = time.time()
+    a = arguments(); model = load_model(a.bundle); images = load(a, model); start = time.time()
     parts = {s: images[(images['split'] == s) & (images['error'] == '')] for s in ('train', 'validation', 'test')}
     report = evaluate(model, images, saliency=0)
     rows = [(*r, '') for r in page_rows(report)]

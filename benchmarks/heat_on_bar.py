@@ -12,7 +12,7 @@ import pandas as pd
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.splits import apply_split, split_images
 from blood_cell_cancer.evaluate.saliency import box_share, saliency_maps, saliency_share
-from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.bundle import load_model
 
 
 def corner_heat(model, # a `Model`
@@ -44,7 +44,7 @@ def main():
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
     test = images[images['split'] == 'test']
     if a.limit: test = test.groupby('label', observed=True).head(a.limit)
-    d = corner_heat(load_bundle(a.bundle), test, a.box, a.margin, a.method)
+    d = corner_heat(load_model(a.bundle), test, a.box, a.margin, a.method)
     if a.out: Path(a.out).write_text(json.dumps(d.to_dict('records'), indent=1))
     print(d.round(3).to_string(index=False))
 

@@ -291,9 +291,9 @@ from PIL import Image
 s = ort.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])
 s.run(None, {'pixels': np.asarray(Image.open(sys.argv[2]).convert('RGB').resize((224, 224)))[None]})'''
 TORCH = '''import sys
-from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.use.predict import predict
-predict(load_bundle(sys.argv[1]), sys.argv[2], progress=False)'''
+predict(load_model(sys.argv[1]), sys.argv[2], progress=False)'''
 KERAS = '''import sys, keras, numpy as np
 net = keras.saving.load_model(sys.argv[1])
 x = np.expand_dims(keras.utils.img_to_array(keras.utils.load_img(sys.argv[2], target_size=(224, 224))), 0)/255.

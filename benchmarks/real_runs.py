@@ -16,7 +16,7 @@ from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.splits import apply_split, leakage, save_split, split_images
 from blood_cell_cancer.evaluate.report import evaluate
 from blood_cell_cancer.models.backbones import recipe
-from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.training import train
 
 TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'runs.csv'
@@ -38,7 +38,7 @@ def main():
     changes = dict(weights=a.weights, views=a.views, preprocess=tuple(p for p in a.preprocess.split(' ') if p))
     if a.epochs: changes['epochs'] = a.epochs
     start, folder = time.time(), Path(a.run)
-    if a.bundle: model = load_bundle(a.bundle)
+    if a.bundle: model = load_model(a.bundle)
     else: model = train(images, recipe(a.recipe, **changes), a.engine, folder/'checkpoints', resume=True, allow_leakage=True)
     seconds = time.time() - start
     report = evaluate(model, images)

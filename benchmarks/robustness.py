@@ -7,7 +7,7 @@ import argparse
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.splits import apply_split, split_images
 from blood_cell_cancer.evaluate.robustness import CORRUPTIONS, robustness
-from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.bundle import load_model
 
 
 def main():
@@ -18,7 +18,7 @@ def main():
     a = a.parse_args()
     images = load_images(a.data)
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
-    r = robustness(load_bundle(a.bundle), images, corruptions=a.corruptions, severities=a.severities, precision=a.precision)
+    r = robustness(load_model(a.bundle), images, corruptions=a.corruptions, severities=a.severities, precision=a.precision)
     if a.out: r.rows.to_csv(a.out, index=False)
     print(r.table().to_string())
 

@@ -25,7 +25,7 @@ from blood_cell_cancer.data.splits import apply_split
 from blood_cell_cancer.models.uncertainty import uncertainty_of
 from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.evaluate.report import evaluate, laboratories
-from blood_cell_cancer.models.bundle import load_bundle, save_bundle
+from blood_cell_cancer.models.bundle import load_model, save_bundle
 from blood_cell_cancer.models.bundle import add_figures
 from blood_cell_cancer.models.bundle import SHIPPED
 from blood_cell_cancer.use.export import export_onnx, quantise
@@ -44,7 +44,7 @@ def arguments():
 
 def outputs(model, images):
     "Features, logits and classes of readable images."
-    logits, features, errors = zip(*model.answers(images['path']))
+    logits, features, errors = zip(*model.all_outputs(images['path']))
     assert not any(errors)
     return np.stack(features), np.stack(logits), images['label'].cat.codes.to_numpy()
 
@@ -74,7 +74,7 @@ def external_rows(model, folder, progress=True):
 
 def main():
     a = arguments()
-    images, model = apply_split(load_images(a.data), a.split), load_bundle(a.bundle)
+    images, model = apply_split(load_images(a.data), a.split), load_model(a.bundle)
     parts = {s: readable(images[images['split'] == s], allow=True) for s in ('train', 'validation', 'test')}
     work = Path(mkdtemp())/a.data
     save_bundle(model, work, half=True)
@@ -100,7 +100,7 @@ def main():
     old = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=['bundle'])
     pd.concat([old[old['bundle'] != a.data], new]).to_csv(TABLE, index=False)
     print(new.drop(columns=['command', 'date']).to_string())
-    report = evaluate(load_bundle(folder), images, saliency=0, external=laboratories(labs) if labs else None)
+    report = evaluate(load_model(folder), images, saliency=0, external=laboratories(labs) if labs else None)
     add_figures(folder, report.to_dict(), facts['extra'].get('audit', []))
     assert size < 10_000_000, size
 

@@ -24,7 +24,7 @@ from blood_cell_cancer.core.tables import with_groups
 from blood_cell_cancer.evaluate.calibration import calibration, evaluate_uncertainty, risk_area
 from blood_cell_cancer.models.uncertainty import uncertainty_of
 from blood_cell_cancer.core.intervals import with_ci
-from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.model import data_facts
 
 PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'chelsea.png', 'clock_motion.png', 'coffee.png', 'coins.png', 'grass.png', 'gravel.png',
@@ -81,7 +81,7 @@ def within(known, unknown, draws=1000):
 
 def main():
     a = arguments()
-    model, images = load_bundle(a.bundle), load_images(a.data)
+    model, images = load_model(a.bundle), load_images(a.data)
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
     if model.data and data_facts(images)['sha256'] != model.data['sha256']: raise SystemExit('the bundle was trained on other images or another split: give the same data, --by or --split')
     rows = {s: images[(images['split'] == s) & (images['error'] == '')] for s in ('train', 'validation', 'test')}

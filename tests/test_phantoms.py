@@ -1,4 +1,4 @@
-"What the phantoms promise in numbers: the same bytes everywhere, no colour tells the class, shape does."
+"Properties of the phantoms: the same bytes everywhere, colours do not predict the class, shape does."
 
 from hashlib import sha256
 
@@ -10,8 +10,10 @@ from PIL import Image
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from blood_cell_cancer.data import phantoms as ph
 from blood_cell_cancer.core.io import SEED
+from blood_cell_cancer.data.phantoms.draw import _CELLS, _body_and_nucleus, draw_cell, draw_field, draw_mask
+from blood_cell_cancer.data.phantoms.make import VERSION, _picture, make_phantoms
+from blood_cell_cancer.data.phantoms.shapes import CELL_CLASSES, FIELD_CLASSES, _stream
 
 COUNT = 100
 
@@ -23,10 +25,10 @@ def test_same_pixels_and_bytes_everywhere(tmp_path):
     for kind in ('cells', 'fields'):
         for switches in (dict(overlaps=2), dict(tint=True, bar=True, size=160)):
             folder = tmp_path/f'{kind}_{len(switches)}'
-            for name in ph.make_phantoms(folder, kind, n=1, **switches).name:
+            for name in make_phantoms(folder, kind, n=1, **switches).name:
                 pixels.update(np.asarray(Image.open(folder/name)).tobytes())
                 files.update((folder/name).read_bytes())
-    assert (ph.VERSION, pixels.hexdigest()[:16], files.hexdigest()[:16]) == (3, '655eb62b4cf06727', 'ee64fa2295c28973')
+    assert (VERSION, pixels.hexdigest()[:16], files.hexdigest()[:16]) == (3, '655eb62b4cf06727', 'ee64fa2295c28973')
 
 
 def accuracy(features, labels):
@@ -40,9 +42,9 @@ def histogram(pixels):
 
 def draw_all(count=COUNT, **switches):
     rows = []
-    for label in ph.CELL_CLASSES:
+    for label in CELL_CLASSES:
         for i in range(count):
-            rows.append(ph._picture('cells', label, i, SEED, 224, **{'tint': False, 'bar': False, **switches})[0])
+            rows.append(_picture('cells', label, i, SEED, 224, **{'tint': False, 'bar': False, **switches})[0])
     return np.stack(rows), np.repeat(np.arange(5), count)
 
 
@@ -68,7 +70,7 @@ def test_surroundings_are_at_chance(cells, features):
     assert accuracy(features(x), y) < .2 + 5*np.sqrt(.2*.8/len(y))   # five standard errors above chance
 
 
-def test_colour_histogram_tells_little(cells):
+def test_colour_histogram_predicts_little(cells):
     x, y = cells
     assert accuracy(np.stack([histogram(o) for o in x]), y) < .48
 
@@ -84,12 +86,12 @@ def test_bar_is_a_shortcut():
     assert accuracy(corner, y) > .5
 
 
-def test_shape_tells_the_class():
+def test_shape_predicts_the_class():
     # eccentricity, solidity and share of the nucleus, measured on the drawn masks: no colour at all
     rows, labels = [], []
-    for j, (label, kind) in enumerate(ph._CELLS.items()):
+    for j, (label, kind) in enumerate(_CELLS.items()):
         for i in range(COUNT):
-            body, nucleus, *_ = ph._body_and_nucleus(kind, ph._stream(SEED, j, i), 2400)
+            body, nucleus, *_ = _body_and_nucleus(kind, _stream(SEED, j, i), 2400)
             pieces, _ = cv2.findContours(255*(nucleus > .5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
             c = max(pieces, key=cv2.contourArea)
             hull = cv2.contourArea(cv2.convexHull(c))
@@ -99,30 +101,30 @@ def test_shape_tells_the_class():
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.sampled_from(ph.CELL_CLASSES + ph.FIELD_CLASSES), st.integers(0, 2**40), st.integers(32, 260))
+@given(st.sampled_from(CELL_CLASSES + FIELD_CLASSES), st.integers(0, 2**40), st.integers(32, 260))
 def test_any_seed_and_size(label, seed, size):
-    draw = ph.draw_cell if label in ph.CELL_CLASSES else ph.draw_field
+    draw = draw_cell if label in CELL_CLASSES else draw_field
     img = draw(label, seed, size)
     assert img.shape == (size, size, 3) and img.dtype == np.uint8 and img.std() > 5
     assert (img == draw(label, seed, size)).all()
-    mask = ph.draw_mask(label, seed, size)
+    mask = draw_mask(label, seed, size)
     assert mask.shape == (size, size) and mask.any()
     assert img[mask].mean() < img[~mask].mean()                      # white cells are the darker part
 
 
-def test_broken_off_run_is_made_good(tmp_path):
-    truth = ph.make_phantoms(tmp_path/'p', n=1)
+def test_interrupted_run_is_repeated(tmp_path):
+    truth = make_phantoms(tmp_path/'p', n=1)
     whole = (tmp_path/'p'/truth.name[3]).read_bytes()
     (tmp_path/'p'/truth.name[3]).unlink()
-    assert ph.make_phantoms(tmp_path/'p', n=1).equals(truth)
+    assert make_phantoms(tmp_path/'p', n=1).equals(truth)
     assert (tmp_path/'p'/truth.name[3]).read_bytes() == whole
     (tmp_path/'p'/'phantoms.csv').unlink()
-    assert ph.make_phantoms(tmp_path/'p', n=1).equals(truth)
+    assert make_phantoms(tmp_path/'p', n=1).equals(truth)
 
 
 @pytest.mark.parametrize('kind', ['cells', 'fields'])
-def test_traps_leave_the_truth_in_the_table(tmp_path, kind):
-    truth = ph.make_phantoms(tmp_path/'p', kind, n=2, tint=True, bar=True, overlaps=2)
+def test_artefacts_are_in_the_table(tmp_path, kind):
+    truth = make_phantoms(tmp_path/'p', kind, n=2, tint=True, bar=True, overlaps=2)
     assert (truth.source != '').all() and truth.groupby('label').source.nunique().eq(1).all()
     assert truth.source.nunique() == 2
     assert truth.bar_x1.eq(224).all() and truth.bar_x0.between(180, 210).all()

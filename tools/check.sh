@@ -10,4 +10,5 @@ diff -r -x __pycache__ "$here/blood_cell_cancer" blood_cell_cancer || { echo 'th
 diff -r -q -x .ipynb_checkpoints "$here/nbs" nbs || { echo 'notebooks are not clean: run `make export`' >&2; exit 1; }
 cd "$here"
 .venv/bin/python tools/readme.py --check
+.venv/bin/ruff check -q
 echo 'modules, notebooks and README are in step'

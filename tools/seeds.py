@@ -26,7 +26,7 @@ kept, log, table = root/'_proc'/'seeds.jsonl', root/'tests'/'seeds.log', root/'t
 SEEDS, MEASURED, ENOUGH = range(20), 10, 4 # seeds in all, those that margins come from, standard errors
 LIMIT = 1500 # seconds a run may take
 # A browser, a cluster and the documentation show nothing that a seed decides; the notebooks are run by themselves.
-ELSEWHERE = 'test_browser.py', 'test_ray.py', 'test_docs.py', 'test_notebooks.py', 'test_seeds.py'
+ELSEWHERE = 'test_use_browser.py', 'test_use_ray.py', 'test_docs.py', 'test_notebooks.py', 'test_seeds.py'
 
 
 # What a seed reaches: whatever mentions `SEED`, or mentions something that does.

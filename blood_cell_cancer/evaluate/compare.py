@@ -6,26 +6,29 @@
 __all__ = ['mcnemar', 'holm', 'compare_models']
 
 # %% ../../nbs/evaluate/03_compare.ipynb #c002
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, norm
 
-from ..core.tables import evaluable
+from .metrics import judge
 
 # %% ../../nbs/evaluate/03_compare.ipynb #c005
 def _pair(a, b):
     "Which of the same images each of two tables gets right."
-    a, b = evaluable(a).set_index('path'), evaluable(b).set_index('path')
-    if set(a.index) != set(b.index):
-        odd = sorted(set(a.index) ^ set(b.index))
+    a, b = judge(a), judge(b)
+    right = [pd.Series(j.right, j.rows['path'].to_numpy()) for j in (a, b)]
+    paths = right[0].index
+    if odd := sorted(set(paths) ^ set(right[1].index)):
         raise ValueError(f'the tables are not of the same images: {len(odd)} are in one alone, the first is {odd[0]}')
-    b = b.loc[a.index]
-    if (a['target'].astype(str) != b['target'].astype(str)).any(): raise ValueError('the tables name different targets for the same image')
-    return tuple((d['predicted'].astype(str) == d['target'].astype(str)).to_numpy() for d in (a, b))
+    targets = [j.rows.set_index('path')['target'].astype(str) for j in (a, b)]
+    if (targets[0] != targets[1].loc[paths]).any(): raise ValueError('the tables name different targets for the same image')
+    return right[0].to_numpy(), right[1].loc[paths].to_numpy()
 
 def mcnemar(a:pd.DataFrame, # prediction table of one model
             b:pd.DataFrame # of another, on the same images
-           )->dict: # `n, only_a, only_b, difference, low, high, p`; difference: accuracy of a less that of b
+           )->dict: # `n, only_a, only_b, difference, low, high, p`; difference: accuracy of a minus that of b
     "Exact McNemar test of two models on the same images."
     right_a, right_b = _pair(a, b)
     n, only_a, only_b = len(right_a), int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
@@ -38,18 +41,20 @@ def mcnemar(a:pd.DataFrame, # prediction table of one model
 def holm(p # p-values of a family of tests
         )->np.ndarray: # corrected, in the order given
     "Holm's correction."
-    p = np.asarray(p, float); order = np.argsort(p, kind='stable'); out = np.empty(len(p))
+    p = np.asarray(p, float)
+    order, out = np.argsort(p, kind='stable'), np.empty(len(p))
     out[order] = np.minimum(1, np.maximum.accumulate(p[order]*np.arange(len(p), 0, -1)))
     return out
 
 # %% ../../nbs/evaluate/03_compare.ipynb #c011
 def compare_models(tables:dict, # model name -> prediction table, all of the same images
-                   reference:str='' # compare each with this one alone; default: every pair
-                  )->pd.DataFrame: # a row a pair: `a, b` and what `mcnemar` gives, with `p_holm`
+                   reference:str='' # compare each with this one only; default: every pair
+                  )->pd.DataFrame: # one row per pair: `a, b` and what `mcnemar` gives, with `p_holm`
     "McNemar's test between models, corrected for their number."
     names = list(tables)
     if reference and reference not in names: raise ValueError(f'no model is called {reference!r}; there are {names}')
-    pairs = [(reference, n) for n in names if n != reference] if reference else [(a, b) for i, a in enumerate(names) for b in names[i + 1:]]
+    pairs = [(reference, n) for n in names if n != reference] if reference else list(combinations(names, 2))
     if not pairs: raise ValueError('a comparison needs at least two models')
-    d = pd.DataFrame([dict(a=a, b=b, **mcnemar(tables[a], tables[b])) for a, b in pairs])
+    judged = {n: judge(t) for n, t in tables.items()}
+    d = pd.DataFrame([dict(a=a, b=b, **mcnemar(judged[a], judged[b])) for a, b in pairs])
     return d.assign(p_holm=holm(d['p']))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHIPPED', 'FORMAT', 'VERSION', 'ENSEMBLE', 'INTENDED_USE', 'shipped_bundles', 'bundle_folder', 'check_bundle',
            'BundleError', 'describe', 'placed', 'write_uncertainty', 'write_card', 'save_bundle', 'read_bundle',
-           'read_uncertainty', 'load_bundle', 'describe_ensemble', 'save_ensemble', 'load_ensemble', 'bundle_facts',
+           'read_uncertainty', 'load_model', 'describe_ensemble', 'save_ensemble', 'load_ensemble', 'bundle_facts',
            'short_card', 'model_card', 'add_figures']
 
 # %% ../../nbs/models/12_bundle.ipynb #c002
@@ -163,7 +163,7 @@ def read_uncertainty(facts:dict, # of `read_bundle`
     "The doubt that a bundle holds."
     return Uncertainty.from_dict(facts['uncertainty'], load_file(Path(folder)/facts['uncertainty_arrays']['file'])) if facts.get('uncertainty') else None
 
-def load_bundle(folder:str|Path # a bundle's folder
+def load_model(folder:str|Path # a bundle's folder
                ): # a `Model` or an `Ensemble`, which predicts as the saved one did, to the bit
     "Load a model."
     folder = bundle_folder(folder)
@@ -199,13 +199,13 @@ def save_ensemble(e:Ensemble, # to save
 
 def load_ensemble(folder:str|Path # the bundle's folder
                  )->Ensemble: # predicts as the saved one did
-    "Load an ensemble; `load_bundle` calls this where it meets one."
+    "Load an ensemble; `load_model` calls this where it meets one."
     folder, facts, members = Path(folder), read_bundle(folder), []
     for m in facts['members']:
         path = folder/m['folder']/'bundle.json'
         if not path.is_file(): raise BundleError(f"{folder} lacks its member {m['folder']}")
         if file_sha256(path) != m['sha256']: raise BundleError(f'{path} is damaged: its checksum is not the one in {folder/"bundle.json"}')
-        members.append(load_bundle(path.parent))
+        members.append(load_model(path.parent))
     check_members(members)
     return Ensemble(tuple(members), check_weights(facts['shares'], len(members)), facts['tta'], facts['fitted'], facts['extra'], read_uncertainty(facts, folder))
 

@@ -21,7 +21,7 @@ from ..core.tables import readable
 def with_preprocessing(net, # a `CutNet`
                        mean, std # of its weights, for pixels between 0 and 1
                       ): # torch module: uint8 (n, size, size, 3) -> logits (n, classes), features (n, d)
-    "A network that takes pixels as they are."
+    "A network that takes raw pixels."
     import torch
 
     class WithPreprocessing(torch.nn.Module):
@@ -38,7 +38,7 @@ def with_preprocessing(net, # a `CutNet`
 
 # %% ../../nbs/use/02_export.ipynb #c007
 def _record(bundle:Path, file:Path)->Path: # the file
-    "Put an exported file's checksum into the bundle's JSON."
+    "Write an exported file's checksum to the bundle's JSON."
     path = bundle/'bundle.json'
     facts = json.loads(path.read_text())
     facts.setdefault('exports', {})[file.name] = file_sha256(file)
@@ -46,24 +46,33 @@ def _record(bundle:Path, file:Path)->Path: # the file
     return file
 
 # %% ../../nbs/use/02_export.ipynb #c009
+def _write_onnx(module, sample, path):
+    "Trace a module into an ONNX file for batches of any size."
+    import torch
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        torch.onnx.export(module, (sample,), str(path), input_names=['pixels'], output_names=['logits', 'features'], dynamo=True,
+                          external_data=False, dynamic_shapes={'pixels': {0: torch.export.Dim('batch')}}, verbose=False)
+
 def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
                )->Path: # `model.onnx` inside it
-    "Write a bundle's model as ONNX, preprocessing inside, and check that it says the same."
-    if missing := [m for m in ('onnx', 'onnxscript') if find_spec(m) is None]: raise RuntimeError(f'the export needs {" and ".join(missing)}: pip install "blood_cell_cancer[export]"')
+    "Write a bundle's model as ONNX, with its preprocessing inside, and check its logits."
+    if missing := [m for m in ('onnx', 'onnxscript') if find_spec(m) is None]:
+        raise RuntimeError(f'the export needs {" and ".join(missing)}: pip install "blood_cell_cancer[export]"')
     import torch
-    from blood_cell_cancer.models.bundle import BundleError, load_bundle
-    model = load_bundle(bundle)
+    from blood_cell_cancer.models.bundle import BundleError, load_model
+    model = load_model(bundle)
     if model.engine != 'fastai': raise BundleError(f'{bundle} was made by {model.engine}: ONNX export takes models of the fastai engine')
     size, out = model.recipe.size, Path(bundle)/'model.onnx'
     part, module = out.with_suffix('.part.onnx'), with_preprocessing(model.net.cpu(), model.mean, model.std)
     sample = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        torch.onnx.export(module, (sample,), str(part), input_names=['pixels'], output_names=['logits', 'features'], dynamo=True, external_data=False,
-                          dynamic_shapes={'pixels': {0: torch.export.Dim('batch')}}, verbose=False)
-    with torch.no_grad(): want = module(sample[:1].repeat(3, 1, 1, 1))[0].numpy()
-    gap = float(np.abs(onnx_session(part).run(['logits'], {'pixels': sample[:1].repeat(3, 1, 1, 1).numpy()})[0] - want).max())
-    if gap > 1e-4*max(1, np.abs(want).max()): part.unlink(); raise BundleError(f'the exported model differs from the trained one by {gap:.2g}: not kept')
+    _write_onnx(module, sample, part)
+    three = sample[:1].repeat(3, 1, 1, 1)
+    with torch.no_grad(): want = module(three)[0].numpy()
+    gap = float(np.abs(onnx_session(part).run(['logits'], {'pixels': three.numpy()})[0] - want).max())
+    if gap > 1e-4*max(1, np.abs(want).max()):
+        part.unlink()
+        raise BundleError(f'the exported model differs from the trained one by {gap:.2g}: it was not kept')
     os.replace(part, out)
     return _record(Path(bundle), out)
 
@@ -75,7 +84,7 @@ def onnx_session(path:str|Path, # an ONNX file
     import onnxruntime as ort
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
-    # Threads that spin while they wait take the cores from the decoding.
+    # Threads that spin while they wait would block the cores for decoding.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
 
@@ -85,12 +94,16 @@ class _Calibration:
     def __init__(self, paths, size, preprocess, batch=8): self.batches = pixel_batches(paths, size, preprocess, batch)
     def get_next(self): return next(({'pixels': b} for b in self.batches), None)
 
+def _predicted(session, images, size, preprocess)->np.ndarray: # class numbers (n,)
+    batches = pixel_batches(images['path'].tolist(), size, preprocess, batch=16)
+    return np.concatenate([session.run(['logits'], {'pixels': b})[0].argmax(1) for b in batches])
+
 def quantise(bundle:str|Path, # bundle with a `model.onnx`
              calibration, # image table for the ranges: training images, a hundred or so
-             judge, # labelled image table for the comparison
-             whole:int=1 # so many first convolutions keep full precision; the first is the normalisation
+             test, # labelled image table for the comparison
+             whole:int=1 # number of first convolutions that keep full precision; the first of all is the normalisation
             )->dict: # `file, bytes, float_bytes, agree, n, accuracy, float_accuracy`
-    "Write `model.int8.onnx`, and say what it costs."
+    "Write `model.int8.onnx`, and measure how it differs."
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -102,11 +115,12 @@ def quantise(bundle:str|Path, # bundle with a `model.onnx`
     if not source.is_file(): raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
     quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
     first = [node.name for node in onnx.load(ready).graph.node if node.op_type == 'Conv'][:whole]
-    quantize_static(str(ready), str(out), _Calibration(readable(calibration)['path'].tolist(), size, preprocess), quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=first,
+    ranges = _Calibration(readable(calibration)['path'].tolist(), size, preprocess)
+    quantize_static(str(ready), str(out), ranges, quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=first,
                     activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
-    ready.unlink(); _record(bundle, out)
-    said = {name: np.concatenate([s.run(['logits'], {'pixels': b})[0].argmax(1) for b in pixel_batches(judge['path'].tolist(), size, preprocess, batch=16)])
-            for name, s in (('float', onnx_session(source)), ('int8', onnx_session(out)))}
-    truth = judge['label'].cat.codes.to_numpy()
-    return dict(file=out.name, bytes=out.stat().st_size, float_bytes=source.stat().st_size, n=len(judge), agree=int((said['float'] == said['int8']).sum()),
-                accuracy=float((said['int8'] == truth).mean()), float_accuracy=float((said['float'] == truth).mean()))
+    ready.unlink()
+    _record(bundle, out)
+    full, small = (_predicted(onnx_session(f), test, size, preprocess) for f in (source, out))
+    truth = test['label'].cat.codes.to_numpy()
+    return dict(file=out.name, bytes=out.stat().st_size, float_bytes=source.stat().st_size, n=len(test), agree=int((full == small).sum()),
+                accuracy=float((small == truth).mean()), float_accuracy=float((full == truth).mean()))

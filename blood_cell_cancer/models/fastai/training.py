@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import fastai.callback.progress # gives a Learner its method `no_bar`
 import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner

@@ -36,11 +36,12 @@ def apply_views_numpy(x:np.ndarray, # float32 (n, height, width, 3), 0 to 1
                       stains=None, # float32 (n, 3, 4), or None
                       blurs=None # float32 (n,), or None
                      )->np.ndarray: # like `x`
-    "The drawn views of a batch of images, by Keras."
+    "Apply drawn views to a batch of images, with Keras."
     flat = np.pad(pixel_maps(maps, *x.shape[1:3]).reshape(-1, 6), ((0, 0), (0, 2))).astype(np.float32)
-    seen = keras.ops.image.affine_transform(x, flat, interpolation='bilinear', fill_mode='nearest', data_format='channels_last')
-    seen = np.asarray(seen)
-    if stains is not None: seen = np.exp(np.einsum('nij,nhwj->nhwi', stains[:, :, :3], np.log(np.maximum(seen, 1/255))) - stains[:, None, None, :, 3])
+    seen = np.asarray(keras.ops.image.affine_transform(x, flat, interpolation='bilinear', fill_mode='nearest', data_format='channels_last'))
+    if stains is not None:
+        density = np.einsum('nij,nhwj->nhwi', stains[:, :, :3], np.log(np.maximum(seen, 1/255)))
+        seen = np.exp(density - stains[:, None, None, :, 3])
     if blurs is not None:
         weights = blur_weights(blurs)
         seen = np.stack([cv2.sepFilter2D(a, -1, w, w, borderType=cv2.BORDER_REPLICATE) for a, w in zip(seen, weights)])
@@ -49,20 +50,20 @@ def apply_views_numpy(x:np.ndarray, # float32 (n, height, width, 3), 0 to 1
 # %% ../../../nbs/models/keras/02_data.ipynb #c012
 def pixel_line(net, # a Keras network
                mean, std # of its weights, per channel, for pixels between 0 and 1
-              )->tuple[np.ndarray, np.ndarray]: # float32 (3,), (3,): what it wants for black and for white pixels
-    "The ends of the range that a network wants at its door."
+              )->tuple[np.ndarray, np.ndarray]: # float32 (3,), (3,): its input for black and for white pixels
+    "The ends of the range that a network takes as input."
     black, white = keras_pixels(net, np.repeat([[0.], [255.]], 3, 1), mean, std)
     return black, white
 
 # %% ../../../nbs/models/keras/02_data.ipynb #c014
 class ViewDataset(keras.utils.PyDataset):
-    "Batches of (n, size, size, 3) in the range that the network wants, with their class numbers."
+    "Batches of (n, size, size, 3) in the range that the network takes as input, with their class numbers."
     def __init__(self, images:pd.DataFrame, # rows of one split, labelled
                  r:Recipe, # for size, batch, seed, views and augmentation
                  line, # of `pixel_line`
-                 augment:bool=False, # random views in random order? False: as the table stands
+                 augment:bool=False, # random views in random order? False: in the order of the table
                  preprocess=(), # further functions from image to image, after the recipe's own
-                 least:int=2, # images without which a last batch is not worth training on
+                 least:int=2, # smallest size of a last training batch
                  **kwargs # for `PyDataset`
                 ):
         super().__init__(**kwargs)
@@ -78,7 +79,7 @@ class ViewDataset(keras.utils.PyDataset):
         n, r = len(self.paths), self.r
         self.view = epoch % r.views if r.views else epoch
         self.order = np.array(epoch_order(range(n), r.seed, epoch) if self.aug else range(n))
-        # Batch norm cannot train on a batch of one image: only such a remainder is left out of an epoch.
+        # Batch norm cannot train on a batch of one image: only such a last batch is left out of an epoch.
         if self.aug and n % r.batch < self.least: self.order = self.order[:n - n % r.batch]
 
     def __len__(self): return -(-len(self.order)//self.r.batch)

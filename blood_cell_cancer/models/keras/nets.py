@@ -17,7 +17,7 @@ def keras_backbone(
     name:str, # a backbone
     size:int=224 # side of the input, pixels; fixed, since the padding depends on it
 ): # keras.Model: (n, size, size, 3) -> (n, features)
-    "A fresh backbone in the published shape, with random weights."
+    "A new backbone in the published shape, with random weights."
     b = backbone(name)
     if not b.keras: raise ValueError(f'{name}: keras.applications has no such network, so it trains in the fastai engine alone')
     build = getattr(import_keras().applications, b.keras)
@@ -27,7 +27,7 @@ def keras_backbone(
 
 # %% ../../../nbs/models/keras/01_nets.ipynb #c007
 def _front(model):
-    "The rescaling and normalising layers that stand before the first layer with a kernel."
+    "The rescaling and normalising layers before the first layer with a kernel."
     keras, front = import_keras(), []
     for layer in model.layers:
         if isinstance(layer, keras.Model): return front + _front(layer)
@@ -56,7 +56,7 @@ def set_inner_stats(
     mean, # per channel, for pixels between 0 and 1
     std # likewise
 ):
-    "Make a network that normalises inside do so with this mean and std; others are left alone."
+    "Make a network that normalises inside do so with this mean and std; other networks are not changed."
     held = [layer for layer in _front(model) if hasattr(layer, 'adapt_mean')]
     for layer in held:
         layer.adapt_mean.assign(np.zeros(3))
@@ -75,7 +75,7 @@ def keras_pixels(
     mean, # per channel, for pixels between 0 and 1, as the weights expect
     std # likewise
 )->np.ndarray: # float32, what to feed the network
-    "Pixels in the range that this network wants at its door."
+    "Pixels in the range that this network takes as input."
     pixels = np.asarray(pixels, np.float32)
     wanted = (pixels/255 - np.float32(mean))/np.float32(std)
     inside = inner_stats(model)
@@ -89,7 +89,7 @@ def make_keras_head(
     classes:int, # number of classes
     kind:str='system1' # 'system1' or 'linear'
 ): # keras.Sequential: features -> logits
-    "A fresh classifier head."
+    "A new classifier head."
     keras = import_keras()
     layers, body = keras.layers, []
     for width, drop in ((256, .5), (128, .4)) if kind == 'system1' else ():
@@ -116,9 +116,9 @@ def keras_net(
     cut:str='last30', # where training starts
     head:str='system1', # 'system1' or 'linear'
     size:int=224, # side of the input, pixels
-    body=None # a trunk to use, else a fresh one
+    body=None # a body to use; default: a new one
 ): # keras.Model: pixels -> logits
-    "A backbone whose prefix is frozen, and a head."
+    "A backbone whose prefix is frozen, with a head."
     keras = import_keras()
     body = body or keras_backbone(name, size)
     set_keras_cut(body, name, cut)

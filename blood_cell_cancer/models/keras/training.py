@@ -28,7 +28,7 @@ from ...data.preprocess import make_preprocess
 from ..backbones import Recipe
 from .data import ViewDataset, keras, pixel_line
 from .nets import count_keras_parameters, keras_net
-from .weights import build_keras_net, net_state, set_net_state, settle
+from .weights import build_keras_net, net_state, set_net_state, apply_recipe
 from ..model import Model, register_engine
 from ..weights import Weights
 
@@ -40,14 +40,14 @@ def write_arrays(arrays:dict, path:Path)->None:
     os.replace(part, path)
 
 def seed_dropout(net, seed:int)->None:
-    "Restart the random numbers of each dropout layer."
+    "Reset the random generator of each dropout layer."
     layers = [layer for layer in net._flatten_layers() if getattr(layer, 'seed_generator', None) is not None]
     for i, layer in enumerate(layers): layer.seed_generator.state.assign([(seed + i) % 2**32, 0])
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c006
 class EpochKeeper(keras.callbacks.Callback):
     "Seeds each epoch, keeps history and the best network in `folder`, stops early."
-    said = noop # what is to be done with each new row of the history
+    said = noop # called with each new row of the history
     def __init__(self, folder:Path, seed:int, patience:int, data=None):
         super().__init__()
         self.folder, self.seed, self.patience, self.data, self.history, self.bad, self.best = Path(folder), seed, patience, data, [], 0, float('inf')
@@ -73,7 +73,7 @@ class EpochKeeper(keras.callbacks.Callback):
     def finished(self): return bool(self.patience) and self.bad >= self.patience
 
     def save(self):
-        "Write all that a continued run needs."
+        "Write everything that a resumed run needs."
         adam = {f'optimizer.{i}': v.numpy() for i, v in enumerate(self.model.optimizer.variables)}
         write_arrays({**{f'net.{k}': v for k, v in net_state(self.model).items()}, **adam}, self.folder/f'last{len(self.history)}.safetensors')
         write_json(dict(history=self.history, bad=self.bad, best=self.best), self.folder/'run.json')
@@ -84,7 +84,7 @@ class EpochKeeper(keras.callbacks.Callback):
 def restore(net, # compiled
             run:EpochKeeper
            )->int: # epochs done
-    "Bring network, optimizer and history back from `run.folder`."
+    "Restore network, optimizer and history from `run.folder`."
     state = json.loads((run.folder/'run.json').read_text())
     arrays = load_file(run.folder/f"last{len(state['history'])}.safetensors")
     set_net_state(net, {k[4:]: v for k, v in arrays.items() if k.startswith('net.')})
@@ -98,24 +98,25 @@ def restore(net, # compiled
 # %% ../../../nbs/models/keras/04_training.ipynb #c009
 def compile_net(net, lr:float):
     "Adam and cross-entropy on logits."
-    net.compile(optimizer=keras.optimizers.Adam(lr), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'], jit_compile=False)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    net.compile(optimizer=keras.optimizers.Adam(lr), loss=loss, metrics=['accuracy'], jit_compile=False)
     return net
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c015
 def fit(net, # compiled
         data:tuple, # `ViewDataset` of training and of validation
         run:EpochKeeper, # with the folder of the run
-        epochs:int, # at most, counted from the first
-        resume:bool=False, # go on where the checkpoints in the folder end
-        progress:bool=True, # show a bar and a line an epoch
+        epochs:int, # maximum number, counted from the first
+        resume:bool=False, # continue from the checkpoints in the folder
+        progress:bool=True, # show a bar and one line per epoch
         callbacks=() # further Keras callbacks
        )->bool: # was it interrupted?
-    "Call `net.fit`; the network is then the best epoch's."
+    "Call `net.fit`; afterwards the network has the weights of the best epoch."
     done = restore(net, run) if resume and (run.folder/'run.json').exists() else 0
     interrupted = False
     try:
         if done < epochs and not run.finished:
-            # Keras would shuffle the batches once more, so it is told not to: the data set has its order.
+            # `shuffle=False`: the order of the batches is the data set's own.
             with training_bar(epochs, len(data[0]), done, progress) as (step, run.said):
                 bar = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: step())
                 net.fit(data[0], validation_data=data[1], initial_epoch=done, epochs=epochs, callbacks=[run, *callbacks, bar], shuffle=False, verbose=0)
@@ -128,13 +129,13 @@ def fit(net, # compiled
 # %% ../../../nbs/models/keras/04_training.ipynb #c019
 @lru_cache
 def _mirrored(names:tuple):
-    "One strategy for all trainings of a process: TensorFlow mixes up the sums of two."
+    "One strategy for all trainings of a process: TensorFlow confuses the reductions of two."
     import tensorflow as tf
     return tf.distribute.MirroredStrategy(names)
 
 def share_batches(devices=None # TensorFlow's names, such as ['GPU:0', 'GPU:1']; None: every GPU
                  ): # tf.distribute.MirroredStrategy; None for one device
-    "How to share each batch between several devices."
+    "The strategy that divides each batch among several devices."
     import tensorflow as tf
     known = [d.name.removeprefix('/device:') for d in tf.config.list_logical_devices()]
     names = [d for d in known if d.startswith('GPU:')] if devices is None else list(devices)
@@ -146,7 +147,7 @@ def train_net(images:pd.DataFrame, # split image table
               r:Recipe, # the recipe
               weights:Weights, # of its backbone
               folder:Path, # where checkpoints go
-              resume:bool=False, # go on where they end
+              resume:bool=False, # continue from them?
               progress:bool=True, # show bars
               preprocess=(), # further functions from image to image, after the recipe's own
               callbacks=(), # further Keras callbacks
@@ -155,14 +156,16 @@ def train_net(images:pd.DataFrame, # split image table
              )->tuple: # network, history, interrupted
     "Train a recipe with Keras."
     pick_precision(precision=precision, engine='keras')
-    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     classes, shared = len(classes_of(images)), share_batches(devices)
     with shared.scope() if shared else nullcontext(): net = compile_net(build_keras_net(r, classes, weights), r.lr)
     line, least = pixel_line(net, weights.mean, weights.std), 2*(shared.num_replicas_in_sync if shared else 1)
-    data = tuple(ViewDataset(images[images['split'] == s], r, line, s == 'train', (*make_preprocess(r.preprocess), *preprocess), least) for s in ('train', 'validation'))
+    steps = (*make_preprocess(r.preprocess), *preprocess)
+    data = tuple(ViewDataset(images[images['split'] == s], r, line, s == 'train', steps, least) for s in ('train', 'validation'))
     run = EpochKeeper(folder, r.seed, r.patience, data[0])
     interrupted = fit(net, data, run, r.epochs, resume, progress, callbacks)
-    if shared: net = load_net_state(r, classes, net_state(net), {}) # one network again, instead of a copy on each device
+    if shared: net = load_net_state(r, classes, net_state(net), {}) # a single network again, instead of a copy on each device
     return net, pd.DataFrame(run.history), interrupted
 
 def count_parameters(net)->tuple[int, int]: # all, trainable
@@ -171,7 +174,7 @@ def count_parameters(net)->tuple[int, int]: # all, trainable
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c029
 def _spread(parts, ok, width)->np.ndarray:
-    "Batches laid into the rows of readable files; NaN elsewhere."
+    "Put batches into the rows of readable files; NaN elsewhere."
     out = np.full((len(ok), width), np.nan, np.float32)
     if parts: out[ok] = np.concatenate(parts)
     return out
@@ -181,17 +184,18 @@ def net_features(net, # a Keras network
                  model:Model, # for mean, std and the recipe's size
                  progress:bool=True, # show a bar
                  preprocess=(), # further functions from image to image, before the recipe's own, as in the fastai engine
-                 batch:int=32, # images a batch
+                 batch:int=32, # images per batch
                  precision:str='auto' # auto or fp32
                 )->tuple[np.ndarray, np.ndarray]: # pooled features (n, features), logits (n, classes); float32, NaN for unreadable files
     "Pooled features and logits of `net` with the preprocessing of `model`."
     pick_precision(precision=precision, engine='keras')
     ok, (black, white), (body, head) = (images['error'] == '').to_numpy(), pixel_line(net, model.mean, model.std), net.layers
-    pooled, got = [], []
+    steps, pooled, got = (*preprocess, *make_preprocess(model.recipe.preprocess)), [], []
     with progress_bar(None, 'predicting', int(ok.sum()), progress) as bar:
-        for x in pixel_batches(images['path'][ok].tolist(), model.recipe.size, (*preprocess, *make_preprocess(model.recipe.preprocess)), batch):
+        for x in pixel_batches(images['path'][ok].tolist(), model.recipe.size, steps, batch):
             pooled.append(body.predict_on_batch(black + (white - black)*(x.astype(np.float32)/255)))
-            got.append(head.predict_on_batch(pooled[-1])); bar.update(len(x))
+            got.append(head.predict_on_batch(pooled[-1]))
+            bar.update(len(x))
     return _spread(pooled, ok, body.output_shape[-1]), _spread(got, ok, net.output_shape[-1])
 
 def net_logits(net, images:pd.DataFrame, model:Model, progress:bool=True, **kwargs)->np.ndarray: # float32 (n, classes); NaN for unreadable files
@@ -201,9 +205,9 @@ def net_logits(net, images:pd.DataFrame, model:Model, progress:bool=True, **kwar
 def load_net_state(r:Recipe, # the recipe
                    classes:int, # number of classes
                    state:dict, # of `net_state`
-                   facts:dict # the bundle's JSON; all that is needed stands in the state
+                   facts:dict # the bundle's JSON; not needed here
                   ): # keras.Model
-    "A network from named arrays; every one must be there and fit."
-    return set_net_state(settle(keras_net(r.backbone, classes, r.cut, r.head, r.size), r), state)
+    "A network from named arrays; each must be there and fit."
+    return set_net_state(apply_recipe(keras_net(r.backbone, classes, r.cut, r.head, r.size), r), state)
 
 register_engine('keras', sys.modules[__name__])

@@ -1,4 +1,4 @@
-"Two devices train one recipe with Keras: TensorFlow cuts the processor into two for it, so a process of its own is needed."
+"Two devices train one recipe with Keras: TensorFlow divides the processor into two logical devices, which needs a process of its own."
 import json
 import os
 import subprocess
@@ -30,10 +30,10 @@ def run(name, devices, epochs=2, resume=False, **changes):
 def apart(a, b): a, b = net_state(a.net), net_state(b.net); return max(float(np.abs(a[k] - b[k]).max()) for k in a)
 def curve(m): return m.history.drop(columns='seconds').to_dict('list')
 
-# Nothing depends on the company in a batch here: one layer on frozen features. So two devices must learn what one learns.
+# One layer on frozen features: the images of a batch do not influence each other, so two devices must learn what one learns.
 plain = dict(cut='head', head='linear', lr=1e-2)
 one, both = run('one', ['CPU:0'], **plain), run('both', two, **plain)
-# Batch norm and dropout train, and the run is continued from its checkpoint.
+# Batch norm and dropout train, and the run is resumed from its checkpoint.
 start, again = run('whole', two, epochs=1, cut='head'), run('whole', two, resume=True, cut='head')
 said = dict(apart=apart(one, both), one=curve(one), both=curve(both), first=curve(start), again=curve(again),
             rows=both.predict(images, progress=False)['predicted'].notna().sum().item(),

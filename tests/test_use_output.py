@@ -60,7 +60,7 @@ def test_a_log_has_a_line_for_each_epoch(data, tmp_path):
 
 @pytest.mark.skipif(find_spec('keras') is None, reason='keras is not installed')
 def test_tensorflow_starts_in_silence(data, tmp_path):
-    lines = log_of('train', '--data', data, '--classes', 'folders', '--engine', 'keras', '--weights', 'random', '--epochs', '2', '--no-doubt',
+    lines = log_of('train', '--data', data, '--classes', 'folders', '--engine', 'keras', '--weights', 'random', '--epochs', '2', '--no-uncertainty',
                    '--run', str(tmp_path/'run'), '--out', str(tmp_path/'keras.bundle'))
     assert len(has(EPOCH, lines)) == 1 and len(lines) < 20
     lines = log_of('predict', str(tmp_path/'keras.bundle'), data, '--out', str(tmp_path/'p.csv'))

@@ -50,10 +50,10 @@ def browser():
 def opened(browser, **kwargs):
     "A page that reaches nothing but this computer, and remembers what it asked for and what went wrong."
     page = browser.new_context(viewport=dict(width=1200, height=900), accept_downloads=True, **kwargs).new_page()
-    page.set_default_timeout(SLOW); page.external, page.wrong = [], []
+    page.set_default_timeout(SLOW); page.elsewhere, page.wrong = [], []
     def only_here(route):
         if re.match(r'(http|ws)://(127\.0\.0\.1|localhost)[:/]', route.request.url): return route.continue_()
-        page.external.append(route.request.url); route.abort()
+        page.elsewhere.append(route.request.url); route.abort()
     page.route(re.compile('^(http|ws)'), only_here)
     page.on('pageerror', lambda e: page.wrong.append(str(e)))
     return page
@@ -99,30 +99,30 @@ def tab(page, name): page.locator('.tabs').get_by_role('button', name=name, exac
 
 
 def annotations_of(page, tmp_path):
-    "The exported marks, heeded by a split."
+    "The exported annotations."
     from blood_cell_cancer.data.annotations import read_annotations
-    with page.expect_download() as d: page.get_by_role('link', name='Download marks').click()
-    assert d.value.suggested_filename == 'marks.csv'
-    d.value.save_as(tmp_path/'marks.csv')
-    return read_annotations(tmp_path/'marks.csv').set_index('name')
+    with page.expect_download() as d: page.get_by_role('link', name='Download annotations').click()
+    assert d.value.suggested_filename == 'annotations.csv'
+    d.value.save_as(tmp_path/'annotations.csv')
+    return read_annotations(tmp_path/'annotations.csv').set_index('name')
 
 
-def test_mark_turn_the_page_and_export(app, home, tmp_path):
+def test_annotate_turn_the_page_and_export(app, home, tmp_path):
     from blood_cell_cancer.data.datasets import folder_images
     from blood_cell_cancer.data.annotations import apply_annotations
-    app.get_by_label('Mark', exact=True).nth(1).select_option('drop') # the first is the filter
-    app.get_by_label('Mark', exact=True).nth(2).select_option('relabel')
+    app.get_by_label('Annotation', exact=True).nth(1).select_option('drop') # the first is the filter
+    app.get_by_label('Annotation', exact=True).nth(2).select_option('relabel')
     app.get_by_label('New class').locator('visible=true').select_option('monocyte')
-    app.get_by_text('2 marked: 1 to drop, 1 to relabel').wait_for()
+    app.get_by_text('2 annotated: 1 to drop, 1 to relabel').wait_for()
     shot(app, 'data')
     app.get_by_role('button', name='Next page').click(); app.get_by_text('Page 2 of 3').wait_for()
-    assert app.get_by_label('Mark', exact=True).nth(1).input_value() != 'drop'
+    assert app.get_by_label('Annotation', exact=True).nth(1).input_value() != 'drop'
     app.get_by_role('button', name='Previous page').click(); app.get_by_text('Page 1 of 3').wait_for()
-    assert app.get_by_label('Mark', exact=True).nth(1).locator('option:checked').text_content() == 'drop'
+    assert app.get_by_label('Annotation', exact=True).nth(1).locator('option:checked').text_content() == 'drop'
     annotations = annotations_of(app, tmp_path)
     assert annotations[['annotation', 'new_label']].to_numpy().tolist() == [['drop', ''], ['relabel', 'monocyte']]
-    heeded = apply_annotations(folder_images(home/'cells', progress=False), tmp_path/'marks.csv').set_index('name')
-    assert heeded.loc[annotations.index[0], 'split'] == 'dropped' and heeded.loc[annotations.index[1], 'label'] == 'monocyte'
+    applied = apply_annotations(folder_images(home/'cells', progress=False), tmp_path/'annotations.csv').set_index('name')
+    assert applied.loc[annotations.index[0], 'split'] == 'dropped' and applied.loc[annotations.index[1], 'label'] == 'monocyte'
 
 
 def test_a_slider_by_keyboard(app):
@@ -177,14 +177,14 @@ def test_drop_a_file_and_one_that_is_too_large(app, home):
 
 def test_errors_open_their_images(app):
     tab(app, 'Errors')
-    app.get_by_role('button', name='Judge the model').click()
-    app.get_by_text('Who was taken for whom').wait_for()
+    app.get_by_role('button', name='Evaluate the model').click()
+    app.get_by_role('heading', name='Confusion matrix').wait_for()
     cell = app.locator('.bcc-matrix button:not([disabled])').first; n = int(cell.text_content())
     cell.click(); app.get_by_text(re.compile(f'{n} images of true class')).wait_for()
     assert app.locator('.thumbs.large img').locator('visible=true').count() == min(n, 24)
-    least = app.get_by_role('slider', name='Least probability to answer')
+    least = app.get_by_role('slider', name='Minimum probability')
     least.focus(); least.press('End') # certainty, which an untrained model never has
-    app.get_by_text(re.compile(r'At this threshold none of \d+ images gets an answer')).wait_for()
+    app.get_by_text(re.compile(r'At this threshold the model abstains on all \d+ images')).wait_for()
     shot(app, 'errors')
 
 
@@ -220,8 +220,8 @@ def test_by_keyboard_alone(app):
     assert app.locator('.tabs button[aria-pressed=true]').text_content() == 'Augmentation'
 
 
-def test_marks_are_there_again_and_nothing_went_elsewhere(app, tmp_path):
-    app.reload(); app.get_by_text('2 marks of an earlier visit are back.').wait_for()
+def test_annotations_are_restored_and_nothing_was_sent_elsewhere(app, tmp_path):
+    app.reload(); app.get_by_text('2 annotations of an earlier session were restored.').wait_for()
     assert len(annotations_of(app, tmp_path)) == 2
     assert app.external == [] and app.wrong == []
 

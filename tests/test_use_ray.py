@@ -27,14 +27,15 @@ LINKS = 12 # names a phantom: enough files to be killed among
 
 @pytest.fixture(scope='module')
 def setting(tmp_path_factory):
-    "A bundle with doubt, a folder of many names and one file that is no image, and the table of one process."
+    "A bundle with uncertainty, a folder of many names and one file that is no image, and the table of one process."
     place = tmp_path_factory.mktemp('ray')
     images = split_images(folder_images(make_folder(place/'few'), progress=False), 'image', sizes=(.4, .4, .2))
     model = train(images, recipe('demo', weights='random', size=64, epochs=1, batch=8), progress=False, device='cpu')
     uncertainty = fit_uncertainty(model, images, coverage=.8, k=2, progress=False)
     # Its limits are scores of validation images, which would lie on the edge and fall to either side by rounding.
     model.uncertainty = replace(uncertainty, thresholds=tuple(t + 1e-3 for t in uncertainty.thresholds), limit=uncertainty.limit*1.01)
-    bundle = model.save(place/'tiny.bundle'); export_onnx(bundle)
+    bundle = model.save(place/'tiny.bundle')
+    export_onnx(bundle)
     many = place/'many'; many.mkdir()
     for p in sorted((place/'few').rglob('*.jpg')):
         for i in range(LINKS): os.link(p, many/f'{i:02}_{p.name}')
@@ -121,5 +122,5 @@ def test_the_caller_is_killed_and_called_again(setting, cluster):
 def test_a_worker_that_cannot_see_the_folder_ends_the_run(setting, cluster, monkeypatch):
     from blood_cell_cancer.use import ray as module
     place, bundle, many, _ = setting
-    monkeypatch.setattr(module, 'file_names', lambda what: (place/'external', ['a.jpg']))
+    monkeypatch.setattr(module, 'file_names', lambda what: (place/'elsewhere', ['a.jpg']))
     with pytest.raises(Exception, match='does not see'): module.predict_ray(bundle, many, place/'unseen.csv', workers=1, progress=False)

@@ -1,4 +1,4 @@
-"The Keras engine beyond its lesson: Keras' hub for every backbone, EfficientNetB0 from training to a `.keras` file, real weights."
+"Weights of the Keras engine: Keras' hub for every backbone, EfficientNetB0 from training to a `.keras` file, real weights."
 import hashlib
 import os
 from importlib import import_module
@@ -14,17 +14,18 @@ from blood_cell_cancer.core.io import SEED
 from blood_cell_cancer.data.phantoms.make import make_phantoms
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import BACKBONES, IMAGENET, backbone, recipe
-from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.nets import build_net
 from blood_cell_cancer.models.training import train
 from blood_cell_cancer.models.weights import WeightsError, find_weights
 
 if find_spec('keras') is None: pytest.skip('keras is not installed', allow_module_level=True) # importorskip would import TensorFlow first
-from blood_cell_cancer.models.keras import training as engine
 from blood_cell_cancer.models.convert import torch_pixels
-from blood_cell_cancer.models.keras.nets import keras_pixels, keras_backbone
+from blood_cell_cancer.models.keras import weights as engine
+from blood_cell_cancer.models.keras.data import keras
+from blood_cell_cancer.models.keras.files import convert_model, load_keras, save_keras
+from blood_cell_cancer.models.keras.nets import keras_backbone, keras_pixels, set_inner_stats
 
-keras = engine.keras
 NAMES = [b.name for b in BACKBONES.values() if b.keras]
 PREPROCESS = dict(mobilenetv2='mobilenet_v2', efficientnetb0='efficientnet', convnext_tiny='convnext', resnet152v2='resnet_v2', vgg19='vgg19', densenet201='densenet')
 TINY = recipe('demo', weights='random', size=64, epochs=1, batch=8, views=0)
@@ -64,13 +65,13 @@ def test_error_names_the_file_that_keras_asks_for(name, cache, monkeypatch):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_hub_pixels_are_those_of_preprocess_input(name, monkeypatch):
-    "What Keras' own network says of Keras' own preprocessing is what ours says of mean and std."
+    "Keras' own network on Keras' own preprocessing gives the features of ours with mean and std."
     keras.utils.set_random_seed(SEED)
     hub = published(name)
-    if name == 'efficientnetb0': engine.set_inner_stats(hub, *IMAGENET)
+    if name == 'efficientnetb0': set_inner_stats(hub, *IMAGENET)
     monkeypatch.setattr(engine, 'hub_backbone', lambda name: hub)
     body, w = keras_backbone(name, 224), find_weights(name, 'keras')
-    mean, std = engine.load_hub(body, name) or (w.mean, w.std)
+    mean, std = engine.load_hub_weights(body, name) or (w.mean, w.std)
     pixels = np.random.default_rng(SEED).integers(0, 256, (1, 224, 224, 3)).astype('float32')
     wanted = hub.predict_on_batch(import_module(f'keras.applications.{PREPROCESS[name]}').preprocess_input(pixels.copy()))
     got = body.predict_on_batch(keras_pixels(body, pixels, mean, std))
@@ -85,7 +86,8 @@ def test_efficientnet_through_the_cache(cache, monkeypatch):
     cache.mkdir()
     hub, file = published('efficientnetb0'), cache/engine.HUB_FILES['efficientnetb0']
     front = next(layer for layer in hub.layers if isinstance(layer, keras.layers.Normalization))
-    front.adapt_mean.assign(IMAGENET[0]); front.adapt_variance.assign(IMAGENET[1])
+    front.adapt_mean.assign(IMAGENET[0])
+    front.adapt_variance.assign(IMAGENET[1])
     hub.save(file)
     monkeypatch.setitem(import_module('keras.src.applications.efficientnet').WEIGHTS_HASHES, 'b0', ('', hashlib.md5(file.read_bytes()).hexdigest()))
     w = find_weights('efficientnetb0', 'keras')
@@ -98,15 +100,15 @@ def test_efficientnet_from_training_to_file(images, tmp_path):
     model = train(images, recipe(TINY, backbone='efficientnetb0'), engine='keras', progress=False)
     assert model.parameters == (4_412_584, 1_858_405)
     logits, probs = model.logits(images, progress=False), model.predict(images, progress=False).filter(like='p_').to_numpy()
-    back = load_bundle(model.save(tmp_path/'b0.bundle'))
+    back = load_model(model.save(tmp_path/'b0.bundle'))
     np.testing.assert_array_equal(back.logits(images, progress=False), logits)
-    over = engine.cross_engine(model, 'fastai')
+    over = convert_model(model, 'fastai')
     np.testing.assert_allclose(over.logits(images, progress=False), logits, atol=1e-4)
-    file = engine.save_keras(over, tmp_path/'efficientnet.keras')
-    np.testing.assert_allclose(engine.load_keras(file, model.classes).predict(images, progress=False).filter(like='p_'), probs, atol=1e-4)
+    file = save_keras(over, tmp_path/'efficientnet.keras')
+    np.testing.assert_allclose(load_keras(file, model.classes).predict(images, progress=False).filter(like='p_'), probs, atol=1e-4)
     pixels = np.random.default_rng(SEED).integers(0, 256, (2, 64, 64, 3))
-    np.testing.assert_array_equal(engine.load_keras(file, model.classes).net.predict_on_batch(pixels.astype('float32')),
-                                  engine.load_keras(file, model.classes).probabilities(pixels))
+    np.testing.assert_array_equal(load_keras(file, model.classes).net.predict_on_batch(pixels.astype('float32')),
+                                  load_keras(file, model.classes).probabilities(pixels))
 
 
 def test_lite0_is_refused_by_name(images):

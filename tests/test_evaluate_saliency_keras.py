@@ -1,4 +1,4 @@
-"Heat maps and doubt of the Keras engine: the heat lies where the class is, and both engines give one model the same map."
+"Saliency maps and uncertainty of the Keras engine: the saliency lies where the class is, and both engines give one model the same map."
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,14 +17,16 @@ from blood_cell_cancer.models.uncertainty import fit_uncertainty
 from blood_cell_cancer.evaluate.calibration import evaluate_uncertainty
 from blood_cell_cancer.evaluate.saliency import box_share, saliency_maps, saliency_share
 from blood_cell_cancer.models.backbones import recipe
-from blood_cell_cancer.models.bundle import load_bundle
+from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.model import Model
 from blood_cell_cancer.models.training import train
+from blood_cell_cancer.models.weights import find_weights
 
 if find_spec('keras') is None: pytest.skip('keras is not installed', allow_module_level=True) # importorskip would import TensorFlow first
-from blood_cell_cancer.models.keras import training as engine
+from blood_cell_cancer.models.keras.data import keras
+from blood_cell_cancer.models.keras.files import convert_model
+from blood_cell_cancer.models.keras.weights import build_keras_net
 
-keras = engine.keras
 SIZE = 96
 
 
@@ -33,10 +35,9 @@ def test_both_engines_give_one_map(name, tmp_path):
     make_phantoms(tmp_path/'cells', n=1, size=SIZE)
     images = folder_images(tmp_path/'cells', progress=False)
     r = recipe('demo', backbone=name, weights='random', size=SIZE, head='linear')
-    from blood_cell_cancer.models.weights import find_weights
     weights = find_weights(name, 'random')
-    ours = Model(engine.build_keras_net(r, 5, weights), 'keras', r, tuple(images['label'].cat.categories), weights.mean, weights.std, weights.origin, pd.DataFrame())
-    theirs = engine.cross_engine(ours, 'fastai')
+    ours = Model(build_keras_net(r, 5, weights), 'keras', r, tuple(images['label'].cat.categories), weights.mean, weights.std, weights.origin, pd.DataFrame())
+    theirs = convert_model(ours, 'fastai')
     a, b = (saliency_maps(m, images, 'monocyte', progress=False).maps for m in (ours, theirs))
     assert a.max() > 0 and np.abs(a - b).max() < 5e-3*a.max(), (np.abs(a - b).max(), a.max())
     if name == 'mobilenetv2':
@@ -45,11 +46,11 @@ def test_both_engines_give_one_map(name, tmp_path):
 
 
 def small_model(images, classes):
-    "Three convolutions, trained from nothing in seconds."
+    "Three convolutions, trained from scratch in seconds."
     keras.utils.set_random_seed(SEED)
-    door = keras.Input((SIZE, SIZE, 3)); x = door
+    entry = x = keras.Input((SIZE, SIZE, 3))
     for width in (16, 32, 32): x = keras.layers.Conv2D(width, 3, 2, activation='relu', padding='same')(x)
-    body = keras.Model(door, keras.layers.GlobalAveragePooling2D()(x))
+    body = keras.Model(entry, keras.layers.GlobalAveragePooling2D()(x))
     net = keras.Sequential([body, keras.Sequential([keras.Input((32,)), keras.layers.Dense(len(classes))])])
     net.compile(optimizer=keras.optimizers.Adam(3e-3), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=['accuracy'])
     model = Model(net, 'keras', recipe('demo', size=SIZE), tuple(classes), (.5,)*3, (.5,)*3, 'random', pd.DataFrame())
@@ -63,7 +64,7 @@ def shares(saliency, truth, what, size):
     return np.nanmean([saliency_share(m, b, size, 6) for m, b in zip(saliency.maps, boxes)]), np.mean([box_share(b, size, 6) for b in boxes])
 
 
-def test_heat_lies_on_the_bar_when_the_class_is_the_bar(tmp_path):
+def test_saliency_lies_on_the_bar_when_the_class_is_the_bar(tmp_path):
     barred, plain, size = tmp_path/'b', tmp_path/'p', (SIZE, SIZE)
     truth = make_phantoms(barred, n=dict(myeloblast=60), bar=True, size=SIZE); make_phantoms(plain, n=dict(myeloblast=60), size=SIZE)
     files = [(plain if i % 2 else barred)/name for i, name in enumerate(truth['name'])]
@@ -75,9 +76,9 @@ def test_heat_lies_on_the_bar_when_the_class_is_the_bar(tmp_path):
     assert on_bar > 2*even_bar and on_bar/even_bar > 2*on_cell/even_cell, (on_bar, even_bar, on_cell, even_cell)
 
 
-def test_heat_lies_on_the_cell_when_the_class_is_the_cell(tmp_path):
+def test_saliency_lies_on_the_cell_when_the_class_is_the_cell(tmp_path):
     truth = make_phantoms(tmp_path/'c', n=dict(myeloblast=60), size=SIZE); (tmp_path/'e').mkdir()
-    for row in truth.iloc[::2].itertuples(index=False): # every other picture loses its cell
+    for row in truth.iloc[::2].itertuples(index=False): # every other image loses its cell
         pixels = np.array(Image.open(tmp_path/'c'/row.name)); box = np.s_[int(row.cell_y0):int(row.cell_y1), int(row.cell_x0):int(row.cell_x1)]
         pixels[box] = np.median(pixels, axis=(0, 1)); Image.fromarray(pixels).save(tmp_path/'e'/Path(row.name).name)
     files = [tmp_path/'c'/n if i % 2 else tmp_path/'e'/Path(n).name for i, n in enumerate(truth['name'])]
@@ -87,7 +88,7 @@ def test_heat_lies_on_the_cell_when_the_class_is_the_cell(tmp_path):
     assert right > .9 and on_cell > 1.5*even, (right, on_cell, even)
 
 
-def test_doubt_of_a_keras_model(tmp_path):
+def test_uncertainty_of_a_keras_model(tmp_path):
     make_phantoms(tmp_path/'cells', n=16, size=64)
     images = split_images(folder_images(tmp_path/'cells', progress=False), 'image', sizes=(.5, .25, .25))
     model = train(images, recipe('demo', weights='random', size=64, epochs=1, batch=8, cut='head', head='linear'), engine='keras', progress=False)
@@ -95,5 +96,5 @@ def test_doubt_of_a_keras_model(tmp_path):
     test = model.predict(images[images['split'] == 'test'], progress=False)
     assert uncertainty.arrays['bank'].shape == (40, 1280) and list(test.columns[-4:]) == ['prediction_set', 'ood_score', 'abstained', 'reason']
     assert evaluate_uncertainty(test, uncertainty, draws=50).coverage['n'].iloc[0] == 20
-    back = load_bundle(model.save(tmp_path/'k.bundle'))
+    back = load_model(model.save(tmp_path/'k.bundle'))
     assert back.predict(images[images['split'] == 'test'], progress=False).equals(test)
