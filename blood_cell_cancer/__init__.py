@@ -3,6 +3,7 @@ __version__ = "0.1.0"
 # The names of `blood_cell_cancer.all`, each fetched from its module when it is first used (PEP 562): `import blood_cell_cancer`
 # loads nothing, and torch only where it is needed. nbdev renews the line above and leaves the rest as it is.
 _PLACES = {
+    'core.plots': 'show_images',
     'data.annotations': 'apply_annotations read_annotations',
     'data.audit.report': 'audit',
     'data.datasets': 'load_images',
@@ -10,7 +11,7 @@ _PLACES = {
     'data.phantoms.make': 'make_phantoms show_phantoms',
     'data.splits': 'apply_split save_split split_images',
     'models.backbones': 'RECIPES recipe',
-    'models.bundle': 'load_bundle',
+    'models.bundle': 'load_model',
     'models.ensemble': 'ensemble',
     'models.model': 'Model',
     'models.training': 'train',
@@ -18,7 +19,6 @@ _PLACES = {
     'models.weights': 'list_backbones',
     'evaluate.compare': 'compare_models',
     'evaluate.external': 'external_validation',
-    'evaluate.metrics': 'plot_confusion plot_history',
     'evaluate.report': 'evaluate',
     'evaluate.robustness': 'robustness',
     'evaluate.saliency': 'saliency_by_place saliency_maps',

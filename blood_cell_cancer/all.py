@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations',
-           'save_split', 'show_phantoms', 'split_images', 'RECIPES', 'Model', 'ensemble', 'fit_uncertainty',
-           'list_backbones', 'load_bundle', 'recipe', 'train', 'compare_models', 'evaluate', 'external_validation',
-           'plot_confusion', 'plot_history', 'robustness', 'saliency_by_place', 'saliency_maps', 'AugmentationExplorer',
+           'save_split', 'show_images', 'show_phantoms', 'split_images', 'RECIPES', 'Model', 'ensemble',
+           'fit_uncertainty', 'list_backbones', 'load_model', 'recipe', 'train', 'compare_models', 'evaluate',
+           'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps', 'AugmentationExplorer',
            'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'TrainingPanel', 'export_onnx', 'predict']
 
 # %% ../nbs/00_all.ipynb #c002
+from .core.plots import show_images
 from .data.annotations import apply_annotations, read_annotations
 from .data.audit.report import audit
 from .data.datasets import load_images
@@ -19,7 +20,7 @@ from .data.splits import apply_split, save_split, split_images
 
 # %% ../nbs/00_all.ipynb #c004
 from .models.backbones import RECIPES, recipe
-from .models.bundle import load_bundle
+from .models.bundle import load_model
 from .models.ensemble import ensemble
 from .models.model import Model
 from .models.training import train
@@ -29,7 +30,6 @@ from .models.weights import list_backbones
 # %% ../nbs/00_all.ipynb #c006
 from .evaluate.compare import compare_models
 from .evaluate.external import external_validation
-from .evaluate.metrics import plot_confusion, plot_history
 from .evaluate.report import evaluate
 from .evaluate.robustness import robustness
 from .evaluate.saliency import saliency_by_place, saliency_maps
@@ -44,8 +44,8 @@ from .use.export import export_onnx
 from .use.predict import predict
 
 # %% ../nbs/00_all.ipynb #c010
-_all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations', 'save_split', 'show_phantoms',
+_all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations', 'save_split', 'show_images', 'show_phantoms',
          'split_images',
-         'RECIPES', 'Model', 'ensemble', 'fit_uncertainty', 'list_backbones', 'load_bundle', 'recipe', 'train',
-         'compare_models', 'evaluate', 'external_validation', 'plot_confusion', 'plot_history', 'robustness', 'saliency_by_place', 'saliency_maps',
+         'RECIPES', 'Model', 'ensemble', 'fit_uncertainty', 'list_backbones', 'load_model', 'recipe', 'train',
+         'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',
          'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'TrainingPanel', 'export_onnx', 'predict']
