@@ -2,6 +2,10 @@ __version__ = "0.1.0"
 
 # The names of `blood_cell_cancer.all`, each fetched from its module when it is first used (PEP 562): `import blood_cell_cancer`
 # loads nothing, and torch only where it is needed. nbdev renews the line above and leaves the rest as it is.
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING: from .all import *
+
 _PLACES = {
     'core.plots': 'show_images',
     'data.annotations': 'apply_annotations read_annotations',
