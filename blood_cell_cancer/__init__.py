@@ -35,7 +35,7 @@ _PLACES = {
     'use.predict': 'predict'}
 _WHERE = {name: module for module, names in _PLACES.items() for name in names.split()}
 _ROOMS = 'core', 'data', 'models', 'evaluate', 'use', 'all'
-__all__ = [*_WHERE]
+__all__ = list(_WHERE)
 
 
 def __getattr__(name):

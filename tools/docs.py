@@ -178,9 +178,10 @@ def present(cell, here: Path):
 def as_page(nb, here: Path) -> nbformat.NotebookNode:
     "A notebook as the site shows it: what is exported by its entries first, its source folded behind them."
     order = []
-    for is_api, cells in groupby(nb.cells, lambda c: 'api' in c.metadata.get('tags', [])):
+    for is_api, run_of in groupby(nb.cells, lambda c: 'api' in c.metadata.get('tags', [])):
+        cells = list(run_of)
         # nbdev puts the last name first.
-        order = [*order[:-1], *reversed(list(cells)), order[-1]] if is_api else [*order, *cells]
+        order = [*order[:-1], *reversed(cells), order[-1]] if is_api else [*order, *cells]
     made = [c for c in (present(c, here) for c in order) if c is not None]
     return new_notebook(cells=made, metadata=nb.metadata)
 
