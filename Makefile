@@ -42,6 +42,9 @@ check: .venv/.dev  ## are modules, notebooks and README in step?
 docs: .venv/.dev  ## the documentation site in _docs/; runs the notebooks that changed since the last time
 	$(RUN)/python tools/docs.py
 
+render: .venv/.dev  ## run the notebooks and keep the outputs that are committed; ARGS='tutorials/*' selects
+	$(RUN)/python tools/render.py $(ARGS)
+
 lab: .venv/.dev  ## JupyterLab on the lessons
 	$(RUN)/jupyter lab nbs/tutorials
 
@@ -65,4 +68,4 @@ clean:  ## remove what was built (not the environments)
 	sh tools/install.sh dev
 	touch .venv/.base $@
 
-.PHONY: help demo test test-fast test-newest test-floors test-seeds update check docs lab export hooks clean
+.PHONY: help demo test test-fast test-newest test-floors test-seeds update check docs render lab export hooks clean

@@ -42,7 +42,7 @@ def shortcut_rows(d, by):
     for r in d.itertuples():
         told = 'class' if r.target == 'label' else 'laboratory'
         for kind, folds in (('random', 'random folds'), ('grouped', f'folds by {by}')):
-            yield 'shortcuts', f'{told} told by {r.feature}, {folds}', getattr(r, kind), getattr(r, f'{kind}_low'), getattr(r, f'{kind}_high')
+            yield 'shortcuts', f'{told} predicted by {r.feature}, {folds}', getattr(r, kind), getattr(r, f'{kind}_low'), getattr(r, f'{kind}_high')
         yield 'shortcuts', f'{told}: share of the commonest', r.majority, None, None
 
 
@@ -59,8 +59,8 @@ def rows_of(a, name):
     yield 'groups', 'images in groups', (a.groups['group'] != '').sum(), None, None
     for by in ('image', *(n for n in NAMED_SPLITS if n.startswith(name + '_'))):
         t = a.split_leakage(by)
-        yield 'groups', f'test images with a twin in training, split {by} (of {t["test"]})', t['duplicates'], None, None
-        yield 'groups', f'share of test images with a twin in training, split {by}', t['share'], t['low'], t['high']
+        yield 'groups', f'test images with a duplicate in training, split {by} (of {t["test"]})', t['duplicates'], None, None
+        yield 'groups', f'share of test images with a duplicate in training, split {by}', t['share'], t['low'], t['high']
 
 
 def shortcut_tables(a):

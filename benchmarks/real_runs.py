@@ -26,7 +26,7 @@ def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
     a.add_argument('--recipe', required=True); a.add_argument('--engine', default='fastai'); a.add_argument('--weights', default='auto')
-    a.add_argument('--views', type=int, default=0); a.add_argument('--epochs', type=int); a.add_argument('--prepare', default='')
+    a.add_argument('--views', type=int, default=0); a.add_argument('--epochs', type=int); a.add_argument('--preprocess', default='')
     a.add_argument('--run', default='runs/real'); a.add_argument('--bundle', help='judge this bundle instead of training')
     return a.parse_args()
 
@@ -45,7 +45,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder/'model.bundle', report=report); report.save(folder/'report.html'); save_split(images, folder/'split.csv')
     s, base = report.to_dict()['scores']['model'], report.to_dict()['scores']['colour histogram']
-    row = dict(data=a.data, split=a.by if not a.split else 'file', images=len(images), crossing_groups=len(leakage(images)), recipe=model.recipe.name,
+    row = dict(data=a.data, split=a.by if not a.split else 'file', images=len(images), divided_groups=len(leakage(images)), recipe=model.recipe.name,
                engine=model.engine, weights=model.weights, views=model.recipe.views, preprocess=' '.join(model.recipe.preprocess), correct=s['correct'], n=s['n'],
                **{f'accuracy{k}': round(v, 4) for k, v in zip(('', '_low', '_high'), s['accuracy'])},
                **{f'macro_f1{k}': round(v, 4) for k, v in zip(('', '_low', '_high'), s['macro_f1'])},

@@ -3,8 +3,8 @@
     export BLOOD_CELLS_DATA=folder
     python benchmarks/audit_figures.py wbc5 --source barcelona=basophil,erythroblast,monocyte munich=myeloblast,seg_neutrophil
     blood-cells split --data wbc5 --groups runs/audit/wbc5/audit.groups.csv --out runs/wbc5.csv
-    python benchmarks/real_runs.py wbc5 --split runs/wbc5.csv --recipe wbc5_microscopes --views 5 --prepare "crop:cell reinhard" --run runs/wbc5
-    python benchmarks/ship.py runs/wbc5/model.bundle wbc5 --split runs/wbc5.csv --elsewhere other_labs
+    python benchmarks/real_runs.py wbc5 --split runs/wbc5.csv --recipe wbc5_microscopes --views 5 --preprocess "crop:cell reinhard" --run runs/wbc5
+    python benchmarks/ship.py runs/wbc5/model.bundle wbc5 --split runs/wbc5.csv --external other_labs
 
 Adds rows to nbs/tutorials/results/shipped.csv: what the 8 bits cost, and how the shipped file does at home and elsewhere.
 """
@@ -38,7 +38,7 @@ KNOWN = {'neutrophil': 'seg_neutrophil'} # names of other laboratories
 
 def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--split', required=True); a.add_argument('--elsewhere', help='folder of laboratories')
+    a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--split', required=True); a.add_argument('--external', help='folder of laboratories')
     a.add_argument('--bank', type=int, default=500); a.add_argument('--out', default=str(SHIPPED))
     return a.parse_args()
 
@@ -59,12 +59,12 @@ def table_rows(name, preds, truth):
     "Accuracy, share answered, and accuracy of what was answered."
     right, answered = preds['predicted'].astype(str).to_numpy() == truth.to_numpy(), ~preds['abstained'].to_numpy(bool)
     yield share(f'{name}: right', right)
-    yield share(f'{name}: answered', answered)
-    if answered.any(): yield share(f'{name}: right where answered', right[answered])
+    yield share(f'{name}: selective coverage', answered)
+    if answered.any(): yield share(f'{name}: selective accuracy', right[answered])
     for c in sorted(set(truth)): yield share(f'{name}: {c} found', right[(truth == c).to_numpy()])
 
 
-def elsewhere_rows(model, folder, progress=True):
+def external_rows(model, folder, progress=True):
     for lab, images in laboratories(folder, progress).items():
         names = images['label'].astype(str).replace(KNOWN)
         preds = model.predict(images.assign(label=pd.Categorical([None]*len(images), categories=model.classes)), progress)
@@ -93,10 +93,10 @@ def main():
     rows = [share('8 bits and float agree', np.arange(cost['n']) < cost['agree']), share('float: right', np.arange(cost['n']) < round(cost['float_accuracy']*cost['n'])),
             *table_rows('home test', shipped.predict(parts['test']), parts['test']['label'].astype(str))]
     labs = a.external and Path(os.environ.get('BLOOD_CELLS_DATA', '.'))/a.external
-    if labs: rows += elsewhere_rows(shipped, labs)
+    if labs: rows += external_rows(shipped, labs)
     size = sum(f.stat().st_size for f in folder.iterdir())
     rows.append(dict(figure='bytes', value=size))
-    command = f'python benchmarks/ship.py runs/{a.data}/model.bundle {a.data} --split runs/{a.data}.csv' + (f' --elsewhere {Path(a.external).name}' if a.external else '')
+    command = f'python benchmarks/ship.py runs/{a.data}/model.bundle {a.data} --split runs/{a.data}.csv' + (f' --external {Path(a.external).name}' if a.external else '')
     new = pd.DataFrame(rows).assign(bundle=a.data, command=command, date=time.strftime('%Y-%m-%d'))
     old = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=['bundle'])
     pd.concat([old[old['bundle'] != a.data], new]).to_csv(TABLE, index=False)

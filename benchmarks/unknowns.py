@@ -1,8 +1,8 @@
 """What a trained model knows of its own limits: coverage, silence before unknowns, and the fall in other laboratories.
 
-    BLOOD_CELLS_DATA=folder python benchmarks/unknowns.py wbc5.bundle wbc5 --by wbc5_published --elsewhere other_labs --out unknowns.json
+    BLOOD_CELLS_DATA=folder python benchmarks/unknowns.py wbc5.bundle wbc5 --by wbc5_published --external other_labs --out unknowns.json
 
-`--elsewhere` names a folder with one folder a laboratory, each with one folder a class. Unknowns are its classes that the model
+`--external` names a folder with one folder a laboratory, each with one folder a class. Unknowns are its classes that the model
 was never taught, and scikit-image's photographs (`pip install scikit-image`), whole and in quarters.
 """
 import argparse
@@ -34,7 +34,7 @@ PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'chelsea.png', 'clock
 def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
-    a.add_argument('--elsewhere', help='folder of laboratories'); a.add_argument('--kinds', default='knn mahalanobis'); a.add_argument('--k', type=int, default=10)
+    a.add_argument('--external', help='folder of laboratories'); a.add_argument('--kinds', default='knn mahalanobis'); a.add_argument('--k', type=int, default=10)
     a.add_argument('--coverage', type=float, default=.95); a.add_argument('--method', default='lac'); a.add_argument('--answered', type=float, default=.95)
     a.add_argument('--precision', default='fp32'); a.add_argument('--out', help='JSON file'); a.add_argument('--save', help='write a bundle with the first kind of doubt here')
     return a.parse_args()
@@ -73,7 +73,7 @@ def laboratories(folder, classes):
 
 
 def within(known, unknown, draws=1000):
-    "AUROC of strangeness, unknown against known classes of the same laboratory."
+    "AUROC of the OOD score, unknown against known classes of the same laboratory."
     y, s = np.r_[np.zeros(len(known), bool), np.ones(len(unknown), bool)], np.r_[known['ood_score'], unknown['ood_score']]
     w = np.hstack([bootstrap_counts(['']*len(d), draws, i) for i, d in enumerate((known, unknown))])
     return (float(roc_area(y, s)[0]), *map(float, np.nanpercentile(roc_area(y, s, w), [2.5, 97.5])))

@@ -1,1 +1,50 @@
 __version__ = "0.1.0"
+
+# The names of `blood_cell_cancer.all`, each fetched from its module when it is first used (PEP 562): `import blood_cell_cancer`
+# loads nothing, and torch only where it is needed. nbdev renews the line above and leaves the rest as it is.
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING: from .all import *
+
+_PLACES = {
+    'core.plots': 'show_images',
+    'data.annotations': 'apply_annotations read_annotations',
+    'data.audit.report': 'audit',
+    'data.datasets': 'load_images',
+    'data.loaders': 'image_loaders',
+    'data.phantoms.make': 'make_phantoms show_phantoms',
+    'data.splits': 'apply_split save_split split_images',
+    'models.backbones': 'RECIPES recipe',
+    'models.bundle': 'load_model',
+    'models.ensemble': 'ensemble',
+    'models.model': 'Model',
+    'models.training': 'train',
+    'models.uncertainty': 'fit_uncertainty',
+    'models.weights': 'list_backbones',
+    'evaluate.compare': 'compare_models',
+    'evaluate.external': 'external_validation',
+    'evaluate.report': 'evaluate',
+    'evaluate.robustness': 'robustness',
+    'evaluate.saliency': 'saliency_by_place saliency_maps',
+    'use.app.augment': 'AugmentationExplorer',
+    'use.app.classify': 'ImageClassifier',
+    'use.app.errors': 'ErrorExplorer',
+    'use.app.explorer': 'DataExplorer',
+    'use.app.train': 'TrainingPanel',
+    'use.export': 'export_onnx',
+    'use.predict': 'predict'}
+_WHERE = {name: module for module, names in _PLACES.items() for name in names.split()}
+_ROOMS = 'core', 'data', 'models', 'evaluate', 'use', 'all'
+__all__ = list(_WHERE)
+
+
+def __getattr__(name):
+    from importlib import import_module
+    # `evaluate` is a room and a function: the room can be called.
+    if name in _ROOMS: return import_module(f'{__name__}.{name}')
+    if name not in _WHERE: raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    globals()[name] = found = getattr(import_module(f'{__name__}.{_WHERE[name]}'), name)
+    return found
+
+
+def __dir__(): return sorted({*globals(), *_WHERE, *_ROOMS})

@@ -14,6 +14,7 @@ settings = ConfigParser(delimiters=['='])
 settings.read(root/'settings.ini', encoding='utf-8')
 cfg = settings['DEFAULT']
 lessons = sorted((root/'nbs'/'tutorials').glob('[0-9]*.ipynb'))
+beside = sorted(p for room in ('case_studies', 'guides') for p in (root/'nbs'/room).glob('[0-9]*.ipynb'))
 
 # Built in a process of its own, for Sphinx and nbdev change what others import; the runs that are kept here are not used.
 BUILD = """
@@ -52,13 +53,15 @@ def links(page: Path) -> set:
 def test_every_notebook_is_in_the_navigation(site):
     notebooks = [p.relative_to(root/'nbs') for p in (root/'nbs').rglob('[!._]*.ipynb') if '.ipynb_checkpoints' not in p.parts]
     assert len(notebooks) > 40
+    assert len([nb for nb in notebooks if len(nb.parts) > 2]) > 10 # rooms have folders inside
     for nb in notebooks:
         page = site/nb.with_name(re.sub(r'^\d+[a-z]*_', '', nb.name)).with_suffix('.html')
         assert page.is_file(), nb
-        if nb.parent.name: assert page.resolve() in links(page.parent/'index.html'), f'{nb} is not on the first page of its room'
+        first = site/nb.parts[0]/'index.html' if nb.parent.name else site/'index.html'
+        assert nb.name == 'index.ipynb' or page.resolve() in links(first), f'{nb} is not on the first page of its room'
     # On the home page the rooms come in the order in which a table of images goes through them.
     order = re.findall(r'href="(\w+)/index\.html"><b>', (site/'index.html').read_text())
-    assert order == ['tutorials', 'data', 'models', 'evaluate', 'use']
+    assert order == ['tutorials', 'core', 'data', 'models', 'evaluate', 'use']
 
 
 def test_nothing_comes_from_a_network(site):
@@ -81,18 +84,35 @@ def test_search_knows_the_words_of_the_lessons(site):
     assert 'tutorials/first_classifier' in index and '"phantom"' in index.replace('phantom:', '"phantom":')
 
 
-@pytest.mark.parametrize('lesson', lessons, ids=lambda p: p.stem)
+@pytest.mark.parametrize('lesson', lessons + beside, ids=lambda p: p.stem)
 def test_a_lesson_opens_in_colab(lesson):
     cells = json.loads(lesson.read_text())['cells']
     text = [''.join(c['source']) for c in cells]
     assert text[0].startswith('# ')
-    where = f'https://colab.research.google.com/github/{cfg["user"]}/{cfg["repo"]}/blob/{cfg["branch"]}/nbs/tutorials/{lesson.name}'
+    where = f'https://colab.research.google.com/github/{cfg["user"]}/{cfg["repo"]}/blob/{cfg["branch"]}/{lesson.relative_to(root).as_posix()}'
     assert f'[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({where})' in text[0]
     assert cells[1]['cell_type'] == 'code' and "if 'google.colab' in sys.modules:" in text[1] and f'git clone -q --depth 1 {cfg["git_url"]}\n' in text[1]
     assert 'The next cell is for Google Colab' in text[0]
+    # Colab goes to the notebook's folder, so that its tables are found, and installs the package with what this notebook needs and no more.
+    assert f'%cd {cfg["repo"]}/nbs/{lesson.parent.name}' in text[1]
+    extras, later = re.search(r'%pip install -q "\./\w+(?:\[([\w,]+)\])?"', text[1])[1], '\n'.join(text[2:])
+    assert set((extras or '').split(',')) - {''} == {e for e, used in dict(export='export_onnx(', keras="engine='keras'").items() if used in later}
 
 
 def test_there_are_seven_lessons(): assert [p.name[:2] for p in lessons] == [f'0{i}' for i in range(1, 8)]
+
+
+def test_lessons_lead_to_the_next_and_have_exercises_with_answers():
+    for lesson, following in zip(lessons, [*lessons[1:], None]):
+        text = '\n'.join(''.join(c['source']) for c in json.loads(lesson.read_text())['cells'])
+        assert following is None or f']({following.name})' in text.split('**Next:**')[1], lesson.name
+        assert '## Exercise' in text and text.count('<details><summary>Answer</summary>') == text.count('</details>') > 0, lesson.name
+
+
+@pytest.mark.parametrize('path', [root/'nbs'/'index.ipynb', *lessons, *beside], ids=lambda p: p.stem)
+def test_links_between_notebooks_lead_somewhere(path):
+    text = '\n'.join(''.join(c['source']) for c in json.loads(path.read_text())['cells'])
+    for target in re.findall(r'\]\((?!https?:)([^)#]+)\)', text): assert (path.parent/target).exists(), target
 
 
 # A notebook that runs, with cells that must not, and one that fails.

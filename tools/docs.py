@@ -1,7 +1,7 @@
 """The documentation site in `_docs/`: `python tools/docs.py [--run PATTERN] [--jobs N] [--last]`.
 
-nbdev finds what a notebook exports and adds `show_doc` after it, nbclient runs the notebooks (what is committed carries
-no outputs), MyST-NB and Sphinx make the pages. Nothing is fetched, neither here nor by who reads the pages.
+nbdev finds what a notebook exports and adds `show_doc` after it, nbclient runs the notebooks (the outputs that are
+committed may be older), MyST-NB and Sphinx make the pages. Nothing is fetched, neither here nor by who reads the pages.
 
 Looked at on 2026-11-22 and left: Quarto, nbdev's own way (its binary is in no package registry); mystmd 1.11 (asks
 api.mystmd.org for its theme at each build); mkdocs with mkdocs-jupyter (mkdocs has had no release since August 2024,
@@ -32,24 +32,41 @@ from sphinx.cmd.build import build_main
 
 root = Path(__file__).parents[1]
 nbs, work, site = root/'nbs', root/'_proc', root/'_docs'
-# In the order in which a table of images travels; nothing imports from a room to its right.
-ROOMS = {  # room: title, in few words, in a sentence
-    'data': ('Data', 'tables, audit, splits', 'Images as a table, what gives a class away without the cell, and splits that make a test a test.'),
-    'models': ('Models', 'backbones, engines, bundles', 'Backbones, cuts, two engines that train the same layers, and the bundle that is kept.'),
-    'evaluate': ('Evaluate', 'intervals, doubt, heat maps', 'Figures with intervals beside baselines, doubt, explanations, and what other microscopes do.'),
-    'use': ('Use', 'predict, export, app', 'Predictions, the command line, export, and what runs in a browser.')}
-COURSE = 'tutorials', ('Course', 'seven lessons', 'Seven short lessons, one idea each, on drawn cells; no graphics card and no download.')
+# Each is a folder of notebooks, with folders inside: its title, in a few words, in a sentence.
+READING = {
+    'tutorials': ('Course', 'seven lessons', 'Seven short lessons, one idea each, on drawn cells; no graphics card and no download.'),
+    'case_studies': ('Case studies', 'two published systems', 'Two published systems rebuilt from their texts, and what their figures are worth.'),
+    'guides': ('Guides', 'saliency, robustness, ensembles', 'Short notebooks beside the course, one question each.')}
+# In the order in which an image table travels; nothing imports from a room to its right.
+ROOMS = {
+    'core': ('Core', 'files, tables, intervals', 'Reading images, the tables that travel between the rooms, and confidence intervals.'),
+    'data': ('Data', 'audit, splits, augmentation', 'Image tables, what predicts a class without the cell, and splits that keep test images independent.'),
+    'models': ('Models', 'backbones, engines, bundles', 'Backbones, cuts, two engines that train the same layers, uncertainty, and saved models.'),
+    'evaluate': ('Evaluate', 'intervals, calibration, saliency', 'Figures with intervals beside baselines, calibration, external validation, saliency and robustness.'),
+    'use': ('Use', 'predict, export, app', 'Predictions, the command line, export, and the widgets and the app.')}
+COURSE = 'tutorials'
 PROJECT = {'CHANGELOG.md': 'changelog', 'CONTRIBUTING.md': 'contributing', 'CODE_OF_CONDUCT.md': 'conduct', 'data/README.md': 'data_sets'}
 
 
 def notebooks() -> list[Path]:
     "Every notebook, in the order of the site."
-    rooms = [COURSE[0], *ROOMS]
-    return [nbs/'index.ipynb', *(p for r in rooms for p in sorted((nbs/r).glob('[!._]*.ipynb')))]
+    return [nbs/'index.ipynb', *sorted(nbs.glob('[0-9]*.ipynb')), *(p for room in (*READING, *ROOMS) for p in in_room(room))]
+
+
+def in_room(room: str) -> list[Path]:
+    "The notebooks of a room: those in the folder itself, then those of each folder inside."
+    found = [p for p in (nbs/room).rglob('[!._]*.ipynb') if '.ipynb_checkpoints' not in p.parts]
+    return sorted(found, key=lambda p: (p.parent != nbs/room, p))
+
+
+def room_of(path: Path) -> str:
+    "The room that a notebook lies in; '' for the home page."
+    parts = path.relative_to(nbs).parts
+    return parts[0] if len(parts) > 1 else ''
 
 
 def page(path: Path) -> Path:
-    "Where a notebook's page lies in the site, without its number, as nbdev names it: `data/images`."
+    "Where a notebook's page lies in the site, without its number, as nbdev names it: `data/phantoms/draw`."
     return _nbpath2html(path.relative_to(nbs)).with_suffix('')
 
 
@@ -72,8 +89,9 @@ def preprocess(path: Path) -> nbformat.NotebookNode:
 def digest(path: Path) -> str:
     "A run is as good as new while the notebook, its tables, and the modules it may import are what they were."
     rooms = list(ROOMS)
-    seen = rooms[:rooms.index(path.parent.name) + 1] if path.parent.name in rooms else rooms
-    files = [path, root/'tools'/'pages'/'api.py', *(path.parent/'results').glob('*.csv'), *(p for r in seen for p in (get_config().lib_path/r).rglob('*.py'))]
+    seen = rooms[:rooms.index(room_of(path)) + 1] if room_of(path) in rooms else rooms
+    tables = (nbs/COURSE/'results').glob('*.csv') if room_of(path) in READING else []
+    files = [path, root/'tools'/'pages'/'api.py', *tables, *(p for r in seen for p in (get_config().lib_path/r).rglob('*.py'))]
     return hashlib.sha256(b''.join(hashlib.sha256(p.read_bytes()).digest() for p in sorted(files))).hexdigest()[:16]
 
 
@@ -160,9 +178,10 @@ def present(cell, here: Path):
 def as_page(nb, here: Path) -> nbformat.NotebookNode:
     "A notebook as the site shows it: what is exported by its entries first, its source folded behind them."
     order = []
-    for is_api, cells in groupby(nb.cells, lambda c: 'api' in c.metadata.get('tags', [])):
+    for is_api, run_of in groupby(nb.cells, lambda c: 'api' in c.metadata.get('tags', [])):
+        cells = list(run_of)
         # nbdev puts the last name first.
-        order = [*order[:-1], *reversed(list(cells)), order[-1]] if is_api else [*order, *cells]
+        order = [*order[:-1], *reversed(cells), order[-1]] if is_api else [*order, *cells]
     made = [c for c in (present(c, here) for c in order) if c is not None]
     return new_notebook(cells=made, metadata=nb.metadata)
 
@@ -179,16 +198,17 @@ def contents(docs: list) -> str:
 
 def room_page(room: str, title: str, sentence: str) -> str:
     "The first page of a room: what is in it. Lessons have numbers."
-    paths = [p for p in notebooks() if p.parent.name == room]
-    number = {p: f'{i}. ' if room == COURSE[0] else '' for i, p in enumerate(paths, 1)}
-    rows = [f'- **{number[p]}[{opening(p)[0]}]({page(p).name})**\\\n  {opening(p)[1]}' for p in paths]
-    docs = [f'{number[p]}{opening(p)[0]} <{page(p).name}>' for p in paths]
+    paths = in_room(room)
+    number = {p: f'{i}. ' if room == COURSE else '' for i, p in enumerate(paths, 1)}
+    name = {p: page(p).relative_to(room).as_posix() for p in paths}
+    rows = [f'- **{number[p]}[{opening(p)[0]}]({name[p]})**\\\n  {opening(p)[1]}' for p in paths]
+    docs = [f'{number[p]}{opening(p)[0]} <{name[p]}>' for p in paths]
     return f'# {title}\n\n> {sentence}\n\n{{.pages}}\n' + '\n'.join(rows) + '\n\n' + contents(docs) + '\n'
 
 
 def flow() -> str:
     "The rooms as a band of links for the home page."
-    stops = [COURSE, *ROOMS.items()]
+    stops = [(COURSE, READING[COURSE]), *ROOMS.items()]
     links = ''.join(f'<a href="{room}/index.html"><b>{title}</b><span>{short}</span></a>' for room, (title, short, _) in stops)
     return f'<nav class="flow" aria-label="Rooms">{links}</nav>'
 
@@ -202,11 +222,11 @@ def write_sources(src: Path, last: bool = False):
         nb = as_page(nbformat.read(done, 4) if done else preprocess(path), page(path))
         if path == nbs/'index.ipynb':
             nb.cells[0].source = re.sub(r'^(> .+)$', lambda m: f'{m[1]}\n\n{flow()}', nb.cells[0].source, count=1, flags=re.M)
-            nb.cells.append(new_markdown_cell(contents([f'{r}/index' for r in (COURSE[0], *ROOMS, 'project')])))
+            nb.cells.append(new_markdown_cell(contents([f'{r}/index' for r in READING] + ['all'] + [f'{r}/index' for r in (*ROOMS, 'project')])))
         out = (src/page(path)).with_suffix('.ipynb')
         out.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(nb, out)
-    for room, (title, _, sentence) in [COURSE, *ROOMS.items()]: (src/room/'index.md').write_text(room_page(room, title, sentence))
+    for room, (title, _, sentence) in (READING | ROOMS).items(): (src/room/'index.md').write_text(room_page(room, title, sentence))
     (src/'project').mkdir()
     there = {f: n for f, n in PROJECT.items() if (root/f).exists()}
     for f, n in there.items(): shutil.copy(root/f, src/'project'/f'{n}.md')
