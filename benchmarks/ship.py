@@ -26,9 +26,7 @@ from blood_cell_cancer.models.uncertainty import uncertainty_of
 from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.evaluate.external import laboratories
 from blood_cell_cancer.evaluate.report import evaluate
-from blood_cell_cancer.models.bundle import load_model, save_bundle
-from blood_cell_cancer.models.bundle import add_figures
-from blood_cell_cancer.models.bundle import SHIPPED
+from blood_cell_cancer.models.bundle import SHIPPED, add_report, load_model, save_bundle
 from blood_cell_cancer.use.export import export_onnx, quantise
 from blood_cell_cancer.use.stream import open_onnx
 
@@ -102,7 +100,7 @@ def main():
     pd.concat([old[old['bundle'] != a.data], new]).to_csv(TABLE, index=False)
     print(new.drop(columns=['command', 'date']).to_string())
     report = evaluate(load_model(folder), images, saliency=0, external=laboratories(labs) if labs else None)
-    add_figures(folder, report.to_dict(), facts['extra'].get('audit', []))
+    add_report(folder, report)
     assert size < 10_000_000, size
 
 
