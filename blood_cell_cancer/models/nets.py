@@ -90,8 +90,8 @@ class CutNet(nn.Module):
         super().__init__()
         self.body = timm_backbone(name, **kwargs)
         self.head = make_head(backbone(name).features, classes, head)
-        keep = set(trainable_names([n for n, _ in self.body.named_parameters()], backbone(name), cut))
-        for n, p in self.body.named_parameters(): p.requires_grad_(n in keep)
+        self.behind_cut = set(trainable_names([n for n, _ in self.body.named_parameters()], backbone(name), cut)) # names in `body`
+        for n, p in self.body.named_parameters(): p.requires_grad_(n in self.behind_cut)
 
     from_cut = False # does `forward` start at the cut, with activations in the place of images?
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import fastai.callback.progress # gives every learner its bar
+import fastai.vision.learner # shows batches, results and losses as images
 import numpy as np
 import pandas as pd
 from fastai.callback.schedule import Learner # with `lr_find`, `fine_tune` and `fit_one_cycle`
@@ -82,9 +83,10 @@ def torch_device(device=None):
     import torch
     return torch.device(device or default_device())
 
-def cut_groups(net:CutNet)->list: # two lists of parameters
-    "What trains of the backbone, and the head."
-    return [[p for p in net.body.parameters() if p.requires_grad], list(net.head.parameters())]
+def cut_groups(net:CutNet)->list: # lists of parameters
+    "The backbone behind the cut, and the head."
+    body = [p for n, p in net.body.named_parameters() if n in net.behind_cut]
+    return [group for group in (body, list(net.head.parameters())) if group]
 
 def image_learner(images:pd.DataFrame, # split image table
                   r:'str|Recipe'='demo', # a recipe, or the name of one
@@ -117,7 +119,7 @@ def from_learner(cls:Model, learn:Learner # of `image_learner`
     if not hasattr(learn, 'made_from'):
         raise ValueError('this learner was not made by image_learner, so its recipe and preprocessing are not known')
     f, net = learn.made_from, learn.model.eval()
-    history = pd.DataFrame([dict(zip(('train_loss', 'valid_loss', 'valid_accuracy'), map(float, row))) for row in learn.recorder.values])
+    history = pd.DataFrame([dict(zip(('train_loss', 'valid_loss', 'valid_accuracy'), map(float, row))) for row in getattr(learn.recorder, 'values', [])])
     history.insert(0, 'epoch', range(len(history)))
     return cls(net, 'fastai', f['recipe'], tuple(learn.dls.vocab), f['mean'], f['std'], f['weights'], history, data=f['data'],
                parameters=count_parameters(net), build=f['build'])
