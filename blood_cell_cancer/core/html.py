@@ -92,12 +92,14 @@ a { color: var(--mark) } :focus-visible { outline: 3px solid var(--mark); outlin
 .warn { background: var(--warn); border-left: .35rem solid var(--edge); padding: .5rem 1rem; margin: .6rem 0 }
   .fine { font-size: .9rem }
 nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: 0; list-style: none }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums } caption { text-align: left; font-size: .9rem; padding: .2rem 0 }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
+caption { text-align: left; font-size: .9rem; padding: .2rem 0 }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
   thead th, thead td { border-bottom: 2px solid var(--line) }
 .wide { overflow-x: auto; margin: .8rem 0 } .pair { display: flex; flex-wrap: wrap; gap: 0 1rem } .pair figure { flex: 1 1 20rem;
   max-width: 28rem } summary { cursor: pointer; padding: .3rem 0 }
-figure { margin: 1rem 0; background: #fff; padding: .5rem; width: fit-content; max-width: 100% } figure svg, figure img { max-width: 100%; height: auto } figcaption { color: #333; font-size: .9rem; max-width: 42rem }
+figure { margin: 1rem 0; background: #fff; padding: .5rem; width: fit-content; max-width: 100% }
+figure svg, figure img { max-width: 100%; height: auto } figcaption { color: #333; font-size: .9rem; max-width: 42rem }
 footer { margin-top: 2.5rem; border-top: 1px solid var(--line); font-size: .9rem }
 @media print { :root { color-scheme: light; --ink: #000; --paper: #fff; --line: #999; --soft: #f4f4f4; --warn: #f4f4f4;
   --mark: #000; --edge: #000 }
