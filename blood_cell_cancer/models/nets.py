@@ -10,14 +10,16 @@ from functools import singledispatch
 
 import timm
 import torch
+from timm.models._efficientnet_blocks import InvertedResidual
 from timm.models.convnext import ConvNeXt, ConvNeXtStage
 from timm.models.densenet import DenseBlock, DenseNet
-from timm.models.efficientnet import EfficientNet, InvertedResidual
+from timm.models.efficientnet import EfficientNet
 from timm.models.resnetv2 import ResNetStage, ResNetV2
 from timm.models.vgg import VGG
 from torch import nn
 
 from .backbones import Recipe, backbone, trainable_names
+from .resnet import keras_resnet
 
 # %% ../../nbs/models/02_nets.ipynb #c005
 def timm_backbone(name:str, # a backbone
@@ -88,8 +90,8 @@ class CutNet(nn.Module):
         super().__init__()
         self.body = timm_backbone(name, **kwargs)
         self.head = make_head(backbone(name).features, classes, head)
-        keep = set(trainable_names([n for n, _ in self.body.named_parameters()], backbone(name), cut))
-        for n, p in self.body.named_parameters(): p.requires_grad_(n in keep)
+        self.behind_cut = set(trainable_names([n for n, _ in self.body.named_parameters()], backbone(name), cut)) # names in `body`
+        for n, p in self.body.named_parameters(): p.requires_grad_(n in self.behind_cut)
 
     from_cut = False # does `forward` start at the cut, with activations in the place of images?
 
@@ -133,7 +135,9 @@ def build_net(r:Recipe, # the recipe
               weights # `Weights` of the backbone, see `find_weights`
              )->CutNet: # with the weights in it, and a head drawn from the recipe's seed
     "The network of a recipe before training."
-    if weights.keras: raise ValueError(f"weights='keras' are those of Keras' own hub ({weights.origin}), which only the keras engine loads: use engine='keras', or other weights")
+    if weights.keras:
+        raise ValueError(f"weights='keras' are those of Keras' own hub ({weights.origin}), which only the keras engine loads: use "
+                         "engine='keras', or other weights")
     torch.manual_seed(r.seed)
     net = CutNet(r.backbone, classes, r.cut, r.head, **weights.timm_kwargs)
     if weights.state is not None: net.body.load_state_dict(weights.state, strict=True)
