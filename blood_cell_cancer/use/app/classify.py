@@ -152,8 +152,8 @@ def saliency(self:Classifier, name:str)->tuple: # PIL image with the map overlai
             with self.lock: found = saliency_maps(self.model, row, progress=False)
         except (NotImplementedError, ValueError) as e: return None, f'{NO_MAP}: {e}.'
         self._saliency[name] = found.maps[0], f"Grad-CAM: the brighter a region, the more it supports {found.images['explained'].iloc[0]}."
-    heat, text = self._saliency[name]
-    return overlay(read_image(row['path'].iloc[0]), heat, self.strength), text
+    found, text = self._saliency[name]
+    return overlay(read_image(row['path'].iloc[0]), found, self.strength), text
 
 # %% ../../../nbs/use/app/05_classify.ipynb #c026
 NO_MODEL = (f'No model is loaded yet. Train one on the tab Training, or name one above: {" or ".join(shipped_bundles())}, '
