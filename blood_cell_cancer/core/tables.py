@@ -10,11 +10,14 @@ __all__ = ['SPLITS', 'IMAGE_COLUMNS', 'IMAGE_SUFFIXES', 'image_table', 'check_im
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .io import ImageError, describe_file
 from .progress import progress_bar
+
+if TYPE_CHECKING: import pandas as pd # loaded where a table is made: prediction with ONNX Runtime needs none
 
 # %% ../../nbs/core/03_tables.ipynb #c005
 SPLITS = 'train', 'validation', 'test'

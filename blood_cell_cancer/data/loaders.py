@@ -15,7 +15,6 @@ import torch
 from fastai.data.core import DataLoaders, Datasets, TfmdDL
 from fastai.data.transforms import Categorize, IntToFloatTensor, Normalize, ToTensor
 from fastai.torch_core import TensorImage, default_device
-import fastai.vision.data # tells fastai how to show a batch of images
 from fastai.vision.core import PILImage
 from fasttransform import ItemTransform
 
