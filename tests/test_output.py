@@ -9,7 +9,7 @@ import pytest
 
 from blood_cell_cancer.data.phantoms import make_phantoms
 
-NOISE = 'oneDNN', 'cpu_feature_guard', 'absl', 'cuInit', 'cuda', 'Warning', 'WARNING', 'tensorflow/'
+NOISE = 'oneDNN', 'cpu_feature_guard', 'absl', 'cuInit', 'cuda', 'Warning', 'WARNING', 'tensorflow/', '.py'
 CALL = 'from blood_cell_cancer.use.cli import main; main()'
 TRAIN = '''
 from blood_cell_cancer.data.datasets import load_images

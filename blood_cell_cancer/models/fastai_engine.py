@@ -128,8 +128,9 @@ def chosen(learn:Learner # of `image_learner`
           )->str: # a line for people
     "What `auto` picked."
     device, precision = learn.dls.device, next(c.precision for c in learn.cbs if isinstance(c, Casting))
-    where = f'a processor with {torch.get_num_threads()} threads' if device.type == 'cpu' else torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type
-    return f"on {where}, in {precision}{', from the trunk cache' if learn.model.from_cut else ''}"
+    n = torch.get_num_threads()
+    where = f"a processor with {n} thread{'s'*(n > 1)}" if device.type == 'cpu' else torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type
+    return f"computing on {where} in {precision}{', from the trunk cache' if learn.model.from_cut else ''}"
 
 def image_learner(images:pd.DataFrame, # split image table
                   r:Recipe, # the recipe

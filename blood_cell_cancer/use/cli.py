@@ -243,6 +243,8 @@ def main():
     if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(line_buffering=True)
     # timm calls a function that new versions of torch announce the end of; the user can do nothing about it.
     warnings.filterwarnings('ignore', category=FutureWarning, module='torch')
+    # A warning is read by people: without the place in the code and the line that stands there.
+    warnings.formatwarning = lambda message, *_, **__: f'Mind: {message}\n'
     try: app(standalone_mode=True)
     except (ValueError, FileNotFoundError, RuntimeError) as e:
         if os.environ.get('BLOOD_CELLS_DEBUG'): raise
