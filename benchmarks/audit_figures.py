@@ -42,7 +42,8 @@ def shortcut_rows(d, by):
     for r in d.itertuples():
         told = 'class' if r.target == 'label' else 'laboratory'
         for kind, folds in (('random', 'random folds'), ('grouped', f'folds by {by}')):
-            yield 'shortcuts', f'{told} predicted by {r.feature}, {folds}', getattr(r, kind), getattr(r, f'{kind}_low'), getattr(r, f'{kind}_high')
+            yield 'shortcuts', f'{told} predicted by {r.feature}, {folds}', getattr(r, kind), getattr(r, f'{kind}_low'), getattr(r,
+                    f'{kind}_high')
         yield 'shortcuts', f'{told}: share of the commonest', r.majority, None, None
 
 
@@ -78,13 +79,15 @@ def main():
     args = arguments()
     here = Path(os.environ.get('BLOOD_CELLS_DATA', '.'))/args.data
     images = with_sources(load_images(here if here.is_dir() else args.data), args.source)
-    out = Path(args.out)/args.data; out.mkdir(parents=True, exist_ok=True)
+    out = Path(args.out)/args.data
+    out.mkdir(parents=True, exist_ok=True)
     if args.only: images = apply_groups(images, out/'audit.groups.csv')
     a = audit(images, args.only or SECTIONS)
     a.save(out/f'audit{"-" + "-".join(args.only) if args.only else ""}.html', f'Audit of {args.data}')
     rows = [*rows_of(a, args.data), *(r for by, d in shortcut_tables(a) for r in shortcut_rows(d, by))]
     d = pd.DataFrame(rows, columns=['section', 'figure', 'value', 'low', 'high']).drop_duplicates(['section', 'figure'])
-    d = d.assign(data=args.data, command=f'python benchmarks/audit_figures.py {args.data}' + (' --source ' + ' '.join(args.source) if args.source else ''), date=time.strftime('%Y-%m-%d'))
+    d = d.assign(data=args.data, command=f'python benchmarks/audit_figures.py {args.data}' + (' --source ' + ' '.join(args.source)
+            if args.source else ''), date=time.strftime('%Y-%m-%d'))
     old = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=['data'])
     TABLE.parent.mkdir(parents=True, exist_ok=True)
     kept = old[(old['data'] != args.data) | (~old['section'].isin(d['section']) if args.only else False)]

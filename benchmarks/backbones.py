@@ -27,7 +27,9 @@ TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'backbones.csv'
 
 def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('backbones', nargs='*', default=list(BACKBONES)); a.add_argument('--data'); a.add_argument('--a-class', type=int, default=10)
+    a.add_argument('backbones', nargs='*', default=list(BACKBONES))
+    a.add_argument('--data')
+    a.add_argument('--a-class', type=int, default=10)
     a.add_argument('--engines', nargs='*', default=['fastai', 'keras'])
     return a.parse_args()
 
@@ -35,7 +37,8 @@ def arguments():
 def some_images(data, n):
     "A few images of each class, split."
     if not data:
-        folder = Path(mkdtemp())/'phantoms'; make_phantoms(folder, n=n, tint=False)
+        folder = Path(mkdtemp())/'phantoms'
+        make_phantoms(folder, n=n, tint=False)
         return split_images(folder_images(folder, progress=False), 'image')
     images = load_images(data)
     few = images.groupby('label', observed=True).sample(n, random_state=12).sort_index().reset_index(drop=True)
@@ -63,11 +66,16 @@ def gap_to_other(model, test):
 def row_of(images, backbone, engine, data):
     model = train(images, recipe_of(backbone), engine, progress=False)
     test = images[images['split'] == 'test'].reset_index(drop=True)
-    start = time.time(); here = model.logits(test, progress=False); seconds = time.time() - start
+    start = time.time()
+    here = model.logits(test, progress=False)
+    seconds = time.time() - start
     h = model.history.iloc[-1]
-    return dict(data=data or 'phantoms', backbone=backbone, engine=engine, recipe=model.recipe.name, cut=model.recipe.cut, total=model.parameters[0], trainable=model.parameters[1],
-                trained_on=int((images['split'] == 'train').sum()), epoch_seconds=round(float(h['seconds']), 1), valid_loss=round(float(h['valid_loss']), 4),
-                valid_accuracy=round(float(h['valid_accuracy']), 4), predicted=len(here), predict_seconds=round(seconds, 2), logit_gap=gap_to_other(model, test),
+    return dict(data=data or 'phantoms', backbone=backbone, engine=engine, recipe=model.recipe.name, cut=model.recipe.cut,
+                total=model.parameters[0], trainable=model.parameters[1],
+                trained_on=int((images['split'] == 'train').sum()), epoch_seconds=round(float(h['seconds']), 1),
+                valid_loss=round(float(h['valid_loss']), 4),
+                valid_accuracy=round(float(h['valid_accuracy']), 4), predicted=len(here), predict_seconds=round(seconds, 2),
+                logit_gap=gap_to_other(model, test),
                 machine=f'{os.cpu_count()} cores, {platform.machine()}', date=time.strftime('%Y-%m-%d'))
 
 

@@ -33,12 +33,20 @@ BAR = 192, 194, 224, 222 # holds every style of ball4's scale bar, in pixels
 
 def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
+    a.add_argument('bundle')
+    a.add_argument('data')
+    a.add_argument('--by', default='group')
+    a.add_argument('--split', help='CSV of a saved split')
     a.add_argument('--groups', help='CSV of groups that `blood-cells audit` wrote: to split by, and to count what crosses')
-    a.add_argument('--name', help='of the model in the table; default: its recipe'); a.add_argument('--elsewhere', help='folder of laboratories')
-    a.add_argument('--bar', action='store_true', help="measure heat in the box of ball4's scale bar"); a.add_argument('--heat', type=int, default=0, help='test images of each class for that; 0: all')
-    a.add_argument('--kinds', default='knn mahalanobis'); a.add_argument('--coverage', type=float, default=.95); a.add_argument('--answered', type=float, default=.95)
-    a.add_argument('--no-photographs', action='store_true', help="leave scikit-image's photographs out"); a.add_argument('--out', help='HTML page')
+    a.add_argument('--name', help='of the model in the table; default: its recipe')
+    a.add_argument('--elsewhere', help='folder of laboratories')
+    a.add_argument('--bar', action='store_true', help="measure heat in the box of ball4's scale bar")
+    a.add_argument('--heat', type=int, default=0, help='test images of each class for that; 0: all')
+    a.add_argument('--kinds', default='knn mahalanobis')
+    a.add_argument('--coverage', type=float, default=.95)
+    a.add_argument('--answered', type=float, default=.95)
+    a.add_argument('--no-photographs', action='store_true', help="leave scikit-image's photographs out")
+    a.add_argument('--out', help='HTML page')
     return a.parse_args()
 
 
@@ -47,19 +55,23 @@ def load(a, model):
     images = load_images(a.data)
     if a.groups: images = apply_groups(images, a.groups)
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
-    if model.data and data_facts(images)['sha256'] != model.data['sha256']: raise SystemExit('the bundle was trained on other images or another split: give the same data, --by, --groups or --split')
+    if model.data and data_facts(images)['sha256'] != model.data['sha256']:
+        raise SystemExit('the bundle was trained on other images or another split: give the same data, --by, --groups or --split')
     return images
 
 
 def page_rows(r):
     "Figures of the page."
     s, x = r.to_dict(), r.leakage
-    rows = [('twins in training', 'groups' if x['known'] else 'identical files alone', 'test', x['test'], x['share'], x['low'], x['high']), ('groups on two sides', '', 'all', None, x['groups'], None, None)]
+    rows = [('twins in training', 'groups' if x['known'] else 'identical files alone', 'test', x['test'], x['share'], x['low'], x['high']),
+            ('groups on two sides', '', 'all', None, x['groups'], None, None)]
     for name, v in s['scores'].items(): rows += [(k, name, 'test', v['n'], *v[k]) for k in ('accuracy', 'balanced_accuracy', 'macro_f1')]
     rows += [('recall', c['class'], 'test', c['n'], c['recall'], c['recall_low'], c['recall_high']) for c in s['classes']]
-    for k in ('roc', 'pr'): rows += [(f'{k} area', c['class'], 'test', c['n'], c['area'], c['low'], c['high']) for c in s.get(f'{k}_areas', [])]
+    for k in ('roc', 'pr'): rows += [(f'{k} area', c['class'], 'test', c['n'], c['area'], c['low'], c['high'])
+                                     for c in s.get(f'{k}_areas', [])]
     c = s['calibration']
-    return rows + [(name, 'as trained', 'test', c['n'], *c[k]) for k, name in (('ece', 'calibration error'), ('brier', 'Brier score'), ('log_loss', 'log loss'))]
+    return rows + [(name, 'as trained', 'test', c['n'], *c[k]) for k,
+                   name in (('ece', 'calibration error'), ('brier', 'Brier score'), ('log_loss', 'log loss'))]
 
 
 def doubt_rows(kind, model, net, parts, labs, photos, a):
@@ -68,18 +80,26 @@ def doubt_rows(kind, model, net, parts, labs, photos, a):
     from blood_cell_cancer.evaluate.calibration import calibration, evaluate_uncertainty
     (inner, _), (valid, logits) = (net.outputs(s, parts[s]) for s in ('train', 'validation'))
     codes = {s: parts[s]['label'].cat.codes.to_numpy() for s in parts}
-    uncertainty = uncertainty_of(model.classes, inner, codes['train'], parts['train']['sha256'].to_numpy(), valid, logits, codes['validation'], a.coverage, kind=kind, answered=a.answered)
+    uncertainty = uncertainty_of(model.classes, inner, codes['train'], parts['train']['sha256'].to_numpy(), valid, logits,
+                                 codes['validation'], a.coverage, kind=kind, answered=a.answered)
     test = net.table(uncertainty, 'test', parts['test'])
     known, unknown = ({n: net.table(uncertainty, f'{n} {i}', t[i]) for n, t in labs.items() if len(t[i])} for i in (0, 1))
     controls = {f'known classes (control), {n}': t for n, t in known.items()}
-    r = evaluate_uncertainty(test, uncertainty, {**({'photographs': net.table(uncertainty, 'photographs', photos)} if photos is not None else {}), **{f'classes never taught, {n}': t for n, t in unknown.items()}, **controls})
+    r = evaluate_uncertainty(test, uncertainty,
+                             {**({'photographs': net.table(uncertainty, 'photographs', photos)} if photos is not None else {}),
+                              **{f'classes never taught, {n}': t for n, t in unknown.items()}, **controls})
     n, rows = len(test), [('temperature', '', 'validation', len(valid), uncertainty.temperature, None, None)]
-    rows += [('answered', '', 'test', n, *r.selective_coverage), ('right of the answered', '', 'test', int(round(r.selective_coverage[0]*n)), *r.selective_accuracy), ('set of one class', '', 'test', n, *share(r.sizes.get(1, 0), n)),
-             ('area under risk-coverage', '', 'test', n, risk_area(r.curve), None, None), ('calibration error', 'after temperature', 'test', n, *calibration(test).ece)]
+    rows += [('answered', '', 'test', n, *r.selective_coverage),
+             ('right of the answered', '', 'test', int(round(r.selective_coverage[0]*n)), *r.selective_accuracy),
+             ('set of one class', '', 'test', n, *share(r.sizes.get(1, 0), n)),
+             ('area under risk-coverage', '', 'test', n, risk_area(r.curve), None, None),
+             ('calibration error', 'after temperature', 'test', n, *calibration(test).ece)]
     rows += [('coverage', c['class'], 'test', c['n'], c['share'], c['low'], c['high']) for c in r.coverage.to_dict('records')]
     for u in r.unknowns.to_dict('records'):
-        for k, name in (('auroc', 'AUROC against home'), ('baseline', 'AUROC against home, by probability alone'), ('abstain', 'abstains')): rows.append((name, u['unknown'], 'unknowns', u['n'], u[k], u[f'{k}_low'], u[f'{k}_high']))
-    rows += [('AUROC against known classes there', n, 'unknowns', len(unknown[n]), *within(known[n], unknown[n])) for n in unknown if n in known]
+        for k, name in (('auroc', 'AUROC against home'), ('baseline', 'AUROC against home, by probability alone'),
+                        ('abstain', 'abstains')): rows.append((name, u['unknown'], 'unknowns', u['n'], u[k], u[f'{k}_low'], u[f'{k}_high']))
+    rows += [('AUROC against known classes there', n, 'unknowns', len(unknown[n]), *within(known[n], unknown[n])) for n in unknown
+             if n in known]
     for n, t in known.items(): rows += fall_rows(n, external_validation(test, t), t)
     return [(f, w, on, n, v, lo, hi, kind) for f, w, on, n, v, lo, hi in rows]
 
@@ -90,19 +110,26 @@ def share(k, n): return (k/n, *wilson(int(k), int(n)))
 def fall_rows(lab, f, said):
     "The fall in a laboratory, and recall class by class."
     c, n = f.classes, int(f.classes['external_n'].sum())
-    rows = [('fall of mean recall', lab, 'external', n, *f.drop), ('mean recall at home', lab, 'external', int(c['home_n'].sum()), *f.home), ('mean recall there', lab, 'external', n, *f.external)]
-    return rows + [('recall there', f'{lab}, {x["class"]}', 'external', x['external_n'], *share(x['external_k'], x['external_n'])) for x in c.to_dict('records')]
+    rows = [('fall of mean recall', lab, 'external', n, *f.drop),
+            ('mean recall at home', lab, 'external', int(c['home_n'].sum()), *f.home),
+            ('mean recall there', lab, 'external', n, *f.external)]
+    return rows + [('recall there', f'{lab}, {x["class"]}', 'external', x['external_n'], *share(x['external_k'], x['external_n']))
+                   for x in c.to_dict('records')]
 
 
 def heat_rows(model, test, n):
     "Heat inside the bar's box and in the three other corners."
     t = corner_heat(model, test.groupby('label', observed=True).head(n) if n else test, BAR)
-    rows = [('heat in the box', f'{x["corner"]}, {x["label"]}', 'test', x['n'], x['share'], x['low'], x['high']) for x in t.to_dict('records')]
+    rows = [('heat in the box', f'{x["corner"]}, {x["label"]}', 'test', x['n'], x['share'], x['low'], x['high'])
+            for x in t.to_dict('records')]
     return [('heat in the box', 'share of the picture', 'test', len(test), t['even'].iloc[0], None, None), *rows]
 
 
 def main():
-    a = arguments(); model = load_model(a.bundle); images = load(a, model); start = time.time()
+    a = arguments()
+    model = load_model(a.bundle)
+    images = load(a, model)
+    start = time.time()
     parts = {s: images[(images['split'] == s) & (images['error'] == '')] for s in ('train', 'validation', 'test')}
     report = evaluate(model, images, saliency=0)
     rows = [(*r, '') for r in page_rows(report)]
@@ -110,18 +137,23 @@ def main():
     for i, kind in enumerate(a.kinds.split()):
         got = doubt_rows(kind, model, net, parts, labs, photos, a)
         # What does not depend on the measure of strangeness is told once.
-        rows += [r if r[0] not in ('fall of mean recall', 'mean recall at home', 'mean recall there', 'recall there', 'temperature', 'coverage', 'set of one class', 'area under risk-coverage', 'calibration error') else (*r[:7], '')
-                 for r in got if i == 0 or r[0] in ('answered', 'right of the answered', 'AUROC against home', 'abstains', 'AUROC against known classes there')]
+        rows += [r if r[0] not in ('fall of mean recall', 'mean recall at home', 'mean recall there', 'recall there', 'temperature',
+                                   'coverage', 'set of one class', 'area under risk-coverage', 'calibration error') else (*r[:7], '')
+                 for r in got if i == 0 or r[0] in ('answered', 'right of the answered', 'AUROC against home', 'abstains',
+                                                    'AUROC against known classes there')]
     if a.bar: rows += [(*r, '') for r in heat_rows(model, parts['test'], a.saliency)]
     d = pd.DataFrame(rows, columns=['figure', 'of', 'on', 'n', 'value', 'low', 'high', 'ood_score'])
     key = dict(model=a.name or getattr(model, 'name', '') or model.recipe.name, data=a.data, split=a.by if not a.split else 'file')
     d = d.assign(**key, date=time.strftime('%Y-%m-%d'))[[*key, 'figure', 'of', 'on', 'ood_score', 'n', 'value', 'low', 'high', 'date']]
-    d['n'] = d['n'].astype('Int64'); d[['value', 'low', 'high']] = d[['value', 'low', 'high']].astype(float).round(4)
-    old = pd.read_csv(TABLE, keep_default_na=False, na_values={'n': [''], 'value': [''], 'low': [''], 'high': ['']}) if TABLE.exists() else d.iloc[:0]
+    d['n'] = d['n'].astype('Int64')
+    d[['value', 'low', 'high']] = d[['value', 'low', 'high']].astype(float).round(4)
+    old = pd.read_csv(TABLE, keep_default_na=False,
+                      na_values={'n': [''], 'value': [''], 'low': [''], 'high': ['']}) if TABLE.exists() else d.iloc[:0]
     old = old[~np.logical_and.reduce([old[k] == v for k, v in key.items()])]
     pd.concat([old.astype({'n': 'Int64'}), d] if len(old) else [d]).to_csv(TABLE, index=False)
     if a.out: report.save(a.out)
-    print(d.drop(columns=[*key, 'date']).to_string(index=False)); print(f'{len(d)} rows in {time.time() - start:.0f} s')
+    print(d.drop(columns=[*key, 'date']).to_string(index=False))
+    print(f'{len(d)} rows in {time.time() - start:.0f} s')
 
 
 if __name__ == '__main__': main()

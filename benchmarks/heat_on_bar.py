@@ -24,9 +24,11 @@ def corner_heat(model, # a `Model`
     "Share of the heat in the bar's box, and in the three other corners, which tell what a corner gets that holds no bar."
     size = tuple(int(v) for v in test[['width', 'height']].iloc[0])
     saliency, rows, (x0, y0, x1, y1), (w, h) = saliency_maps(model, test, method=method), [], box, size
-    corners = {'bar': tuple(box), 'upper right': (x0, h - y1, x1, h - y0), 'lower left': (w - x1, y0, w - x0, y1), 'upper left': (w - x1, h - y1, w - x0, h - y0)}
+    corners = {'bar': tuple(box), 'upper right': (x0, h - y1, x1, h - y0), 'lower left': (w - x1, y0, w - x0, y1),
+               'upper left': (w - x1, h - y1, w - x0, h - y0)}
     for name, box in corners.items():
-        d = pd.DataFrame(dict(label=saliency.images['label'].astype(str).to_numpy(), share=[saliency_share(m, box, size, margin) for m in saliency.maps]))
+        d = pd.DataFrame(dict(label=saliency.images['label'].astype(str).to_numpy(),
+                              share=[saliency_share(m, box, size, margin) for m in saliency.maps]))
         for c, g in [('all', d), *d.groupby('label')]:
             v = g['share'].dropna().to_numpy()
             low, high = np.percentile(np.random.default_rng(0).choice(v, (2000, len(v))).mean(1), [2.5, 97.5])
@@ -36,9 +38,16 @@ def corner_heat(model, # a `Model`
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
-    a.add_argument('--box', nargs=4, type=float, default=[192, 194, 224, 222], help='x0 y0 x1 y1 of the bar, in pixels of the picture; the default holds every style of ball4'); a.add_argument('--margin', type=float, default=0)
-    a.add_argument('--method', default='grad_cam'); a.add_argument('--limit', type=int, default=0, help='so many test images of each class'); a.add_argument('--out', help='JSON file')
+    a.add_argument('bundle')
+    a.add_argument('data')
+    a.add_argument('--by', default='group')
+    a.add_argument('--split', help='CSV of a saved split')
+    a.add_argument('--box', nargs=4, type=float, default=[192, 194, 224, 222],
+                   help='x0 y0 x1 y1 of the bar, in pixels of the picture; the default holds every style of ball4')
+    a.add_argument('--margin', type=float, default=0)
+    a.add_argument('--method', default='grad_cam')
+    a.add_argument('--limit', type=int, default=0, help='so many test images of each class')
+    a.add_argument('--out', help='JSON file')
     a = a.parse_args()
     images = load_images(a.data)
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)

@@ -104,7 +104,8 @@ def keras_batches(place):
     import tensorflow as tf
     net = keras_net('mobilenetv2', 5)
     def run(folder, out):
-        data = keras.utils.image_dataset_from_directory(folder, labels=None, batch_size=32, image_size=(SIZE, SIZE), shuffle=False, verbose=False)
+        data = keras.utils.image_dataset_from_directory(folder, labels=None, batch_size=32, image_size=(SIZE, SIZE), shuffle=False,
+                                                        verbose=False)
         names, data = data.file_paths, data.map(lambda x: x/255., num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
         write_csv(out, names, net.predict(data, verbose=0))
     return run
@@ -131,22 +132,28 @@ def ours(place, bundle='plain.bundle', int8=False):
     return lambda folder, out: predict_stream(place/bundle, folder, out, int8=int8, progress=False)
 
 
-CONTENDERS = {'Keras, one image at a time (system 1\'s snippet)': keras_single, 'Keras in batches': keras_batches, 'timm\'s inference script (its way)': timm_loader,
-              'ours': ours, 'ours, 8 bits': lambda place: ours(place, int8=True), 'ours, with doubt': lambda place: ours(place, 'doubtful.bundle')}
+CONTENDERS = {'Keras, one image at a time (system 1\'s snippet)': keras_single, 'Keras in batches': keras_batches,
+              'timm\'s inference script (its way)': timm_loader,
+              'ours': ours, 'ours, 8 bits': lambda place: ours(place, int8=True),
+              'ours, with doubt': lambda place: ours(place, 'doubtful.bundle')}
 
 
 class Child:
     "A contender in a process of its own, which stays warm between rounds."
     def __init__(self, name, place):
-        self.process = subprocess.Popen([sys.executable, __file__, '--serve', name, '--place', place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([sys.executable, __file__, '--serve', name, '--place', place], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
 
     def seconds(self, folder): # on the clock, and of all cores
-        self.process.stdin.write(f'{folder}\n'); self.process.stdin.flush()
+        self.process.stdin.write(f'{folder}\n')
+        self.process.stdin.flush()
         for line in self.process.stdout:
             if line.startswith('took '): return tuple(map(float, line.split()[1:]))
         raise RuntimeError(f'{self.process.args[3]} failed, see above')
 
-    def close(self): self.process.stdin.close(); self.process.wait()
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def core_seconds(): return sum(r.ru_utime + r.ru_stime for r in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
@@ -164,9 +171,12 @@ def serve(name, place):
 
 def best(f, seconds=1.):
     "Processor seconds of the shortest of the calls that fit into some time: neighbours do not count."
-    f(); times, end = [], time.perf_counter() + seconds
+    f()
+    times, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 3:
-        start = time.process_time(); f(); times.append(time.process_time() - start)
+        start = time.process_time()
+        f()
+        times.append(time.process_time() - start)
     return min(times)
 
 
@@ -177,10 +187,13 @@ def matrix_rate(int8=False, n=1024):
     kinds = [TensorProto.UINT8, TensorProto.INT8, TensorProto.INT32] if int8 else [TensorProto.FLOAT]*3
     a, b, c = (helper.make_tensor_value_info(name, kind, [n, n]) for name, kind in zip('abc', kinds))
     graph = helper.make_graph([helper.make_node('MatMulInteger' if int8 else 'MatMul', ['a', 'b'], ['c'])], 'product', [a, b], [c])
-    options = ort.SessionOptions(); options.intra_op_num_threads = 1
-    session = ort.InferenceSession(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=9).SerializeToString(), options, providers=['CPUExecutionProvider'])
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=9).SerializeToString(),
+                                   options, providers=['CPUExecutionProvider'])
     rng = np.random.default_rng(0)
-    feed = dict(a=rng.integers(0, 99, (n, n)).astype(np.uint8), b=rng.integers(0, 99, (n, n)).astype(np.int8)) if int8 else {k: rng.random((n, n), np.float32) for k in 'ab'}
+    feed = dict(a=rng.integers(0, 99, (n, n)).astype(np.uint8),
+                b=rng.integers(0, 99, (n, n)).astype(np.int8)) if int8 else {k: rng.random((n, n), np.float32) for k in 'ab'}
     return 2*n**3/best(lambda: session.run(None, feed))
 
 
@@ -231,11 +244,13 @@ def speed(place, drawn, quick, rounds):
     f, mine, small = floors(drawn), took['ours'], took['ours, 8 bits']
     def row(name, times):
         floor = floor_seconds(f, '8 bits' in name)
-        return dict(name=name, images=counts[name][0], rate=spread([1/t for t, _ in times]), ours_is=spread([t/o for (t, _), (o, _) in zip(times, mine)]),
+        return dict(name=name, images=counts[name][0], rate=spread([1/t for t, _ in times]),
+                    ours_is=spread([t/o for (t, _), (o, _) in zip(times, mine)]),
                     int8_is=spread([t/o for (t, _), (o, _) in zip(times, small)]), core_ms=spread([1000*c for _, c in times]),
                     ours_works=spread([c/o for (_, c), (_, o) in zip(times, mine)]),
                     of_floor=floor/median(c for _, c in times) if name.startswith('ours') else None)
-    return dict(rounds=rounds, floors=f, floor_rate=f['cores']/floor_seconds(f), floor_rate_int8=f['cores']/floor_seconds(f, True), rows=[row(*item) for item in took.items()])
+    return dict(rounds=rounds, floors=f, floor_rate=f['cores']/floor_seconds(f), floor_rate_int8=f['cores']/floor_seconds(f, True),
+                rows=[row(*item) for item in took.items()])
 
 
 def engines(place, drawn, quick):
@@ -244,13 +259,16 @@ def engines(place, drawn, quick):
     from blood_cell_cancer.use.stream import open_onnx
     full, small = (open_onnx(place/'plain.bundle', int8).session for int8 in (False, True))
     pixels = to_pixels(read_image(drawn[0]), SIZE)[None]
-    calls = {'ONNX Runtime': lambda: full.run(['logits'], {'pixels': pixels})[0], 'ONNX Runtime, 8 bits': lambda: small.run(['logits'], {'pixels': pixels})[0]}
+    calls = {'ONNX Runtime': lambda: full.run(['logits'], {'pixels': pixels})[0],
+             'ONNX Runtime, 8 bits': lambda: small.run(['logits'], {'pixels': pixels})[0]}
     if find_spec('openvino'):
         import openvino as ov
         def request(file, **more):
-            r = ov.Core().compile_model(place/'plain.bundle'/file, 'CPU', dict(INFERENCE_NUM_THREADS=1, NUM_STREAMS=1, **more)).create_infer_request()
+            r = ov.Core().compile_model(place/'plain.bundle'/file, 'CPU',
+                                        dict(INFERENCE_NUM_THREADS=1, NUM_STREAMS=1, **more)).create_infer_request()
             return lambda: r.infer({'pixels': pixels})['logits'].copy()
-        calls |= {'OpenVINO, float32': request('model.onnx', INFERENCE_PRECISION_HINT='f32'), 'OpenVINO, as it chooses (bfloat16 where there is one)': request('model.onnx'),
+        calls |= {'OpenVINO, float32': request('model.onnx', INFERENCE_PRECISION_HINT='f32'),
+                  'OpenVINO, as it chooses (bfloat16 where there is one)': request('model.onnx'),
                   'OpenVINO, 8 bits': request('model.int8.onnx')}
     answers, work = {name: call() for name, call in calls.items()}, {name: [] for name in calls}
     for _ in range(3 if quick else 9):
@@ -258,7 +276,8 @@ def engines(place, drawn, quick):
             start = time.process_time()
             for _ in range(20): call()
             work[name].append((time.process_time() - start)/20*1000)
-    return dict(rows=[dict(name=name, core_ms=spread(w), apart=float(np.abs(answers[name] - answers['ONNX Runtime']).max())) for name, w in work.items()])
+    return dict(rows=[dict(name=name, core_ms=spread(w), apart=float(np.abs(answers[name] - answers['ONNX Runtime']).max())) for name,
+                      w in work.items()])
 
 
 def one_stream(place, bundle, folder, int8):
@@ -270,7 +289,8 @@ def one_stream(place, bundle, folder, int8):
     print(json.dumps(dict(files=rows, **took, mb=peak_mb())))
 
 
-def measured(*args): return json.loads(subprocess.run([sys.executable, __file__, *map(str, args)], capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+def measured(*args): return json.loads(subprocess.run([sys.executable, __file__, *map(str, args)], capture_output=True, text=True,
+                                                      check=True).stdout.splitlines()[-1])
 
 
 def scale(place, drawn, quick, counts):
@@ -283,7 +303,8 @@ def scale(place, drawn, quick, counts):
         assert rows[-1]['files'] == n
         print(rows[-1], flush=True)
     f = floors(drawn)
-    return dict(floors=f, rows=[r | dict(rate=r['files']/r['seconds'], core_ms=1000*r['core_seconds']/r['files'], of_floor=r['files']*floor_seconds(f)/r['core_seconds']) for r in rows])
+    return dict(floors=f, rows=[r | dict(rate=r['files']/r['seconds'], core_ms=1000*r['core_seconds']/r['files'],
+                                         of_floor=r['files']*floor_seconds(f)/r['core_seconds']) for r in rows])
 
 
 BARE = '''import sys, numpy as np, onnxruntime as ort
@@ -320,10 +341,13 @@ def cold(place, drawn, quick, rounds):
     "Seconds from a standing start, a process each, in turn."
     python, command, image = sys.executable, str(Path(sys.executable).with_name('blood-cells')), drawn[0]
     subprocess.run([python, __file__, '--save-keras', place/'whole.keras'], check=True, capture_output=True)
-    calls = {'Python alone': [python, '-c', 'pass'], 'import blood_cell_cancer': [python, '-c', 'import blood_cell_cancer'], 'blood-cells --help': [command, '--help'],
-             'bare script: numpy, Pillow, ONNX Runtime, one image (the floor)': [python, '-c', BARE, place/'plain.bundle'/'model.onnx', image],
+    calls = {'Python alone': [python, '-c', 'pass'], 'import blood_cell_cancer': [python, '-c', 'import blood_cell_cancer'],
+             'blood-cells --help': [command, '--help'],
+             'bare script: numpy, Pillow, ONNX Runtime, one image (the floor)': [python, '-c', BARE, place/'plain.bundle'/'model.onnx',
+                                                                                 image],
              'blood-cells predict, one image': [command, 'predict', place/'plain.bundle', image, '--out', place/'cold.csv', '--quiet'],
-             'blood-cells predict, one image, with doubt': [command, 'predict', place/'doubtful.bundle', image, '--out', place/'cold.csv', '--quiet'],
+             'blood-cells predict, one image, with doubt': [command, 'predict', place/'doubtful.bundle', image, '--out', place/'cold.csv',
+                                                            '--quiet'],
              'the same in torch, one image': [python, '-c', TORCH, place/'plain.bundle', image],
              'Keras: load a .keras file, one image': [python, '-c', KERAS, place/'whole.keras', image]}
     times = {name: [] for name in calls}
@@ -332,7 +356,8 @@ def cold(place, drawn, quick, rounds):
     # The first round brings the libraries into the system's memory.
     times = {name: t[1:] for name, t in times.items()}
     mine = times['blood-cells predict, one image']
-    rows = [dict(name=name, seconds=spread([t for t, _ in ts]), core_seconds=spread([c for _, c in ts]), ours_works=spread([c/m for (_, c), (_, m) in zip(ts, mine)]))
+    rows = [dict(name=name, seconds=spread([t for t, _ in ts]), core_seconds=spread([c for _, c in ts]),
+                 ours_works=spread([c/m for (_, c), (_, m) in zip(ts, mine)]))
             for name, ts in times.items()]
     return dict(rounds=len(mine), rows=rows)
 
@@ -343,7 +368,8 @@ def one_audit(folder):
     images = folder_images(folder, progress=False)
     start = time.perf_counter()
     found = audit(images, progress=False)
-    print(json.dumps(dict(images=len(images), seconds=time.perf_counter() - start, core_seconds=core_seconds(), sections={s.name: s.seconds for s in found.sections},
+    print(json.dumps(dict(images=len(images), seconds=time.perf_counter() - start, core_seconds=core_seconds(),
+                          sections={s.name: s.seconds for s in found.sections},
                           mb=peak_mb())))
 
 
@@ -363,7 +389,8 @@ def audits(place, drawn, quick):
 
 def machine():
     return dict(cpu=cpu_name(), cores=os.cpu_count(), python=platform.python_version(),
-                **versions('onnxruntime', 'torch', 'timm', 'tensorflow', 'tensorflow-cpu', 'keras', 'numpy', 'pandas', *(['openvino'] if find_spec('openvino') else [])))
+                **versions('onnxruntime', 'torch', 'timm', 'tensorflow', 'tensorflow-cpu', 'keras', 'numpy', 'pandas',
+                           *(['openvino'] if find_spec('openvino') else [])))
 
 
 def between(s, form): return f'{s["median"]:{form}} ({s["low"]:{form}} to {s["high"]:{form}})'
@@ -385,28 +412,40 @@ def page(got):
     out = ['# Prediction: speed, memory, cold start, audit\n', '<!-- written by benchmarks/prediction.py -->\n']
     if 'speed' in got:
         s = got['speed']
-        out += ['## Images a second, folder to table\n', table(['', 'images a second', 'ours is so many times as fast', 'ours in 8 bits is', 'work of the cores for one image, ms', 'so many times ours', 'of the floor'],
-                [[r['name'], between(r['rate'], '.0f'), between(r['ours_is'], '.1f'), between(r['int8_is'], '.1f'), between(r['core_ms'], '.1f'), between(r['ours_works'], '.1f'),
-                  of(r['of_floor'])] for r in s['rows']]), f'{s["rounds"]} rounds, in turn. ' + say_floors(s['floors']), f'That allows {s["floor_rate"]:.0f} images a second on {s["floors"]["cores"]} cores ({s["floor_rate_int8"]:.0f} in 8 bits). What limits us is the arithmetic: MobileNetV2\'s '
+        out += ['## Images a second, folder to table\n',
+                table(['', 'images a second', 'ours is so many times as fast', 'ours in 8 bits is', 'work of the cores for one image, ms',
+                       'so many times ours', 'of the floor'],
+                [[r['name'], between(r['rate'], '.0f'), between(r['ours_is'], '.1f'), between(r['int8_is'], '.1f'),
+                  between(r['core_ms'], '.1f'), between(r['ours_works'], '.1f'),
+                  of(r['of_floor'])] for r in s['rows']]), f'{s["rounds"]} rounds, in turn. ' + say_floors(s['floors']),
+                f'That allows {s["floor_rate"]:.0f} images a second on {s["floors"]["cores"]} cores ({s["floor_rate_int8"]:.0f} in 8 bits). What limits us is the arithmetic: MobileNetV2\'s '
                 'depthwise convolutions do 9 multiplications for each number that they read, and cannot reach the rate of a large matrix product.\n', load(s)]
     if 'engines' in got:
         s = got['engines']
-        out += ['## Engines: work of one core for one image, network alone\n', table(['', 'ms', 'logits differ by'], [[r['name'], between(r['core_ms'], '.2f'), f'{r["apart"]:.1g}'] for r in s['rows']]), load(s)]
+        out += ['## Engines: work of one core for one image, network alone\n',
+                table(['', 'ms', 'logits differ by'], [[r['name'], between(r['core_ms'], '.2f'), f'{r["apart"]:.1g}'] for r in s['rows']]),
+                load(s)]
     if 'scale' in got:
         s = got['scale']
-        out += ['## Memory and time by number of files\n', table(['files', 'seconds', 'images a second', 'work of the cores for one image, ms', 'peak memory, MB', 'of the floor'],
-                [[f'{r["files"]:,}', f'{r["seconds"]:.0f}', f'{r["rate"]:.0f}', f'{r["core_ms"]:.2f}', f'{r["mb"]:.0f}', of(r['of_floor'])] for r in s['rows']]),
+        out += ['## Memory and time by number of files\n',
+                table(['files', 'seconds', 'images a second', 'work of the cores for one image, ms', 'peak memory, MB', 'of the floor'],
+                [[f'{r["files"]:,}', f'{r["seconds"]:.0f}', f'{r["rate"]:.0f}', f'{r["core_ms"]:.2f}', f'{r["mb"]:.0f}', of(r['of_floor'])]
+                 for r in s['rows']]),
                 say_floors(s['floors']), 'The names of the files are all that memory holds of them; the limit is the arithmetic, as above.\n', load(s)]
     if 'cold' in got:
         s = got['cold']
         out += ['## From a standing start\n', table(['', 'seconds', 'work of the cores, seconds', 'so many times our first prediction'],
-                [[r['name'], between(r['seconds'], '.2f'), between(r['core_seconds'], '.2f'), between(r['ours_works'], '.1f')] for r in s['rows']]),
+                [[r['name'], between(r['seconds'], '.2f'), between(r['core_seconds'], '.2f'), between(r['ours_works'], '.1f')]
+                 for r in s['rows']]),
                 'The floor is a bare script that loads the same libraries; what is beyond it is our imports.\n', load(s)]
     if 'audit' in got:
         s = got['audit']
         slowest = lambda r: ', '.join(f'{k} {v:.0f}' for k, v in sorted(r['sections'].items(), key=lambda kv: -kv[1])[:3])
-        out += ['## The audit by number of images\n', table(['images', 'seconds', 'work of the cores, seconds', 'the same for 100 images', 'longest sections, seconds', 'peak memory, MB', 'of the floor'],
-                [[r['images'], f'{r["seconds"]:.0f}', f'{r["core_seconds"]:.0f}', f'{100*r["core_seconds"]/r["images"]:.1f}', slowest(r), f'{r["mb"]:.0f}', of(r['of_floor'])] for r in s['rows']]),
+        out += ['## The audit by number of images\n',
+                table(['images', 'seconds', 'work of the cores, seconds', 'the same for 100 images', 'longest sections, seconds',
+                       'peak memory, MB', 'of the floor'],
+                [[r['images'], f'{r["seconds"]:.0f}', f'{r["core_seconds"]:.0f}', f'{100*r["core_seconds"]/r["images"]:.1f}', slowest(r),
+                  f'{r["mb"]:.0f}', of(r['of_floor'])] for r in s['rows']]),
                 'The floor is decoding each image once. The limit is the longest section.\n', load(s)]
     m = got['machine']
     return '\n'.join([*out, '## Machine\n', ', '.join(f'{k} {v}' for k, v in m.items()) + '\n'])
@@ -422,7 +461,8 @@ def arguments():
     a.add_argument('--files', nargs='*', type=int, help='numbers of files for the row of memory and time')
     a.add_argument('--rounds', type=int, help='repeats of speed and cold start (5)')
     a.add_argument('--out', type=Path, default=RESULTS)
-    for name in ('--serve', '--place', '--stream', '--audit', '--save-keras'): a.add_argument(name, type=str if name == '--serve' else Path, help=argparse.SUPPRESS)
+    for name in ('--serve', '--place', '--stream', '--audit', '--save-keras'): a.add_argument(name,
+            type=str if name == '--serve' else Path, help=argparse.SUPPRESS)
     return a.parse_args()
 
 
@@ -444,12 +484,15 @@ def measure(args, place):
     got, drawn = json.loads(kept.read_text()) if kept.exists() else {}, preprocess(place, args.quick)
     files = args.files or ([200, 400] if args.quick else [1_000, 10_000, 100_000])
     rounds = args.rounds or (1 if args.quick else 5)
-    pieces = dict(speed=lambda *a: speed(*a, rounds), engines=engines, scale=lambda *a: scale(*a, files), cold=lambda *a: cold(*a, rounds), audit=audits)
+    pieces = dict(speed=lambda *a: speed(*a, rounds), engines=engines, scale=lambda *a: scale(*a, files), cold=lambda *a: cold(*a, rounds),
+                  audit=audits)
     for name in args.only:
         before = os.getloadavg()[0]
-        got[name] = pieces[name](place, drawn, args.quick) | dict(date=time.strftime('%Y-%m-%d'), quick=args.quick, load=[before, os.getloadavg()[0]])
+        got[name] = pieces[name](place, drawn, args.quick) | dict(date=time.strftime('%Y-%m-%d'), quick=args.quick,
+                                                                  load=[before, os.getloadavg()[0]])
         got['machine'] = machine()
-        kept.write_text(json.dumps(got, indent=1)); (args.out/'prediction.md').write_text(page(got))
+        kept.write_text(json.dumps(got, indent=1))
+        (args.out/'prediction.md').write_text(page(got))
     print(page(got))
 
 

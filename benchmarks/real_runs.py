@@ -24,10 +24,17 @@ TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'runs.csv'
 
 def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
-    a.add_argument('--recipe', required=True); a.add_argument('--engine', default='fastai'); a.add_argument('--weights', default='auto')
-    a.add_argument('--views', type=int, default=0); a.add_argument('--epochs', type=int); a.add_argument('--preprocess', default='')
-    a.add_argument('--run', default='runs/real'); a.add_argument('--bundle', help='judge this bundle instead of training')
+    a.add_argument('data')
+    a.add_argument('--by', default='group')
+    a.add_argument('--split', help='CSV of a saved split')
+    a.add_argument('--recipe', required=True)
+    a.add_argument('--engine', default='fastai')
+    a.add_argument('--weights', default='auto')
+    a.add_argument('--views', type=int, default=0)
+    a.add_argument('--epochs', type=int)
+    a.add_argument('--preprocess', default='')
+    a.add_argument('--run', default='runs/real')
+    a.add_argument('--bundle', help='judge this bundle instead of training')
     return a.parse_args()
 
 
@@ -43,10 +50,14 @@ def main():
     seconds = time.time() - start
     report = evaluate(model, images)
     folder.mkdir(parents=True, exist_ok=True)
-    model.save(folder/'model.bundle', report=report); report.save(folder/'report.html'); save_split(images, folder/'split.csv')
+    model.save(folder/'model.bundle', report=report)
+    report.save(folder/'report.html')
+    save_split(images, folder/'split.csv')
     s, base = report.to_dict()['scores']['model'], report.to_dict()['scores']['colour histogram']
-    row = dict(data=a.data, split=a.by if not a.split else 'file', images=len(images), divided_groups=len(leakage(images)), recipe=model.recipe.name,
-               engine=model.engine, weights=model.weights, views=model.recipe.views, preprocess=' '.join(model.recipe.preprocess), correct=s['correct'], n=s['n'],
+    row = dict(data=a.data, split=a.by if not a.split else 'file', images=len(images), divided_groups=len(leakage(images)),
+               recipe=model.recipe.name,
+               engine=model.engine, weights=model.weights, views=model.recipe.views, preprocess=' '.join(model.recipe.preprocess),
+               correct=s['correct'], n=s['n'],
                **{f'accuracy{k}': round(v, 4) for k, v in zip(('', '_low', '_high'), s['accuracy'])},
                **{f'macro_f1{k}': round(v, 4) for k, v in zip(('', '_low', '_high'), s['macro_f1'])},
                **{f'histogram{k}': round(v, 4) for k, v in zip(('', '_low', '_high'), base['accuracy'])},
@@ -55,7 +66,8 @@ def main():
                machine=f'{os.cpu_count()} cores, {platform.machine()}', date=time.strftime('%Y-%m-%d'))
     old = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame()
     pd.concat([old, pd.DataFrame([row])]).to_csv(TABLE, index=False)
-    print(report.table().to_string()); print(report.class_table().to_string())
+    print(report.table().to_string())
+    print(report.class_table().to_string())
 
 
 if __name__ == '__main__': main()

@@ -12,9 +12,14 @@ from blood_cell_cancer.models.bundle import load_model
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
-    a.add_argument('--corruptions', nargs='*', default=list(CORRUPTIONS)); a.add_argument('--severities', nargs='*', type=int, default=[1, 2, 3, 4, 5])
-    a.add_argument('--precision', default='fp32'); a.add_argument('--out', help='CSV file')
+    a.add_argument('bundle')
+    a.add_argument('data')
+    a.add_argument('--by', default='group')
+    a.add_argument('--split', help='CSV of a saved split')
+    a.add_argument('--corruptions', nargs='*', default=list(CORRUPTIONS))
+    a.add_argument('--severities', nargs='*', type=int, default=[1, 2, 3, 4, 5])
+    a.add_argument('--precision', default='fp32')
+    a.add_argument('--out', help='CSV file')
     a = a.parse_args()
     images = load_images(a.data)
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)

@@ -36,8 +36,12 @@ KNOWN = {'neutrophil': 'seg_neutrophil'} # names of other laboratories
 
 def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--split', required=True); a.add_argument('--external', help='folder of laboratories')
-    a.add_argument('--bank', type=int, default=500); a.add_argument('--out', default=str(SHIPPED))
+    a.add_argument('bundle')
+    a.add_argument('data')
+    a.add_argument('--split', required=True)
+    a.add_argument('--external', help='folder of laboratories')
+    a.add_argument('--bank', type=int, default=500)
+    a.add_argument('--out', default=str(SHIPPED))
     return a.parse_args()
 
 
@@ -82,13 +86,16 @@ def main():
     print(cost, flush=True)
     small = open_onnx(work, int8=True)
     features, _, own = outputs(small, parts['train'])
-    model.uncertainty = uncertainty_of(model.classes, features, own, parts['train']['sha256'].to_numpy(), *outputs(small, parts['validation']), bank=a.bank)
+    model.uncertainty = uncertainty_of(model.classes, features, own, parts['train']['sha256'].to_numpy(),
+                                       *outputs(small, parts['validation']), bank=a.bank)
     folder = save_bundle(model, Path(a.out)/a.data, half=True)
     shutil.copy(work/'model.int8.onnx', folder)
-    facts = json.loads((folder/'bundle.json').read_text()); facts['exports'] = {k: v for k, v in json.loads((work/'bundle.json').read_text())['exports'].items() if k == 'model.int8.onnx'}
+    facts = json.loads((folder/'bundle.json').read_text())
+    facts['exports'] = {k: v for k, v in json.loads((work/'bundle.json').read_text())['exports'].items() if k == 'model.int8.onnx'}
     (folder/'bundle.json').write_text(json.dumps(facts, indent=1))
     shipped = open_onnx(folder)
-    rows = [share('8 bits and float agree', np.arange(cost['n']) < cost['agree']), share('float: right', np.arange(cost['n']) < round(cost['float_accuracy']*cost['n'])),
+    rows = [share('8 bits and float agree', np.arange(cost['n']) < cost['agree']),
+            share('float: right', np.arange(cost['n']) < round(cost['float_accuracy']*cost['n'])),
             *table_rows('home test', shipped.predict(parts['test']), parts['test']['label'].astype(str))]
     labs = a.external and Path(os.environ.get('BLOOD_CELLS_DATA', '.'))/a.external
     if labs: rows += external_rows(shipped, labs)

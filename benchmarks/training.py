@@ -31,9 +31,12 @@ GOAL = .98
 
 def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--weights', default='random')
+    a.add_argument('data')
+    a.add_argument('--by', default='group')
+    a.add_argument('--weights', default='random')
     a.add_argument('--a-class', type=int, help='only so many training images a class, and a third as many for validation')
-    a.add_argument('--epochs', type=int, default=12, help='at most'); a.add_argument('--fastai-epochs', type=int, help="at most, of fastai's whole network: one is enough for its seconds an epoch")
+    a.add_argument('--epochs', type=int, default=12, help='at most')
+    a.add_argument('--fastai-epochs', type=int, help="at most, of fastai's whole network: one is enough for its seconds an epoch")
     a.add_argument('--views', type=int, default=4)
     a.add_argument('--only', nargs='*', help='these rows alone')
     return a.parse_args()
@@ -42,7 +45,8 @@ def arguments():
 def some(images, n):
     "A few training and validation images of each class."
     if not n: return images[images['split'].isin(['train', 'validation'])]
-    parts = [images[images['split'] == s].groupby('label', observed=True).sample(k, random_state=12) for s, k in (('train', n), ('validation', n//3))]
+    parts = [images[images['split'] == s].groupby('label', observed=True).sample(k, random_state=12) for s,
+             k in (('train', n), ('validation', n//3))]
     return pd.concat(parts).sort_index().reset_index(drop=True)
 
 
@@ -59,9 +63,11 @@ def system1(images, a):
     black, white = pixel_line(net, w.mean, w.std)
     net.compile(keras.optimizers.Adam(1e-4), keras.losses.CategoricalCrossentropy(from_logits=True), metrics=['accuracy'])
     to_range = lambda x: black + (white - black)*x/255
-    ranges = dict(rotation_range=20, width_shift_range=.1, height_shift_range=.1, zoom_range=.1, horizontal_flip=True, brightness_range=(.8, 1.2))
+    ranges = dict(rotation_range=20, width_shift_range=.1, height_shift_range=.1, zoom_range=.1, horizontal_flip=True,
+                  brightness_range=(.8, 1.2))
     flow = lambda split, **kw: ImageDataGenerator(preprocessing_function=to_range, **kw).flow_from_dataframe(
-        images[images['split'] == split].assign(label=images['label'].astype(str)), x_col='path', y_col='label', target_size=(224, 224), batch_size=32,
+        images[images['split'] == split].assign(label=images['label'].astype(str)), x_col='path', y_col='label', target_size=(224, 224),
+                batch_size=32,
         classes=list(classes_of(images)), shuffle=split == 'train', seed=12, verbose=0)
     epochs = []
     class Watch(keras.callbacks.Callback):
@@ -78,10 +84,12 @@ def fastai_plain(images, a):
     from fastai.callback.core import Callback, CancelFitException
     from fastai.vision.all import DataBlock, CategoryBlock, ImageBlock, ColReader, ColSplitter, Normalize, Resize, accuracy, aug_transforms, vision_learner
     w = find_weights('mobilenetv2', a.weights)
-    block = DataBlock((ImageBlock, CategoryBlock), get_x=ColReader('path'), get_y=ColReader('label'), splitter=ColSplitter('valid'), item_tfms=Resize(224, method='squish'),
+    block = DataBlock((ImageBlock, CategoryBlock), get_x=ColReader('path'), get_y=ColReader('label'), splitter=ColSplitter('valid'),
+                      item_tfms=Resize(224, method='squish'),
                       batch_tfms=[*aug_transforms(), Normalize.from_stats(w.mean, w.std)])
     table = images.assign(valid=images['split'] == 'validation', label=images['label'].astype(str))
-    learn = vision_learner(block.dataloaders(table, bs=32, num_workers=2), 'mobilenetv2_100', metrics=accuracy, pretrained=False, normalize=False)
+    learn = vision_learner(block.dataloaders(table, bs=32, num_workers=2), 'mobilenetv2_100', metrics=accuracy, pretrained=False,
+                           normalize=False)
     if w.state: learn.model[0].model.load_state_dict(w.state, strict=False)
     learn.unfreeze()
     epochs = []
@@ -125,10 +133,13 @@ def floor_row(images, a):
     kind = torch.bfloat16 if pick_precision() == 'bf16' else torch.float32
     m, best = torch.randn(1024, 1024, dtype=kind), np.inf
     for _ in range(20):
-        t = time.time(); m @ m; best = min(best, time.time() - t)
+        t = time.time()
+        m @ m
+        best = min(best, time.time() - t)
     rate, n = 2*1024**3/best, int((images['split'] == 'train').sum())
     suffix = whole.get_total_flops() - front.get_total_flops()
-    return dict(matrix_gflops_a_second=rate/1e9, precision=str(kind), suffix_gflops_an_image=suffix/1e9, whole_gflops_an_image=whole.get_total_flops()/1e9,
+    return dict(matrix_gflops_a_second=rate/1e9, precision=str(kind), suffix_gflops_an_image=suffix/1e9,
+                whole_gflops_an_image=whole.get_total_flops()/1e9,
                 floor_seconds_an_epoch=3*suffix*n/rate)
 
 
@@ -141,7 +152,8 @@ def write(facts):
     lines = [f"{facts['train']} training and {facts['validation']} validation images of {facts['data']}, {facts['machine']}; one run, ratios only.", '',
              '| | seconds an epoch | before the first | epochs | best validation accuracy | seconds to 98 % | epoch, against ours | to 98 %, against ours |', '|---|---|---|---|---|---|---|---|']
     for r in rows:
-        to = r['seconds_to_goal']; ratio = f"{to/best['seconds_to_goal']:.1f} x" if to and best['seconds_to_goal'] else ''
+        to = r['seconds_to_goal']
+        ratio = f"{to/best['seconds_to_goal']:.1f} x" if to and best['seconds_to_goal'] else ''
         reached = f'{to:.0f}' if to else f"not in {r['epochs']}"
         lines.append(f"| {r['row']} | {r['epoch_seconds']:.1f} | {r['before_seconds']:.1f} | {r['epochs']} | {r['best_accuracy']:.1%} | {reached} | {r['epoch_seconds']/best['epoch_seconds']:.1f} x | {ratio} |")
     f = facts['floor']
@@ -159,11 +171,13 @@ def main():
         if a.only and name not in a.only: continue
         before, epochs = f(images, a)
         seconds, reached = [s for s, _ in epochs], epochs[-1][1] >= GOAL
-        rows.append(dict(row=name, epoch_seconds=float(np.median(seconds[1:] or seconds)), before_seconds=before, epochs=len(epochs), best_accuracy=max(v for _, v in epochs),
+        rows.append(dict(row=name, epoch_seconds=float(np.median(seconds[1:] or seconds)), before_seconds=before, epochs=len(epochs),
+                         best_accuracy=max(v for _, v in epochs),
                          seconds_to_goal=before + sum(seconds) if reached else None))
         print(rows[-1], flush=True)
     machine = f'{os.cpu_count()} cores, {cpu_name()}'
-    facts = dict(data=a.data, split=a.by, train=int((images['split'] == 'train').sum()), validation=int((images['split'] == 'validation').sum()), goal=GOAL, views=a.views,
+    facts = dict(data=a.data, split=a.by, train=int((images['split'] == 'train').sum()),
+                 validation=int((images['split'] == 'validation').sum()), goal=GOAL, views=a.views,
                  machine=machine, date=time.strftime('%Y-%m-%d'), floor=floor_row(images, a), rows=rows)
     write(facts)
 

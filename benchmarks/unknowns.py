@@ -27,16 +27,26 @@ from blood_cell_cancer.core.intervals import with_ci
 from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.model import data_facts
 
-PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'chelsea.png', 'clock_motion.png', 'coffee.png', 'coins.png', 'grass.png', 'gravel.png',
+PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'chelsea.png', 'clock_motion.png', 'coffee.png', 'coins.png', 'grass.png',
+               'gravel.png',
                'hubble_deep_field.jpg', 'moon.png', 'motorcycle_left.png', 'rocket.jpg')
 
 
 def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('bundle'); a.add_argument('data'); a.add_argument('--by', default='group'); a.add_argument('--split', help='CSV of a saved split')
-    a.add_argument('--external', help='folder of laboratories'); a.add_argument('--kinds', default='knn mahalanobis'); a.add_argument('--k', type=int, default=10)
-    a.add_argument('--coverage', type=float, default=.95); a.add_argument('--method', default='lac'); a.add_argument('--answered', type=float, default=.95)
-    a.add_argument('--precision', default='fp32'); a.add_argument('--out', help='JSON file'); a.add_argument('--save', help='write a bundle with the first kind of doubt here')
+    a.add_argument('bundle')
+    a.add_argument('data')
+    a.add_argument('--by', default='group')
+    a.add_argument('--split', help='CSV of a saved split')
+    a.add_argument('--external', help='folder of laboratories')
+    a.add_argument('--kinds', default='knn mahalanobis')
+    a.add_argument('--k', type=int, default=10)
+    a.add_argument('--coverage', type=float, default=.95)
+    a.add_argument('--method', default='lac')
+    a.add_argument('--answered', type=float, default=.95)
+    a.add_argument('--precision', default='fp32')
+    a.add_argument('--out', help='JSON file')
+    a.add_argument('--save', help='write a bundle with the first kind of doubt here')
     return a.parse_args()
 
 
@@ -45,7 +55,8 @@ def photographs(classes):
     import skimage.data
     place, out = Path(skimage.data.__file__).parent, Path(mkdtemp())
     for name in PHOTOGRAPHS:
-        img = Image.open(place/name).convert('RGB'); w, h = img.size
+        img = Image.open(place/name).convert('RGB')
+        w, h = img.size
         parts = [(0, 0, w, h)] + [(x, y, x + w//2, y + h//2) for x in (0, w//2) for y in (0, h//2)]
         for i, box in enumerate(parts): img.crop(box).save(out/f'{Path(name).stem}-{i}.png')
     table = image_table(sorted(out.iterdir()), classes=classes, progress=False)
@@ -62,7 +73,8 @@ class Answers:
 
     def table(self, uncertainty, name, images):
         features, logits = self.outputs(name, images)
-        return with_groups(prediction_table(images, uncertainty.probs(logits), self.model.classes).assign(**uncertainty.columns(logits, features)), images)
+        return with_groups(prediction_table(images, uncertainty.probs(logits),
+                                            self.model.classes).assign(**uncertainty.columns(logits, features)), images)
 
 
 def laboratories(folder, classes):
@@ -83,18 +95,23 @@ def main():
     a = arguments()
     model, images = load_model(a.bundle), load_images(a.data)
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
-    if model.data and data_facts(images)['sha256'] != model.data['sha256']: raise SystemExit('the bundle was trained on other images or another split: give the same data, --by or --split')
+    if model.data and data_facts(images)['sha256'] != model.data['sha256']:
+        raise SystemExit('the bundle was trained on other images or another split: give the same data, --by or --split')
     rows = {s: images[(images['split'] == s) & (images['error'] == '')] for s in ('train', 'validation', 'test')}
     labs, photos, net, out = laboratories(a.external, model.classes), photographs(model.classes), Answers(model, precision=a.precision), {}
     for kind in a.kinds.split():
         (inner, _), (valid, logits) = (net.outputs(s, rows[s]) for s in ('train', 'validation'))
-        uncertainty = uncertainty_of(model.classes, inner, rows['train']['label'].cat.codes.to_numpy(), rows['train']['sha256'].to_numpy(), valid, logits,
+        uncertainty = uncertainty_of(model.classes, inner, rows['train']['label'].cat.codes.to_numpy(), rows['train']['sha256'].to_numpy(),
+                                     valid, logits,
                          rows['validation']['label'].cat.codes.to_numpy(), a.coverage, a.method, kind=kind, k=a.k, answered=a.answered)
-        if a.save and not out: model.uncertainty = uncertainty; model.save(a.save)
+        if a.save and not out:
+            model.uncertainty = uncertainty
+            model.save(a.save)
         test = net.table(uncertainty, 'test', rows['test'])
         known = {n: net.table(uncertainty, f'{n} known', k) for n, (k, _) in labs.items() if len(k)}
         unknown = {n: net.table(uncertainty, f'{n} unknown', u) for n, (_, u) in labs.items() if len(u)}
-        unknowns = {'photographs': net.table(uncertainty, 'photographs', photos), **{f'unknown classes, {n}': t for n, t in unknown.items()},
+        unknowns = {'photographs': net.table(uncertainty, 'photographs', photos),
+                    **{f'unknown classes, {n}': t for n, t in unknown.items()},
                     **{f'(control) known classes, {n}': t for n, t in known.items()}}
         report = evaluate_uncertainty(test, uncertainty, unknowns)
         external = {n: external_validation(test, t) for n, t in known.items()}
@@ -105,8 +122,11 @@ def main():
         for n, f in external.items(): print(f'\n{n}: {f.lead()}\n{f.table().to_string()}')
         for n, f in spoken.items(): print(f'{n}, answered images alone ({int(f.classes["external_n"].sum())}): {f.lead()}')
         for n, v in apart.items(): print(f'{n}: unknown against known classes of the same laboratory, AUROC {with_ci(*v, percent=False)}')
-        out[kind] = dict(uncertainty=uncertainty.to_dict(), selective_coverage=report.selective_coverage, selective_accuracy=report.selective_accuracy, accuracy=report.accuracy, coverage=report.coverage.to_dict('records'),
-                         unknowns=report.unknowns.to_dict('records'), external={n: dict(home=f.home, external=f.external, drop=f.drop) for n, f in external.items()}, within=apart)
+        out[kind] = dict(uncertainty=uncertainty.to_dict(), selective_coverage=report.selective_coverage,
+                         selective_accuracy=report.selective_accuracy, accuracy=report.accuracy,
+                         coverage=report.coverage.to_dict('records'),
+                         unknowns=report.unknowns.to_dict('records'),
+                         external={n: dict(home=f.home, external=f.external, drop=f.drop) for n, f in external.items()}, within=apart)
     if a.out: Path(a.out).write_text(json.dumps(out, indent=1))
 
 

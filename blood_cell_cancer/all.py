@@ -44,7 +44,8 @@ from .use.export import export_onnx
 from .use.predict import predict
 
 # %% ../nbs/00_all.ipynb #c010
-_all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations', 'save_split', 'show_images', 'show_phantoms',
+_all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations', 'save_split',
+         'show_images', 'show_phantoms',
          'split_images',
          'RECIPES', 'Model', 'ensemble', 'fit_uncertainty', 'list_backbones', 'load_model', 'recipe', 'train',
          'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',

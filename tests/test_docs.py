@@ -96,7 +96,8 @@ def test_a_lesson_opens_in_colab(lesson):
     # Colab goes to the notebook's folder, so that its tables are found, and installs the package with what this notebook needs and no more.
     assert f'%cd {cfg["repo"]}/nbs/{lesson.parent.name}' in text[1]
     extras, later = re.search(r'%pip install -q "\./\w+(?:\[([\w,]+)\])?"', text[1])[1], '\n'.join(text[2:])
-    assert set((extras or '').split(',')) - {''} == {e for e, used in dict(export='export_onnx(', keras="engine='keras'").items() if used in later}
+    assert set((extras or '').split(',')) - {''} == {e for e,
+                                                     used in dict(export='export_onnx(', keras="engine='keras'").items() if used in later}
 
 
 def test_there_are_seven_lessons(): assert [p.name[:2] for p in lessons] == [f'0{i}' for i in range(1, 8)]
@@ -149,9 +150,11 @@ def test_a_notebook_is_run_once_and_shows_its_entries_and_a_failure_is_named(tmp
 
 def test_citation():
     cited = yaml.safe_load((root/'CITATION.cff').read_text())
-    assert (cited['cff-version'], cited['version'], cited['repository-code'], cited['license']) == ('1.2.0', cfg['version'], cfg['git_url'], 'MIT')
+    assert (cited['cff-version'], cited['version'], cited['repository-code'], cited['license']) == ('1.2.0', cfg['version'],
+            cfg['git_url'], 'MIT')
     assert all({'type', 'title', 'authors'} <= r.keys() for r in cited['references'])
     # Each public set that can be fetched is cited.
     from blood_cell_cancer.data.datasets import DATASETS
-    assert {d.handle for d in DATASETS.values() if d.handle} <= {r.get('url', '').removeprefix('https://www.kaggle.com/datasets/') for r in cited['references']}
+    assert {d.handle for d in DATASETS.values() if d.handle} <= {r.get('url', '').removeprefix('https://www.kaggle.com/datasets/')
+                                                                 for r in cited['references']}
     assert f'## [{cfg["version"]}]' in (root/'CHANGELOG.md').read_text()

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(find_spec('keras') is None, reason='keras is not
 
 # total and trainable for five and four classes with the last 30 Keras layers and system 1's head, as Keras counts them
 COUNTS = dict(mobilenetv2=((2_620_997, 1_888_645), (2_620_868, 1_888_516)), efficientnetb0=((4_412_584, 1_858_405), (4_412_455, 1_858_276)),
-              convnext_tiny=((28_052_069, 16_905_221), (28_051_940, 16_905_092)), resnet152v2=((58_891_269, 15_002_373), (58_891_140, 15_002_244)),
+              convnext_tiny=((28_052_069, 16_905_221), (28_051_940, 16_905_092)),
+              resnet152v2=((58_891_269, 15_002_373), (58_891_140, 15_002_244)),
               vgg19=((20_190_789, 20_190_021), (20_190_660, 20_189_892)), densenet201=((18_848_837, 1_635_205), (18_848_708, 1_635_076)))
 ONLY_IN_KERAS = dict(efficientnetb0=7) # mean, variance and count of its normalising layer
 SIZE = 64
@@ -102,14 +103,16 @@ def test_padding_agrees_at_odd_and_even_sizes(name, size): assert parity(name, n
 def test_timms_own_resnet_is_another_network():
     import timm
     plain = timm.create_model('resnetv2_152', num_classes=0)
-    with pytest.raises(ConversionError, match="stem.conv of the timm network holds .'weight'., but conv1_conv of the Keras network .'bias', 'weight'."):
+    with pytest.raises(ConversionError,
+                       match="stem.conv of the timm network holds .'weight'., but conv1_conv of the Keras network .'bias', 'weight'."):
         pair_tensors(plain, keras_backbone('resnet152v2', SIZE), 'resnet152v2')
     ours = randomise(keras_shaped('resnet152v2'))
     for tensor, value in ours.state_dict().items():
         if tensor.endswith('bias') and tensor not in plain.state_dict(): value.zero_()
     plain.load_state_dict({n: v for n, v in ours.state_dict().items() if n in plain.state_dict()}, strict=True)
     x = torch_pixels(noise(), *backbone('resnet152v2').stats)
-    with torch.no_grad(): assert (plain.eval()(x) - ours(x)).abs().max() > .1, 'with the same weights and biases of zero the strides alone differ'
+    with torch.no_grad():
+        assert (plain.eval()(x) - ours(x)).abs().max() > .1, 'with the same weights and biases of zero the strides alone differ'
 
 
 @pytest.mark.parametrize('name,head', [('efficientnetb0', 'system1'), ('mobilenetv2', 'linear')])
@@ -134,7 +137,8 @@ def test_a_classifier_as_system_1_builds_it():
     keras = import_keras()
     layers = keras.layers
     base = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
-    theirs = keras.Sequential([base, layers.GlobalAveragePooling2D(), layers.Dense(256, 'relu'), layers.BatchNormalization(), layers.Dropout(.5),
+    theirs = keras.Sequential([base, layers.GlobalAveragePooling2D(), layers.Dense(256, 'relu'), layers.BatchNormalization(),
+                               layers.Dropout(.5),
                                layers.Dense(128, 'relu'), layers.BatchNormalization(), layers.Dropout(.4), layers.Dense(5, 'softmax')])
     net = CutNet('mobilenetv2', 5, **KERAS_KWARGS['mobilenetv2'])
     state = to_timm(theirs, 'mobilenetv2', net)

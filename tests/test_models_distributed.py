@@ -41,7 +41,8 @@ def test_two_processes_train_one_network(tmp_path):
     make_phantoms(tmp_path/'cells', n=10)
     (tmp_path/'script.py').write_text(SCRIPT)
     env = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
-    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', str(tmp_path/'script.py'), str(tmp_path)],
+    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2',
+                           str(tmp_path/'script.py'), str(tmp_path)],
                           env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (json.loads((tmp_path/f'said{i}.json').read_text()) for i in (0, 1))
@@ -51,4 +52,5 @@ def test_two_processes_train_one_network(tmp_path):
         a, b = first['seen'][epoch], second['seen'][epoch]
         assert sorted(a + b) == list(range(30)) and len(a) == len(b)
     assert first['seen']['0'] != first['seen']['1']
-    assert {p.name for p in Path(tmp_path/'run').iterdir()} == {'best.safetensors', 'last2.safetensors', 'run.json', 'started.json', 'feature-cache'}
+    assert {p.name for p in Path(tmp_path/'run').iterdir()} == {'best.safetensors', 'last2.safetensors', 'run.json', 'started.json',
+                                                                'feature-cache'}

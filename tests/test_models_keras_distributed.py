@@ -46,7 +46,8 @@ def test_two_devices_learn_what_one_learns(tmp_path):
     from blood_cell_cancer.data.phantoms.make import make_phantoms
     make_phantoms(tmp_path/'cells', n=8)
     (tmp_path/'script.py').write_text(SCRIPT)
-    done = subprocess.run([sys.executable, str(tmp_path/'script.py'), str(tmp_path)], env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''}, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, str(tmp_path/'script.py'), str(tmp_path)], env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''},
+                          capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads((tmp_path/'said.json').read_text())
     assert said['apart'] < 1e-4 and said['one']['valid_loss'][1] != said['one']['valid_loss'][0]

@@ -27,7 +27,8 @@ from blood_cell_cancer.models.keras.files import convert_model, load_keras, save
 from blood_cell_cancer.models.keras.nets import keras_backbone, keras_pixels, set_inner_stats
 
 NAMES = [b.name for b in BACKBONES.values() if b.keras]
-PREPROCESS = dict(mobilenetv2='mobilenet_v2', efficientnetb0='efficientnet', convnext_tiny='convnext', resnet152v2='resnet_v2', vgg19='vgg19', densenet201='densenet')
+PREPROCESS = dict(mobilenetv2='mobilenet_v2', efficientnetb0='efficientnet', convnext_tiny='convnext', resnet152v2='resnet_v2',
+                  vgg19='vgg19', densenet201='densenet')
 TINY = recipe('demo', weights='random', size=64, epochs=1, batch=8, views=0)
 
 
@@ -49,14 +50,17 @@ def cache(tmp_path, monkeypatch):
 
 
 def published(name, **kwargs):
-    return getattr(keras.applications, backbone(name).keras)(include_top=False, pooling='avg', input_shape=(224, 224, 3), **{'weights': None, **kwargs})
+    return getattr(keras.applications, backbone(name).keras)(include_top=False, pooling='avg', input_shape=(224, 224, 3),
+                                                             **{'weights': None, **kwargs})
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_error_names_the_file_that_keras_asks_for(name, cache, monkeypatch):
     asked = []
     real = keras.src.utils.file_utils.get_file
-    def spy(fname, *args, **kwargs): asked.append(fname); return real(fname, *args, **kwargs)
+    def spy(fname, *args, **kwargs):
+        asked.append(fname)
+        return real(fname, *args, **kwargs)
     monkeypatch.setattr('keras.src.utils.file_utils.get_file', spy)
     with pytest.raises(WeightsError) as e: engine.hub_backbone(name)
     assert asked == [engine.HUB_FILES[name]]
@@ -89,7 +93,8 @@ def test_efficientnet_through_the_cache(cache, monkeypatch):
     front.adapt_mean.assign(IMAGENET[0])
     front.adapt_variance.assign(IMAGENET[1])
     hub.save(file)
-    monkeypatch.setitem(import_module('keras.src.applications.efficientnet').WEIGHTS_HASHES, 'b0', ('', hashlib.md5(file.read_bytes()).hexdigest()))
+    monkeypatch.setitem(import_module('keras.src.applications.efficientnet').WEIGHTS_HASHES, 'b0',
+                        ('', hashlib.md5(file.read_bytes()).hexdigest()))
     w = find_weights('efficientnetb0', 'keras')
     net = engine.build_keras_net(recipe(TINY, backbone='efficientnetb0'), 5, w)
     np.testing.assert_allclose((w.mean, w.std), IMAGENET, rtol=1e-4)
@@ -117,7 +122,8 @@ def test_lite0_is_refused_by_name(images):
 
 
 def test_fastai_refuses_keras_weights(images):
-    with pytest.raises(ValueError, match="use engine='keras'"): train(images, recipe(TINY, weights='keras'), engine='fastai', progress=False)
+    with pytest.raises(ValueError, match="use engine='keras'"): train(images, recipe(TINY, weights='keras'), engine='fastai',
+                                                                      progress=False)
 
 
 def test_deep_sort_weights_are_refused(images):

@@ -72,8 +72,10 @@ def shown(*outs, source='f()', widgets=None):
 
 
 def test_what_is_kept():
-    cell = shown(new_output('stream', name='stderr', text='a warning'), new_output('stream', name='stdout', text='10 %|#\r20 %|##\rdone in /tmp/tmpab12cd_9/cells\n'),
-                 new_output('display_data', data={'image/png': encoded('PNG'), 'image/jpeg': encoded('JPEG'), 'text/plain': '<Figure size 640x480 with 1 Axes>'}),
+    cell = shown(new_output('stream', name='stderr', text='a warning'),
+                 new_output('stream', name='stdout', text='10 %|#\r20 %|##\rdone in /tmp/tmpab12cd_9/cells\n'),
+                 new_output('display_data', data={'image/png': encoded('PNG'), 'image/jpeg': encoded('JPEG'),
+                                                  'text/plain': '<Figure size 640x480 with 1 Axes>'}),
                  new_output('execute_result', data={'text/plain': "Path('/home/me/repo/nbs')", 'application/json': {}}, execution_count=3),
                  new_output('execute_result', data={'text/plain': '<x.Y at 0x7f00>'}, execution_count=3))
     assert cell.execution_count is None and [o.output_type for o in cell.outputs] == ['stream', 'display_data', 'execute_result']
@@ -91,12 +93,14 @@ def test_pictures_inside_a_table_become_small_png():
 
 def test_a_widget_becomes_a_picture_of_itself_and_a_hidden_cell_says_nothing():
     box = dict(state=dict(_model_name='VBoxModel', children=['IPY_MODEL_a', 'IPY_MODEL_b', 'IPY_MODEL_c', 'IPY_MODEL_d']))
-    state = dict(v=box, a=dict(state=dict(_model_name='HTMLModel', value='<p>a cell</p>')), b=dict(state=dict(_model_name='ButtonModel', description='Next page')),
+    state = dict(v=box, a=dict(state=dict(_model_name='HTMLModel', value='<p>a cell</p>')),
+                 b=dict(state=dict(_model_name='ButtonModel', description='Next page')),
                  c=dict(state=dict(_model_name='DropdownModel', description='Class', _options_labels=['all', 'monocyte'], index=1)),
                  d=dict(state=dict(_model_name='HTMLModel', value='unseen', layout='IPY_MODEL_l')), l=dict(state=dict(display='none')))
     out = new_output('display_data', data={render.WIDGET: dict(model_id='v'), 'text/plain': 'View()'})
     [made] = shown(out, widgets=state).outputs
-    assert list(made.data) == ['text/html'] and re.sub('<[^>]+>', ' ', made.data['text/html']).split() == 'a cell Next page Class: monocyte'.split()
+    assert list(made.data) == ['text/html'] and re.sub('<[^>]+>', ' ',
+                                                       made.data['text/html']).split() == 'a cell Next page Class: monocyte'.split()
     assert shown(new_output('stream', name='stdout', text='x'), source='#| hide\nf()').outputs == []
 
 

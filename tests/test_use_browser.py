@@ -16,7 +16,8 @@ import pytest
 
 CHROMIUM = next((p for n in ('chromium', 'chromium-browser', 'google-chrome') if (p := shutil.which(n))), None)
 pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason='no chromium is installed (Debian: apt install chromium)'),
-              pytest.mark.skipif(any(find_spec(m) is None for m in ('playwright', 'voila', 'jupyterlab')), reason='playwright, voila or jupyterlab is missing: install the extra dev')]
+              pytest.mark.skipif(any(find_spec(m) is None for m in ('playwright', 'voila', 'jupyterlab')),
+                                 reason='playwright, voila or jupyterlab is missing: install the extra dev')]
 LESSONS = Path(__file__).parents[1]/'nbs'/'tutorials'
 SLOW = 90_000 # milliseconds; with busy neighbours things take their time
 
@@ -50,10 +51,12 @@ def browser():
 def opened(browser, **kwargs):
     "A page that reaches nothing but this computer, and remembers what it asked for and what went wrong."
     page = browser.new_context(viewport=dict(width=1200, height=900), accept_downloads=True, **kwargs).new_page()
-    page.set_default_timeout(SLOW); page.elsewhere, page.wrong = [], []
+    page.set_default_timeout(SLOW)
+    page.elsewhere, page.wrong = [], []
     def only_here(route):
         if re.match(r'(http|ws)://(127\.0\.0\.1|localhost)[:/]', route.request.url): return route.continue_()
-        page.elsewhere.append(route.request.url); route.abort()
+        page.elsewhere.append(route.request.url)
+        route.abort()
     page.route(re.compile('^(http|ws)'), only_here)
     page.on('pageerror', lambda e: page.wrong.append(str(e)))
     return page
@@ -76,13 +79,15 @@ def home(tmp_path_factory):
     make_phantoms(home/'cells', n=6, seed=4, size=96)
     images = split_images(folder_images(home/'cells', progress=False), sizes=(.5, .25, .25))
     r, classes = recipe('demo', weights='random', size=64), tuple(images['label'].cat.categories)
-    Model(CutNet(r.backbone, len(classes), r.cut, r.head), 'fastai', r, classes, *IMAGENET, 'random', pd.DataFrame(), data_facts(images)).save(home/'m.bundle')
+    Model(CutNet(r.backbone, len(classes), r.cut, r.head), 'fastai', r, classes, *IMAGENET, 'random', pd.DataFrame(),
+          data_facts(images)).save(home/'m.bundle')
     return home
 
 
 @pytest.fixture(scope='module')
 def address(home):
-    command = [sys.executable, '-c', 'from blood_cell_cancer.use.cli import main; main()', 'app', '--no-browser', '--port', '8970', '--bundle', home/'m.bundle', '--data', home/'cells', '--keep', home/'kept']
+    command = [sys.executable, '-c', 'from blood_cell_cancer.use.cli import main; main()', 'app', '--no-browser', '--port', '8970',
+               '--bundle', home/'m.bundle', '--data', home/'cells', '--keep', home/'kept']
     process, address = started([str(c) for c in command], home/'log.txt', r'http://127\.0\.0\.1:\d+/\?token=\w+')
     yield address
     ended(process)
@@ -91,7 +96,8 @@ def address(home):
 @pytest.fixture(scope='module')
 def app(browser, address):
     page = opened(browser)
-    page.goto(address); page.get_by_text('30 images of 5 classes.').wait_for()
+    page.goto(address)
+    page.get_by_text('30 images of 5 classes.').wait_for()
     return page
 
 
@@ -115,9 +121,11 @@ def test_annotate_turn_the_page_and_export(app, home, tmp_path):
     app.get_by_label('New class').locator('visible=true').select_option('monocyte')
     app.get_by_text('2 annotated: 1 to drop, 1 to relabel').wait_for()
     shot(app, 'data')
-    app.get_by_role('button', name='Next page').click(); app.get_by_text('Page 2 of 3').wait_for()
+    app.get_by_role('button', name='Next page').click()
+    app.get_by_text('Page 2 of 3').wait_for()
     assert app.get_by_label('Annotation', exact=True).nth(1).input_value() != 'drop'
-    app.get_by_role('button', name='Previous page').click(); app.get_by_text('Page 1 of 3').wait_for()
+    app.get_by_role('button', name='Previous page').click()
+    app.get_by_text('Page 1 of 3').wait_for()
     assert app.get_by_label('Annotation', exact=True).nth(1).locator('option:checked').text_content() == 'drop'
     annotations = annotations_of(app, tmp_path)
     assert annotations[['annotation', 'new_label']].to_numpy().tolist() == [['drop', ''], ['relabel', 'monocyte']]
@@ -127,10 +135,12 @@ def test_annotate_turn_the_page_and_export(app, home, tmp_path):
 
 def test_a_slider_by_keyboard(app):
     tab(app, 'Augmentation')
-    slider = app.get_by_role('slider', name='Rotation, degrees'); slider.wait_for()
+    slider = app.get_by_role('slider', name='Rotation, degrees')
+    slider.wait_for()
     before = app.locator('img[alt^="view 1"]').get_attribute('src')
     assert 'rotation=20.0' in app.locator('pre').text_content()
-    slider.focus(); slider.press('PageUp')
+    slider.focus()
+    slider.press('PageUp')
     app.wait_for_function("!document.querySelector('pre').textContent.includes('rotation=20.0')")
     assert app.locator('img[alt^="view 1"]').get_attribute('src') != before
     outline = slider.evaluate("e => getComputedStyle(e).outlineStyle + getComputedStyle(e).outlineWidth")
@@ -142,9 +152,11 @@ def test_upload_a_phantom_and_a_wrong_file(app, home):
     tab(app, 'Classifier')
     picture = home/'cells'/'monocyte'/'monocyte_0002.jpg'
     with app.expect_file_chooser() as chooser: app.get_by_role('button', name='Choose images').click()
-    wrong = home/'<b>notes.txt'; wrong.write_text('basophil?')
+    wrong = home/'<b>notes.txt'
+    wrong.write_text('basophil?')
     chooser.value.set_files([picture, wrong])
-    alert = app.get_by_role('alert'); alert.wait_for()
+    alert = app.get_by_role('alert')
+    alert.wait_for()
     assert alert.text_content().startswith('<b>notes.txt is not an image that can be read here. Choose JPEG, PNG')
     app.get_by_text('Download the table (1 rows)').wait_for()
     app.get_by_text('this very file').or_(app.get_by_text(re.compile(r'similarity 0?\.?\d'))).first.wait_for()
@@ -179,11 +191,14 @@ def test_errors_open_their_images(app):
     tab(app, 'Errors')
     app.get_by_role('button', name='Evaluate the model').click()
     app.get_by_role('heading', name='Confusion matrix').wait_for()
-    cell = app.locator('.bcc-matrix button:not([disabled])').first; n = int(cell.text_content())
-    cell.click(); app.get_by_text(re.compile(f'{n} images of true class')).wait_for()
+    cell = app.locator('.bcc-matrix button:not([disabled])').first
+    n = int(cell.text_content())
+    cell.click()
+    app.get_by_text(re.compile(f'{n} images of true class')).wait_for()
     assert app.locator('.thumbs.large img').locator('visible=true').count() == min(n, 24)
     least = app.get_by_role('slider', name='Minimum probability')
-    least.focus(); least.press('End') # certainty, which an untrained model never has
+    least.focus()
+    least.press('End') # certainty, which an untrained model never has
     app.get_by_text(re.compile(r'At this threshold the model abstains on all \d+ images')).wait_for()
     shot(app, 'errors')
 
@@ -203,9 +218,11 @@ CONTRAST = """() => {
 @pytest.mark.parametrize('scheme,width', [('dark', 1200), ('dark', 390), ('light', 390), ('light', 1200)])
 def test_readable_named_and_in_one_column(app, scheme, width):
     "In light and dark, wide and narrow: nothing too faint, nothing without a name, nothing beyond the edge."
-    app.emulate_media(color_scheme=scheme); app.set_viewport_size(dict(width=width, height=900))
+    app.emulate_media(color_scheme=scheme)
+    app.set_viewport_size(dict(width=width, height=900))
     for name in ('Data', 'Augmentation', 'Classifier', 'Errors', 'Training'):
-        tab(app, name); app.wait_for_timeout(150)
+        tab(app, name)
+        app.wait_for_timeout(150)
         assert app.evaluate(UNNAMED) == [], name
         assert app.evaluate(CONTRAST) == [], name
         assert app.evaluate('document.documentElement.scrollWidth') <= width, name
@@ -214,14 +231,16 @@ def test_readable_named_and_in_one_column(app, scheme, width):
 
 def test_by_keyboard_alone(app):
     app.locator('.tabs button').first.focus()
-    app.keyboard.press('Tab'); app.keyboard.press('Enter')
+    app.keyboard.press('Tab')
+    app.keyboard.press('Enter')
     assert app.evaluate("document.activeElement.textContent") == 'Augmentation'
     app.locator('pre').wait_for()
     assert app.locator('.tabs button[aria-pressed=true]').text_content() == 'Augmentation'
 
 
 def test_annotations_are_restored_and_nothing_was_sent_elsewhere(app, tmp_path):
-    app.reload(); app.get_by_text('2 annotations of an earlier session were restored.').wait_for()
+    app.reload()
+    app.get_by_text('2 annotations of an earlier session were restored.').wait_for()
     assert len(annotations_of(app, tmp_path)) == 2
     assert app.external == [] and app.wrong == []
 
@@ -230,11 +249,16 @@ def test_annotations_are_restored_and_nothing_was_sent_elsewhere(app, tmp_path):
 def lab(tmp_path_factory):
     home = tmp_path_factory.mktemp('lab')
     for f in LESSONS.glob('0*.ipynb'): shutil.copy(f, home)
-    env = dict(os.environ, JUPYTER_CONFIG_DIR=str(home/'config'), JUPYTERLAB_SETTINGS_DIR=str(home/'settings'), JUPYTERLAB_WORKSPACES_DIR=str(home/'workspaces'), JUPYTER_RUNTIME_DIR=str(home/'runtime'))
+    env = dict(os.environ, JUPYTER_CONFIG_DIR=str(home/'config'), JUPYTERLAB_SETTINGS_DIR=str(home/'settings'),
+               JUPYTERLAB_WORKSPACES_DIR=str(home/'workspaces'), JUPYTER_RUNTIME_DIR=str(home/'runtime'))
     # Every cell on the page at once, and no question about news.
-    for name, text in (('notebook-extension/tracker', '{"windowingMode": "none"}'), ('apputils-extension/notification', '{"fetchNews": "false"}')):
-        file = home/'settings'/'@jupyterlab'/f'{name}.jupyterlab-settings'; file.parent.mkdir(parents=True, exist_ok=True); file.write_text(text)
-    process, address = started([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--port', '8990', '--ServerApp.root_dir', str(home)], home/'log.txt', r'http://127\.0\.0\.1:\d+/lab\?token=\w+', env=env)
+    for name, text in (('notebook-extension/tracker', '{"windowingMode": "none"}'),
+                       ('apputils-extension/notification', '{"fetchNews": "false"}')):
+        file = home/'settings'/'@jupyterlab'/f'{name}.jupyterlab-settings'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    process, address = started([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--port', '8990',
+                                '--ServerApp.root_dir', str(home)], home/'log.txt', r'http://127\.0\.0\.1:\d+/lab\?token=\w+', env=env)
     yield address
     ended(process)
 
@@ -246,12 +270,14 @@ def lesson(number): return next(LESSONS.glob(f'{number}_*.ipynb')).name
 def test_a_lesson_in_jupyterlab(browser, lab, name):
     "Run the first cells until one shows something."
     page = opened(browser)
-    page.goto(lab.replace('/lab?', f'/lab/workspaces/{name[:2]}/tree/{name}?')) # a workspace of its own, or the other lesson's tab lies there too
+    # a workspace of its own, or the other lesson's tab lies there too
+    page.goto(lab.replace('/lab?', f'/lab/workspaces/{name[:2]}/tree/{name}?'))
     page.locator('.jp-Notebook .jp-MarkdownCell h1').first.wait_for()
     page.locator('.jp-Notebook .jp-CodeCell .cm-content').first.click()
     shown = page.locator('.jp-Notebook .jp-CodeCell .jp-OutputArea-output')
     for _ in range(8): # code cells and the text between them
-        page.keyboard.press('Shift+Enter'); page.wait_for_timeout(300)
+        page.keyboard.press('Shift+Enter')
+        page.wait_for_timeout(300)
         page.wait_for_function("![...document.querySelectorAll('.jp-Notebook .jp-InputPrompt')].some(e => e.textContent.includes('*'))")
         if shown.count(): break
     shot(page, name.removesuffix('.ipynb'))

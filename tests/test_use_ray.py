@@ -36,7 +36,8 @@ def setting(tmp_path_factory):
     model.uncertainty = replace(uncertainty, thresholds=tuple(t + 1e-3 for t in uncertainty.thresholds), limit=uncertainty.limit*1.01)
     bundle = model.save(place/'tiny.bundle')
     export_onnx(bundle)
-    many = place/'many'; many.mkdir()
+    many = place/'many'
+    many.mkdir()
     for p in sorted((place/'few').rglob('*.jpg')):
         for i in range(LINKS): os.link(p, many/f'{i:02}_{p.name}')
     (many/'05_broken.jpg').write_text('no image')
@@ -47,7 +48,9 @@ def start_ray(tries=3):
     "Ray gives itself 30 seconds to start, which a crowded machine may miss."
     import ray
     for i in range(tries):
-        try: ray.init(num_cpus=2, include_dashboard=False, logging_level='error', log_to_driver=False); return ray
+        try:
+            ray.init(num_cpus=2, include_dashboard=False, logging_level='error', log_to_driver=False)
+            return ray
         except Exception as e:
             if 'timed out during startup' not in str(e) or i == tries - 1: raise
             ray.shutdown()
@@ -73,7 +76,8 @@ def agree(table, want):
     assert table.columns.tolist() == want.columns.tolist()
     assert (table['error'] != '').sum() == 1
     for c in table:
-        if c.startswith('p_') or c == 'ood_score': assert (pd.to_numeric(table[c]).fillna(-1) - pd.to_numeric(want[c]).fillna(-1)).abs().max() < 1e-5, c
+        if c.startswith('p_') or c == 'ood_score':
+            assert (pd.to_numeric(table[c]).fillna(-1) - pd.to_numeric(want[c]).fillna(-1)).abs().max() < 1e-5, c
         else: assert table[c].tolist() == want[c].tolist(), c
 
 
@@ -98,7 +102,8 @@ def test_a_worker_is_killed(setting, cluster):
         at_work = workers()
         os.kill(at_work[0], signal.SIGKILL)
         killed.append((at_work, rows_in(out.with_suffix('.part.csv'))))
-    killer = threading.Thread(target=kill_one, daemon=True); killer.start()
+    killer = threading.Thread(target=kill_one, daemon=True)
+    killer.start()
     table = read(predict_ray(bundle, many, out, workers=2, batch=8, progress=False))
     killer.join(1)
     (at_work, rows), = killed
@@ -110,7 +115,8 @@ def test_the_caller_is_killed_and_called_again(setting, cluster):
     from blood_cell_cancer.use.ray import predict_ray
     place, bundle, many, want = setting
     out, code = place/'again.csv', 'import sys; from blood_cell_cancer.use.ray import predict_ray; predict_ray(*sys.argv[1:4], workers=1, batch=8, progress=False)'
-    caller = subprocess.Popen([sys.executable, '-c', code, bundle, many, out], env={**os.environ, 'RAY_ADDRESS': cluster.get_runtime_context().gcs_address})
+    caller = subprocess.Popen([sys.executable, '-c', code, bundle, many, out],
+                              env={**os.environ, 'RAY_ADDRESS': cluster.get_runtime_context().gcs_address})
     while rows_in(out.with_suffix('.part.csv')) < 40 and caller.poll() is None: time.sleep(.01)
     caller.kill()
     assert caller.wait() == -signal.SIGKILL and not out.exists()

@@ -35,14 +35,18 @@ nbs, work, site = root/'nbs', root/'_proc', root/'_docs'
 # Each is a folder of notebooks, with folders inside: its title, in a few words, in a sentence.
 READING = {
     'tutorials': ('Course', 'seven lessons', 'Seven short lessons, one idea each, on drawn cells; no graphics card and no download.'),
-    'case_studies': ('Case studies', 'two published systems', 'Two published systems rebuilt from their texts, and what their figures are worth.'),
+    'case_studies': ('Case studies', 'two published systems',
+                     'Two published systems rebuilt from their texts, and what their figures are worth.'),
     'guides': ('Guides', 'saliency, robustness, ensembles', 'Short notebooks beside the course, one question each.')}
 # In the order in which an image table travels; nothing imports from a room to its right.
 ROOMS = {
     'core': ('Core', 'files, tables, intervals', 'Reading images, the tables that travel between the rooms, and confidence intervals.'),
-    'data': ('Data', 'audit, splits, augmentation', 'Image tables, what predicts a class without the cell, and splits that keep test images independent.'),
-    'models': ('Models', 'backbones, engines, bundles', 'Backbones, cuts, two engines that train the same layers, uncertainty, and saved models.'),
-    'evaluate': ('Evaluate', 'intervals, calibration, saliency', 'Figures with intervals beside baselines, calibration, external validation, saliency and robustness.'),
+    'data': ('Data', 'audit, splits, augmentation',
+             'Image tables, what predicts a class without the cell, and splits that keep test images independent.'),
+    'models': ('Models', 'backbones, engines, bundles',
+               'Backbones, cuts, two engines that train the same layers, uncertainty, and saved models.'),
+    'evaluate': ('Evaluate', 'intervals, calibration, saliency',
+                 'Figures with intervals beside baselines, calibration, external validation, saliency and robustness.'),
     'use': ('Use', 'predict, export, app', 'Predictions, the command line, export, and the widgets and the app.')}
 COURSE = 'tutorials'
 PROJECT = {'CHANGELOG.md': 'changelog', 'CONTRIBUTING.md': 'contributing', 'CODE_OF_CONDUCT.md': 'conduct', 'data/README.md': 'data_sets'}
@@ -73,7 +77,8 @@ def page(path: Path) -> Path:
 def preprocess(path: Path) -> nbformat.NotebookNode:
     "A notebook to run: nbdev's `show_doc` after what is exported, and tags for what the directives say."
     made = NBProcessor(path, procs=[populate_language, hide_line, add_show_docs], process=True).nb
-    module = next((f'{get_config().lib_name}.{c.directives_["default_exp"][0]}' for c in made.cells if 'default_exp' in (getattr(c, 'directives_', None) or {})), '')
+    module = next((f'{get_config().lib_name}.{c.directives_["default_exp"][0]}' for c in made.cells
+                   if 'default_exp' in (getattr(c, 'directives_', None) or {})), '')
     skip, cells = set(get_config().tst_flags.split()), []
     for c in made.cells:
         said = getattr(c, 'directives_', None) or {}
@@ -120,7 +125,8 @@ def run_all(paths: list[Path], jobs: int) -> list[str]:
     "Run what was not run yet; names and errors of those that failed."
     failed, began = [], time.time()
     # One computing thread each; a figure is wanted as a picture, and kernels find `api`.
-    os.environ.update(OMP_NUM_THREADS=os.environ.get('OMP_NUM_THREADS', '1'), TF_CPP_MIN_LOG_LEVEL='2', PYTHONPATH=str(root/'tools'/'pages'))
+    os.environ.update(OMP_NUM_THREADS=os.environ.get('OMP_NUM_THREADS', '1'), TF_CPP_MIN_LOG_LEVEL='2',
+                      PYTHONPATH=str(root/'tools'/'pages'))
     os.environ.pop('MPLBACKEND', None)
     with ThreadPoolExecutor(jobs) as pool:
         tasks = {pool.submit(run, p): p for p in paths}
@@ -222,7 +228,8 @@ def write_sources(src: Path, last: bool = False):
         nb = as_page(nbformat.read(done, 4) if done else preprocess(path), page(path))
         if path == nbs/'index.ipynb':
             nb.cells[0].source = re.sub(r'^(> .+)$', lambda m: f'{m[1]}\n\n{flow()}', nb.cells[0].source, count=1, flags=re.M)
-            nb.cells.append(new_markdown_cell(contents([f'{r}/index' for r in READING] + ['all'] + [f'{r}/index' for r in (*ROOMS, 'project')])))
+            nb.cells.append(new_markdown_cell(contents([f'{r}/index' for r in READING] + ['all'] + [f'{r}/index'
+                    for r in (*ROOMS, 'project')])))
         out = (src/page(path)).with_suffix('.ipynb')
         out.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(nb, out)
@@ -240,9 +247,12 @@ def outside(folder: Path) -> list[str]:
     # The theme leaves a template among its files that no page uses.
     for f in (p for p in folder.rglob('*') if p.suffix in {'.html', '.css'} and p.name != 'webpack-macros.html'):
         text = f.read_text(encoding='utf-8')
-        used = re.findall(r'<(?:script|img|iframe|source)\b[^>]*?\bsrc="([^"]+)"', text) + re.findall(r'(?:url\(|@import\s+)["\']?([^"\')]+)', text)
-        used += [h for t in re.findall(r'<link\b[^>]*>', text) if re.search(r'rel="[^"]*(?:stylesheet|icon|preload)', t) for h in re.findall(r'href="([^"]+)"', t)]
-        found += [f'{f.relative_to(folder)}: {u}' for u in used if not u.startswith(('data:', '#')) and not (f.parent/re.sub(r'[?#].*', '', u)).exists()]
+        used = re.findall(r'<(?:script|img|iframe|source)\b[^>]*?\bsrc="([^"]+)"',
+                          text) + re.findall(r'(?:url\(|@import\s+)["\']?([^"\')]+)', text)
+        used += [h for t in re.findall(r'<link\b[^>]*>', text) if re.search(r'rel="[^"]*(?:stylesheet|icon|preload)', t)
+                 for h in re.findall(r'href="([^"]+)"', t)]
+        found += [f'{f.relative_to(folder)}: {u}' for u in used if not u.startswith(('data:', '#'))
+                  and not (f.parent/re.sub(r'[?#].*', '', u)).exists()]
     return found
 
 
@@ -251,7 +261,8 @@ def build(out: Path = site, scratch: Path = work, last: bool = False) -> int:
     src, made = scratch/'site', scratch/'html'
     write_sources(src, last)
     shutil.rmtree(made, ignore_errors=True)
-    if status := build_main(['-q', '-b', 'html', '-c', str(root/'tools'/'pages'), '-d', str(scratch/'doctrees'), str(src), str(made)]): return status
+    if status := build_main(['-q', '-b', 'html', '-c', str(root/'tools'/'pages'), '-d', str(scratch/'doctrees'), str(src),
+                             str(made)]): return status
     if bad := outside(made): sys.exit('\n'.join(['the site would fetch from elsewhere, or miss:', *bad]))
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(made, out)
@@ -260,7 +271,8 @@ def build(out: Path = site, scratch: Path = work, last: bool = False) -> int:
 
 def main():
     ask = argparse.ArgumentParser(description='Build the documentation site in _docs/.')
-    ask.add_argument('--run', default='*', help='run only notebooks whose path below nbs/ matches, e.g. "tutorials/*"; the others show the run that is kept, or none ("" runs nothing)')
+    ask.add_argument('--run', default='*',
+                     help='run only notebooks whose path below nbs/ matches, e.g. "tutorials/*"; the others show the run that is kept, or none ("" runs nothing)')
     ask.add_argument('--jobs', type=int, default=min(2, os.cpu_count() or 1), help='notebooks at a time')
     ask.add_argument('--last', action='store_true', help='take the last run of a notebook even if something changed since')
     args = ask.parse_args()

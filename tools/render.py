@@ -46,7 +46,8 @@ def directives(cell) -> set:
 
 def not_run(cell) -> bool:
     "As nbdev_test does: cells with `eval: false` or with one of the `tst_flags` are left out."
-    return bool(re.search(r'^#\|\s*eval:\s*false', cell.source, re.M | re.I)) or bool(directives(cell) & set(get_config().tst_flags.split()))
+    return bool(re.search(r'^#\|\s*eval:\s*false', cell.source,
+                          re.M | re.I)) or bool(directives(cell) & set(get_config().tst_flags.split()))
 
 
 def small_png(data: bytes, longest: int) -> str:
@@ -74,10 +75,12 @@ def as_html(model: str, state: dict) -> str:
     if state.get(look.removeprefix('IPY_MODEL_'), {}).get('state', {}).get('display') == 'none': return ''
     if 'children' in s:
         inner = ''.join(as_html(c.removeprefix('IPY_MODEL_'), state) for c in s['children'])
-        return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{inner}</div>' if kind in ('HBoxModel', 'GridBoxModel') else f'<div>{inner}</div>'
+        return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{inner}</div>' if kind in ('HBoxModel',
+                'GridBoxModel') else f'<div>{inner}</div>'
     if kind in ('HTMLModel', 'LabelModel'): return f'<div>{s.get("value", "")}</div>' if s.get('value') else ''
     words = escape(str(s.get('description', '')))
-    if kind in ('ButtonModel', 'FileUploadModel'): return f'<span style="border:1px solid #999;border-radius:4px;padding:2px 8px">{words}</span>'
+    if kind in ('ButtonModel', 'FileUploadModel'):
+        return f'<span style="border:1px solid #999;border-radius:4px;padding:2px 8px">{words}</span>'
     chosen = s['_options_labels'][s['index']] if s.get('_options_labels') and s.get('index') is not None else s.get('value', '')
     return f'<span>{words}: <b>{escape(str(chosen))}</b></span>' if words else ''
 
@@ -100,7 +103,9 @@ def curated(output, state: dict, places: dict, longest: int):
     if DULL.match(data.get('text/plain', '').strip()): del data['text/plain']
     if 'image/png' in data: data['image/png'] = small_png(base64.b64decode(data['image/png']), longest) + '\n'
     for k in data.keys() - {'image/png'}: data[k] = without_places(data[k], places)
-    if 'text/html' in data: data['text/html'] = DATA_URI.sub(lambda m: f'data:image/png;base64,{small_png(base64.b64decode(m[1]), longest//8)}', data['text/html'])
+    if 'text/html' in data:
+        data['text/html'] = DATA_URI.sub(lambda m: f'data:image/png;base64,{small_png(base64.b64decode(m[1]), longest//8)}',
+                                         data['text/html'])
     return nbformat.v4.new_output(output.output_type, data=data) if data else None
 
 

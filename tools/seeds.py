@@ -30,7 +30,8 @@ ELSEWHERE = 'test_use_browser.py', 'test_use_ray.py', 'test_docs.py', 'test_note
 
 
 # What a seed reaches: whatever mentions `SEED`, or mentions something that does.
-def names_in(tree): return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+def names_in(tree): return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {n.attr for n in ast.walk(tree)
+                                                                                        if isinstance(n, ast.Attribute)}
 
 
 def defined(node):
@@ -40,7 +41,8 @@ def defined(node):
 
 def seeded_names() -> set:
     "Names of the package whose result may hang on the default seed, and of libraries that draw without one."
-    parts = [(defined(n), {m.id for m in ast.walk(n) if isinstance(m, ast.Name)}) for p in (root/'blood_cell_cancer').rglob('*.py') for n in ast.parse(p.read_text(encoding='utf-8')).body]
+    parts = [(defined(n), {m.id for m in ast.walk(n) if isinstance(m, ast.Name)}) for p in (root/'blood_cell_cancer').rglob('*.py')
+             for n in ast.parse(p.read_text(encoding='utf-8')).body]
     hit = {'SEED', 'rand', 'randn'}
     while more := {name for names, used in parts if used & hit for name in names} - hit: hit |= more
     return hit
@@ -57,7 +59,8 @@ def python_of(path: Path) -> str:
 def reached() -> list:
     "Notebooks and tests that a seed reaches."
     hit = seeded_names()
-    files = [p for p in sorted((root/'nbs').rglob('[!._]*.ipynb')) if '.ipynb_checkpoints' not in p.parts] + sorted((root/'tests').glob('test_*.py'))
+    files = [p for p in sorted((root/'nbs').rglob('[!._]*.ipynb'))
+             if '.ipynb_checkpoints' not in p.parts] + sorted((root/'tests').glob('test_*.py'))
     code = {p: python_of(p) for p in files if p.name not in ELSEWHERE}
     return [p for p, s in code.items() if names_in(ast.parse(s)) & hit or any(f'{n}(' in s for n in hit)]
 
@@ -117,7 +120,8 @@ class Watch(ast.NodeTransformer):
         tta = [node.left, *node.comparators]
         texts = tuple(f'{self.where}: {ast.unparse(ast.Compare(a, [o], [b]))}' for a, o, b in zip(tta, node.ops, tta[1:]))
         self.generic_visit(node)
-        return self.call('compared', ast.Constant(texts), ast.Constant(tuple(type(o).__name__ for o in node.ops)), node.left, *node.comparators)
+        return self.call('compared', ast.Constant(texts), ast.Constant(tuple(type(o).__name__ for o in node.ops)), node.left,
+                         *node.comparators)
 
     def visit_Call(self, node):
         text = f'{self.where}: {ast.unparse(node)}'
@@ -174,7 +178,8 @@ def run(path, seed, out):
     begun = time.time()
     try: passed = run_notebook(path) if path.suffix == '.ipynb' else run_test(path)
     finally: shutil.rmtree(home, ignore_errors=True)
-    out.write_text(json.dumps(dict(passed=bool(passed), seconds=round(time.time() - begun, 1), measured={k: v[1:] for k, v in measured.items()})))
+    out.write_text(json.dumps(dict(passed=bool(passed), seconds=round(time.time() - begun, 1),
+                                   measured={k: v[1:] for k, v in measured.items()})))
 
 
 def fork(path, seed):
@@ -197,11 +202,14 @@ def fork(path, seed):
 
 def preload():
     "What most runs import, but nothing of the package."
-    os.environ.update(OMP_NUM_THREADS='1', OMP_WAIT_POLICY='passive', MPLBACKEND='agg', TF_CPP_MIN_LOG_LEVEL='2', IN_TEST='1', PYTHONPATH=str(root))
+    os.environ.update(OMP_NUM_THREADS='1', OMP_WAIT_POLICY='passive', MPLBACKEND='agg', TF_CPP_MIN_LOG_LEVEL='2', IN_TEST='1',
+                      PYTHONPATH=str(root))
     sys.path[:0] = [str(root), str(root/'tools')]
     from importlib import import_module
-    for name in ('triton', 'torch', 'fastai.vision.all', 'timm', 'cv2', 'pandas', 'scipy.stats', 'scipy.ndimage', 'sklearn.ensemble', 'sklearn.metrics', 'sklearn.decomposition', 'matplotlib.pyplot',
-                 'captum.attr', 'hypothesis', 'safetensors.torch', 'imagehash', 'nbdev.test', 'cleanlab.filter', 'pytest', 'jinja2', 'typer'):
+    for name in ('triton', 'torch', 'fastai.vision.all', 'timm', 'cv2', 'pandas', 'scipy.stats', 'scipy.ndimage', 'sklearn.ensemble',
+                 'sklearn.metrics', 'sklearn.decomposition', 'matplotlib.pyplot',
+                 'captum.attr', 'hypothesis', 'safetensors.torch', 'imagehash', 'nbdev.test', 'cleanlab.filter', 'pytest', 'jinja2',
+                 'typer'):
         try: import_module(name)
         except ImportError: pass
     assert not any(m.startswith('blood_cell_cancer') for m in sys.modules), 'the package was imported before its seed was set'
@@ -213,7 +221,8 @@ def sha(*texts): return hashlib.sha256('\0'.join(texts).encode()).hexdigest()[:1
 
 def versions(files) -> dict:
     "A key for each file that changes with its code or with the package's."
-    package = sha(*(ast.dump(ast.parse(p.read_text(encoding='utf-8'))) for p in sorted((root/'blood_cell_cancer').rglob('*.py')) if p.name != '_modidx.py'))
+    package = sha(*(ast.dump(ast.parse(p.read_text(encoding='utf-8'))) for p in sorted((root/'blood_cell_cancer').rglob('*.py'))
+                    if p.name != '_modidx.py'))
     return {p: sha(package, python_of(p)) for p in files}
 
 
@@ -250,12 +259,14 @@ def write_margins(files, got):
             tta = [r[text] for r in runs if text in r]
             left, right = zip(*tta)
             where, asked = text.split(': ', 1)
-            less = asked.startswith('test_close') or ast.unparse(ast.parse(asked)).count('<') > 0 and isinstance(ast.parse(asked, mode='eval').body.ops[0], (ast.Lt, ast.LtE))
+            less = asked.startswith('test_close') or ast.unparse(ast.parse(asked)).count('<') > 0 and isinstance(ast.parse(asked,
+                    mode='eval').body.ops[0], (ast.Lt, ast.LtE))
             margin = [b - a if less else a - b for a, b in tta]
             if len(runs) < 2 or len(set(margin)) == 1: continue # the same under every seed: no sample
             sd = statistics.stdev(margin)
             value, threshold = (left, right[0]) if len(set(right)) == 1 else (right, left[0]) if len(set(left)) == 1 else (margin, 0.)
-            rows.append(dict(where=where, assertion=asked, seeds=len(margin), threshold=threshold, mean=statistics.mean(value), sd=sd, worst=min(margin), margin_in_sd=statistics.mean(margin)/sd))
+            rows.append(dict(where=where, assertion=asked, seeds=len(margin), threshold=threshold, mean=statistics.mean(value), sd=sd,
+                             worst=min(margin), margin_in_sd=statistics.mean(margin)/sd))
     d = pd.DataFrame(rows)
     for c in ('threshold', 'mean', 'sd', 'worst'): d[c] = d[c].map(lambda v: f'{v:.4g}')
     narrow = d[d['margin_in_sd'] < ENOUGH]

@@ -34,7 +34,8 @@ def predict_oriented(model:Model, # a member
              )->tuple[np.ndarray, np.ndarray]: # pooled features (n, d), probabilities (n, classes)
     "A member's outputs for images in one orientation; calibrated where it has a temperature."
     bare = replace(model, recipe=replace(model.recipe, preprocess=()))
-    features, logits = bare.features(images, progress, preprocess=(*preprocess, *make_preprocess(model.recipe.preprocess), Orientation(how)), **kwargs)
+    features, logits = bare.features(images, progress,
+                                     preprocess=(*preprocess, *make_preprocess(model.recipe.preprocess), Orientation(how)), **kwargs)
     return features, model.uncertainty.probs(logits) if model.uncertainty else softmax(logits.astype(float))
 
 # %% ../../nbs/models/08_ensemble.ipynb #c011
@@ -90,7 +91,8 @@ class Ensemble:
     def member_outputs(self, images, progress=True, **kwargs):
         "Of each member: pooled features (n, d) and probabilities (n, classes), means over the orientations."
         tta = ORIENTATIONS if self.tta else ('same',)
-        return [tuple(np.mean(v, 0) for v in zip(*(predict_oriented(m, check_images(images), s, progress, **kwargs) for s in tta))) for m in self.members]
+        return [tuple(np.mean(v, 0) for v in zip(*(predict_oriented(m, check_images(images), s, progress, **kwargs) for s in tta)))
+                for m in self.members]
 
     def features(self, images, progress=True, **kwargs):
         "Features of all members side by side, and logits."
