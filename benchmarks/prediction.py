@@ -237,7 +237,7 @@ def speed(place, drawn, quick, rounds):
     counts = {name: (few, short) if 'one image' in name else (n, many) for name in CONTENDERS}
     children = {name: Child(name, place) for name in CONTENDERS}
     took = {name: [] for name in CONTENDERS}
-    for name, child in children.items(): child.seconds(short)
+    for child in children.values(): child.seconds(short)
     for _ in range(rounds):
         for name, child in children.items(): took[name].append([t/counts[name][0] for t in child.seconds(counts[name][1])])
     for child in children.values(): child.close()

@@ -1,5 +1,6 @@
 "One process, both engines: the same recipe from the same weights gives the same logits before training, and both train."
-import subprocess, sys
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest

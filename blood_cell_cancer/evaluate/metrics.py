@@ -14,7 +14,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix as _confusion
 
-from ..core.html import PALETTE
 from ..core.intervals import wilson
 from ..core.io import SEED
 from ..core.tables import evaluable, probs_of

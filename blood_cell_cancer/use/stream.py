@@ -246,7 +246,9 @@ def predict_stream(bundle:str|Path, # bundle with a `model.onnx` (`blood-cells e
 # %% ../../nbs/use/01_stream.ipynb #c037
 def _to_parquet(part:Path, out:Path, columns:list):
     "A CSV as Parquet in constant memory."
-    import pyarrow as pa, pyarrow.csv, pyarrow.parquet
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
     types = {c: pa.float64() if c.startswith('p_') or c == 'ood_score' else pa.string() for c in columns}
     options = pa.csv.ConvertOptions(column_types=types)
     with pa.csv.open_csv(part, convert_options=options) as blocks, pa.parquet.ParquetWriter(out, blocks.schema) as table:
