@@ -20,7 +20,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from safetensors.numpy import load_file
