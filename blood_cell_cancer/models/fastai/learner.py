@@ -24,7 +24,7 @@ from fastai.vision.core import PILImage
 from fastcore.basics import patch
 from fasttransform import Transform
 
-from ...core.io import SEED, read_image, to_pixels
+from ...core.io import read_image, to_pixels
 from ...core.tables import check_images, classes_of, readable
 from ...data.augment import Augmentation, apply_views, augmentation, draw_views
 from ...data.preprocess import make_preprocess
