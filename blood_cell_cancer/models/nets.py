@@ -12,7 +12,8 @@ import timm
 import torch
 from timm.models.convnext import ConvNeXt, ConvNeXtStage
 from timm.models.densenet import DenseBlock, DenseNet
-from timm.models.efficientnet import EfficientNet, InvertedResidual
+from timm.models._efficientnet_blocks import InvertedResidual
+from timm.models.efficientnet import EfficientNet
 from timm.models.resnetv2 import ResNetStage, ResNetV2
 from timm.models.vgg import VGG
 from torch import nn
