@@ -89,7 +89,7 @@ def test_bar_is_a_shortcut():
 def test_shape_predicts_the_class():
     # eccentricity, solidity and share of the nucleus, measured on the drawn masks: no colour at all
     rows, labels = [], []
-    for j, (label, kind) in enumerate(_CELLS.items()):
+    for j, kind in enumerate(_CELLS.values()):
         for i in range(COUNT):
             body, nucleus, *_ = _body_and_nucleus(kind, _stream(SEED, j, i), 2400)
             pieces, _ = cv2.findContours(255*(nucleus > .5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ..core.html import drawn, html_table, sentence
@@ -108,7 +109,7 @@ def lead(self:Report)->str:
 @patch
 def _repr_html_(self:Report):
     tables = [(self.table().rename_axis('on the same images'), 'The model and its baselines'), (self.class_table(), 'Figures by class')]
-    return sentence(self.lead()) + sum((html_table(*t) for t in tables), sentence(''))
+    return sentence(self.lead()) + Markup('').join(html_table(*t) for t in tables)
 
 # %% ../../nbs/evaluate/09_report.ipynb #c011
 def _facts(model, data_set)->list:
