@@ -32,7 +32,7 @@ from ..distributed import first_process_first, is_first, distributed_training, w
 from .checkpoints import ADAM, EpochKeeper, restore
 from ..features import cached_loaders
 from ..model import register_engine
-from ..nets import AT_ONCE, CutNet, build_net
+from ..nets import AT_ONCE, CutNet, build_net, count_parameters
 
 # %% ../../../nbs/models/fastai/01_training.ipynb #c005
 class Casting(Callback):
