@@ -17,6 +17,7 @@ _PLACES = {
     'models.backbones': 'RECIPES recipe',
     'models.bundle': 'load_model',
     'models.ensemble': 'ensemble',
+    'models.fastai.learner': 'image_learner',
     'models.model': 'Model',
     'models.training': 'train',
     'models.uncertainty': 'fit_uncertainty',
