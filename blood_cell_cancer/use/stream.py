@@ -249,7 +249,8 @@ def _to_parquet(part:Path, out:Path, columns:list):
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
-    types = {c: pa.float64() if c.startswith('p_') or c == 'ood_score' else pa.string() for c in columns}
+    kinds = {'ood_score': pa.float64(), 'abstained': pa.bool_()}
+    types = {c: pa.float64() if c.startswith('p_') else kinds.get(c, pa.string()) for c in columns}
     options = pa.csv.ConvertOptions(column_types=types)
     with pa.csv.open_csv(part, convert_options=options) as blocks, pa.parquet.ParquetWriter(out, blocks.schema) as table:
         for block in blocks: table.write_batch(block)
