@@ -9,15 +9,14 @@ __all__ = ['METHODS', 'OOD_REASON', 'UNREAD', 'set_scores', 'prediction_sets', '
 
 # %% ../../nbs/models/07_uncertainty.ipynb #c002
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy.optimize import minimize_scalar
-from sklearn.decomposition import PCA
 
 from ..core.io import SEED
-from ..core.tables import check_images, readable, softmax
-from .model import check_classes
+from ..core.tables import check_classes, check_images, readable, softmax
+
+if TYPE_CHECKING: import pandas as pd # what only fitting needs is imported there: prediction loads none of it
 
 # %% ../../nbs/models/07_uncertainty.ipynb #c005
 METHODS = 'lac', 'aps'
@@ -127,6 +126,7 @@ def fit_temperature(logits:np.ndarray, # (n, classes)
                     targets:np.ndarray # int (n,), the true classes
                    )->float: # divide logits by it
     "The temperature with the least log loss."
+    from scipy.optimize import minimize_scalar
     z, rows = np.asarray(logits, float), np.arange(len(logits))
     def loss(log_t): return -np.log(np.maximum(softmax(z/np.exp(log_t))[rows, targets], 1e-300)).mean()
     return float(np.exp(minimize_scalar(loss, bounds=np.log([.1, 10]), method='bounded', options=dict(xatol=1e-4)).x))
@@ -159,6 +159,7 @@ def bank_rows(labels:np.ndarray, # int (n,), classes
               size:int=1000 # maximum number
              )->np.ndarray: # int, row numbers
     "Rows for the bank: classes in turn, within a class by content."
+    import pandas as pd
     d = pd.DataFrame(dict(label=labels, key=keys)).sort_values('key', kind='stable')
     turn = d.groupby('label').cumcount()
     return turn.sort_values(kind='stable').index.to_numpy()[:size]
@@ -168,6 +169,7 @@ def whitening(features:np.ndarray, # (n, d) of training images
               axes:int=128 # maximum number of principal axes to keep
              )->dict: # `centre (d,), whiten (d, q), means (classes, q)`, float32
     "Axes on which images of one class have unit spread, and the class means there."
+    from sklearn.decomposition import PCA
     pca = PCA(min(axes, len(features)//2, features.shape[1]), random_state=SEED).fit(features)
     z = pca.transform(features)
     own = np.stack([z[labels == c].mean(0) for c in np.unique(labels)])
@@ -205,7 +207,7 @@ def uncertainty_of(classes, # the model's
     return d
 
 def fit_uncertainty(model, # a trained `Model`
-                    images:pd.DataFrame, # split image table that it was trained with
+                    images:'pd.DataFrame', # split image table that it was trained with
                     progress:bool=True, # show bars
                     **kwargs # for `uncertainty_of`: coverage, method, conditional, kind, k, answered, bank
                    )->Uncertainty:
@@ -220,7 +222,7 @@ def fit_uncertainty(model, # a trained `Model`
     return model.uncertainty
 
 def try_fit_uncertainty(model, # a trained `Model`
-                        images:pd.DataFrame, # split image table that it was trained with
+                        images:'pd.DataFrame', # split image table that it was trained with
                         progress:bool=True # show bars
                        )->str: # why no uncertainty was fitted, or ''
     "Fit uncertainty where there are enough validation images for it."

@@ -23,17 +23,17 @@ from ..core.io import ImageError, file_sha256, read_image, to_pixels
 from ..core.machine import cores
 from ..core.progress import progress_bar
 from ..core.tables import list_images, softmax
-from ..models.bundle import bundle_folder
+from ..models.shipped import bundle_folder
 from ..models.uncertainty import Uncertainty
 from .export import onnx_session
 
 # %% ../../nbs/use/01_stream.ipynb #c007
 def _sound(bundle:Path)->dict|None: # the JSON, or None
-    "The JSON of a bundle of version 1 whose uncertainty arrays are intact."
+    "The JSON of a bundle of version 2 whose uncertainty arrays are intact."
     try:
         facts = json.loads((bundle/'bundle.json').read_text())
         arrays = facts.get('uncertainty_arrays')
-        return facts if facts['version'] == 1 and (not arrays or file_sha256(bundle/arrays['file']) == arrays['sha256']) else None
+        return facts if facts['version'] == 2 and (not arrays or file_sha256(bundle/arrays['file']) == arrays['sha256']) else None
     except (OSError, ValueError, KeyError): return None
 
 def _facts(bundle:Path)->dict:
@@ -87,8 +87,7 @@ class OnnxModel:
 
     def predict(self, images, progress=True):
         "Prediction table of an image table, as `Model.predict` gives it."
-        from blood_cell_cancer.core.tables import prediction_table
-        from blood_cell_cancer.models.model import check_classes
+        from blood_cell_cancer.core.tables import check_classes, prediction_table
         check_classes(images, self.classes)
         bar = progress_bar(self.all_outputs(images['path']), 'predicting', len(images), progress)
         probs, extra, errors = self.columns(list(bar))

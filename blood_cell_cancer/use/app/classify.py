@@ -20,7 +20,7 @@ from fastcore.basics import patch
 
 from ...core.io import read_image
 from ...core.tables import IMAGE_SUFFIXES, image_table
-from ...models.bundle import shipped_bundles
+from ...models.shipped import shipped_bundles
 from ...models.uncertainty import unit
 from .predictions import Prediction, prediction_row, predictions_of, prob_bars
 from .uploads import MAX_BYTES, MAX_FILES, refusal, save_upload

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from ...core.tables import classes_of
 from ...data.datasets import DATASETS, DataError, load_images
 from ...data.splits import apply_split, split_images
-from ...models.bundle import check_bundle, shipped_bundles
+from ...models.shipped import check_bundle, shipped_bundles
 from .augment import AugmentationExplorer, Augmenter
 from .classify import NO_MODEL, Classifier, ImageClassifier
 from .errors import ErrorExplorer, Errors

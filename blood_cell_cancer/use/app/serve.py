@@ -12,7 +12,7 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...models.bundle import bundle_folder, check_bundle
+from ...models.shipped import bundle_folder, check_bundle
 
 HERE = resources.files('blood_cell_cancer')/'app'
 APP_ENV = 'BLOOD_CELLS_APP' # where the notebook finds what to show
