@@ -115,9 +115,8 @@ def from_learner(cls:Model, learn:Learner # of `image_learner`
     if not hasattr(learn, 'made_from'):
         raise ValueError('this learner was not made by image_learner, so its recipe and preprocessing are not known')
     f, net = learn.made_from, learn.model.eval()
-    number = lambda v: np.nan if v is None else float(v) # fastai leaves out what an interrupted epoch has no figure of
-    history = pd.DataFrame([dict(zip(('train_loss', 'valid_loss', 'valid_accuracy'), map(number, row)))
-                            for row in getattr(learn.recorder, 'values', [])])
+    history = pd.DataFrame([dict(zip(('train_loss', 'valid_loss', 'valid_accuracy'), map(float, row)))
+                            for row in getattr(learn.recorder, 'values', []) if None not in row]) # an epoch without validation has none
     history.insert(0, 'epoch', range(len(history)))
     return cls(net, 'fastai', f['recipe'], tuple(learn.dls.vocab), f['mean'], f['std'], f['weights'], history, data=f['data'],
                parameters=count_parameters(net), build=f['build'])
