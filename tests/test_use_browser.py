@@ -188,14 +188,16 @@ def test_drop_a_file_and_one_that_is_too_large(app, home):
 
 
 def test_errors_open_their_images(app):
+    from playwright.sync_api import expect
     tab(app, 'Errors')
     app.get_by_role('button', name='Evaluate the model').click()
     app.get_by_role('heading', name='Confusion matrix').wait_for()
     cell = app.locator('.bcc-matrix button:not([disabled])').first
     n = int(cell.text_content())
     cell.click()
-    app.get_by_text(re.compile(f'{n} images of true class')).wait_for()
-    assert app.locator('.thumbs.large img').locator('visible=true').count() == min(n, 24)
+    app.get_by_text(re.compile(f'True class .*: {n} image')).wait_for()
+    # The heading comes a message before the images.
+    expect(app.locator('.thumbs.large img').locator('visible=true')).to_have_count(min(n, 24))
     least = app.get_by_role('slider', name='Minimum probability')
     least.focus()
     least.press('End') # certainty, which an untrained model never has
@@ -242,7 +244,7 @@ def test_annotations_are_restored_and_nothing_was_sent_elsewhere(app, tmp_path):
     app.reload()
     app.get_by_text('2 annotations of an earlier session were restored.').wait_for()
     assert len(annotations_of(app, tmp_path)) == 2
-    assert app.external == [] and app.wrong == []
+    assert app.elsewhere == [] and app.wrong == []
 
 
 @pytest.fixture(scope='module')

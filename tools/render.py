@@ -89,7 +89,7 @@ def curated(output, state: dict, places: dict, longest: int):
     "An output as it is committed, or None."
     if output.output_type == 'stream':
         # What a bar wrote over, and colours, are gone.
-        text = re.sub(r'\x1b\[[0-9;]*[A-Za-z]', '', re.sub(r'[^\n]*\r(?!\n)', '', output.text))
+        text = re.sub(r'\x1b\[[0-9;]*[A-Za-z]', '', '\n'.join(line.rstrip('\r').rpartition('\r')[2] for line in output.text.split('\n')))
         if output.name == 'stderr' or not text.strip(): return None
         return nbformat.v4.new_output('stream', name='stdout', text=without_places(text, places))
     if output.output_type == 'error': return output

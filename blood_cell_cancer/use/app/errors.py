@@ -179,7 +179,7 @@ def open_cell(self:ErrorExplorer, cell):
     "Show the images of a cell, or the top losses."
     self.state.cell = list(cell)
     d = self.state.opened()
-    what = f'{len(d)} images of true class {cell[0]}, predicted as {cell[1]}' if cell else 'Top losses: the most confident errors first'
+    what = f'True class {cell[0]}, predicted as {cell[1]}: {len(d)} image{"s"*(len(d) != 1)}' if cell else 'Top losses: the most confident errors first'
     more = f'<p class="quiet">The first {SHOWN} are shown.</p>' if cell and len(d) > SHOWN else ''
     self.heading.value = f'<h3 role="status">{html.escape(what)}</h3>' + more
     cells = ''.join(_figure(r) for r in d.head(SHOWN if cell else 12).to_dict('records'))
