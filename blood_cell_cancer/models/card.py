@@ -74,6 +74,24 @@ def _beyond(m):
             *(unknowns or [f'- Unknown images: {NOT_EVALUATED}']), *(laboratories or [f'- Other laboratories: {NOT_EVALUATED}']),
             f"- Corrupted images (focus, stain, lamp, file): {robust['lead'] if robust else NOT_EVALUATED}"]
 
+# %% ../../nbs/models/09_card.ipynb #n016
+def _adaptation(facts):
+    a = facts['extra'].get('adaptation')
+    if not a: return []
+    place, before, after = ', '.join(a['laboratories']) or 'another laboratory', a['before'], a['after']
+    rows = [(c, n, _recall(before, c), _recall(after, c)) for c, (_, n, *_) in after['recall'].items()]
+    lines = [f"The last layer was fitted to {a['images']} labelled images of {place}. Recall on them, with 95 % intervals: of the model as it "
+             f"was, and by {a['folds']}-fold cross-validation of the adapted one.", '',
+             *_rows(('class', 'images', 'before', 'after'), [*rows, ('balanced accuracy', a['images'], with_ci(*before['balanced_accuracy']),
+                                                                  with_ci(*after['balanced_accuracy']))])]
+    if 'answered' not in a: return lines
+    return [*lines, '', f"Of the {a['images']} images the adapted model answers {a['answered']}, {a['right']} of them correctly; its thresholds were "
+                        'fitted to the same cross-validated predictions.']
+
+def _recall(figures, c):
+    k, n, low, high = figures['recall'][c]
+    return with_ci(k/n, low, high)
+
 # %% ../../nbs/models/09_card.ipynb #c010
 def _confused(m, most=5):
     "The most frequent confusions, in words."
@@ -102,7 +120,7 @@ def _terms(facts):
             'Data: terms not recorded; ask the authors of the images.']
 
 # %% ../../nbs/models/09_card.ipynb #c011
-CARD_SECTIONS = {'Intended use': _use, 'Data': _data, 'Split': _split, 'Figures': _figures,
+CARD_SECTIONS = {'Intended use': _use, 'Data': _data, 'Split': _split, 'Figures': _figures, 'Adaptation': _adaptation,
                  'Known failures': _failures, 'Licence and terms': _terms}
 
 LOAD = """    from blood_cell_cancer.use.predict import predict
@@ -121,8 +139,9 @@ def front_matter(facts:dict)->str: # a bundle's JSON
     return f'---\n{d.to_yaml()}\n---\n'
 
 def _lines(title, lines):
-    "A section as Markdown: sentences become a list, tables stay tables."
-    body = lines if title == 'Figures' and len(lines) > 1 else [f'- {line}' for line in lines]
+    "A section as Markdown: sentences become a list, tables stay tables; '' for a section without lines."
+    if not lines: return ''
+    body = lines if title in ('Figures', 'Adaptation') and len(lines) > 1 else [f'- {line}' for line in lines]
     return '\n'.join([f'## {title}', '', *body, ''])
 
 def card_text(facts:dict # a bundle's JSON
@@ -130,6 +149,6 @@ def card_text(facts:dict # a bundle's JSON
     "The model card of a bundle's JSON."
     version, parameters = facts['versions'].get('blood_cell_cancer', ''), facts['parameters']['total']
     made = f"Made on {facts['created'][:10]} with blood_cell_cancer {version}; {parameters:,} parameters."
-    parts = [_lines(title, make(facts)) for title, make in CARD_SECTIONS.items()]
+    parts = [text for title, make in CARD_SECTIONS.items() if (text := _lines(title, make(facts)))]
     title = f'# {card_name(facts)}: {len(facts["classes"])} classes of blood cells'
     return '\n'.join([front_matter(facts), title, '', f'**{facts["intended_use"]}** {made}', '', *parts, '## How to load', '', LOAD, ''])

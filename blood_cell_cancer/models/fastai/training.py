@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['Casting', 'chosen', 'recipe_learner', 'shown', 'fit', 'features', 'logits', 'train_net', 'net_logits', 'net_features',
-           'net_state', 'load_net_state']
+           'last_layer', 'last_inputs', 'with_last_layer', 'net_state', 'load_net_state']
 
 # %% ../../../nbs/models/fastai/01_training.ipynb #c002
 import sys
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,23 @@ def net_features(net:CutNet, images:pd.DataFrame, model, preprocess=(), **kwargs
     "Pooled features and logits of `net` with the preprocessing of `model`."
     steps = (*preprocess, *make_preprocess(model.recipe.preprocess))
     return features(net, images, model.mean, model.std, model.recipe.size, preprocess=steps, **kwargs)
+
+def last_layer(net:CutNet)->tuple[np.ndarray, np.ndarray]: # weight (classes, width), bias (classes,)
+    "Weight and bias of the head's last layer."
+    return tuple(v.detach().cpu().numpy() for v in (net.head[-1].weight, net.head[-1].bias))
+
+def last_inputs(net:CutNet, features:np.ndarray)->np.ndarray: # (n, width)
+    "What the last layer sees of pooled features (n, d)."
+    device = net.head[-1].weight.device
+    with torch.inference_mode(): return net.head[:-1].eval()(torch.tensor(features, device=device)).cpu().numpy()
+
+def with_last_layer(net:CutNet, weight:np.ndarray, bias:np.ndarray)->CutNet:
+    "A copy of the network with another last layer."
+    out = deepcopy(net)
+    with torch.no_grad():
+        out.head[-1].weight.copy_(torch.tensor(weight))
+        out.head[-1].bias.copy_(torch.tensor(bias))
+    return out
 
 def net_state(net:CutNet)->dict:
     "The network as named numpy arrays."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['seed_dropout', 'EpochKeeper', 'restore', 'compile_net', 'fit', 'share_batches', 'train_net', 'count_parameters',
-           'net_features', 'net_logits', 'load_net_state']
+           'net_features', 'net_logits', 'last_layer', 'last_inputs', 'with_last_layer', 'load_net_state']
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c002
 import sys
@@ -26,7 +26,7 @@ from ..checkpoints import Checkpoints
 from .data import ViewDataset, keras, pixel_line
 from .nets import count_keras_parameters, keras_net
 from .weights import build_keras_net, net_state, set_net_state, apply_recipe
-from ..model import Model, register_engine
+from ..model import Model, fill_rows, register_engine
 from ..weights import Weights
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c005
@@ -144,12 +144,6 @@ def count_parameters(net)->tuple[int, int]: # all, trainable
     return count_keras_parameters(net)
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c029
-def _spread(parts, ok, width)->np.ndarray:
-    "Put batches into the rows of readable files; NaN elsewhere."
-    out = np.full((len(ok), width), np.nan, np.float32)
-    if parts: out[ok] = np.concatenate(parts)
-    return out
-
 def net_features(net, # a Keras network
                  images:pd.DataFrame, # image table
                  model:Model, # for mean, std and the recipe's size
@@ -167,12 +161,30 @@ def net_features(net, # a Keras network
             pooled.append(body.predict_on_batch(black + (white - black)*(x.astype(np.float32)/255)))
             got.append(head.predict_on_batch(pooled[-1]))
             bar.update(len(x))
-    return _spread(pooled, ok, body.output_shape[-1]), _spread(got, ok, net.output_shape[-1])
+    return fill_rows(pooled, ok, body.output_shape[-1]), fill_rows(got, ok, net.output_shape[-1])
 
 def net_logits(net, images:pd.DataFrame, model:Model, progress:bool=True, **kwargs
               )->np.ndarray: # float32 (n, classes); NaN for unreadable files
     "The network's outputs; arguments as in `net_features`."
     return net_features(net, images, model, progress, **kwargs)[1]
+
+def last_layer(net)->tuple[np.ndarray, np.ndarray]: # weight (classes, width), bias (classes,)
+    "Weight and bias of the head's last layer."
+    kernel, bias = net.layers[-1].layers[-1].get_weights()
+    return kernel.T, bias
+
+def last_inputs(net, features:np.ndarray)->np.ndarray: # (n, width)
+    "What the last layer sees of pooled features (n, d)."
+    x = keras.ops.convert_to_tensor(features)
+    for layer in net.layers[-1].layers[:-1]: x = layer(x, training=False)
+    return np.asarray(x)
+
+def with_last_layer(net, weight:np.ndarray, bias:np.ndarray):
+    "A copy of the network with another last layer."
+    out = keras.models.clone_model(net)
+    out.set_weights(net.get_weights())
+    out.layers[-1].layers[-1].set_weights([weight.T, bias])
+    return out
 
 def load_net_state(r:Recipe, # the recipe
                    classes:int, # number of classes
