@@ -1,9 +1,16 @@
 "Triton before TensorFlow (in the other order the whole run is aborted, see `models.keras.setup`); the longest tests first; a fast selection."
 import json
+import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+if sys.dont_write_bytecode: # else every process that a test starts compiles torch and TensorFlow anew, for half a minute
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(Path(__file__).parents[1]/'.pytest_cache'/'bytecode')
+    os.environ['PYTHONPYCACHEPREFIX'] = sys.pycache_prefix
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 
 if find_spec('triton') is not None: import triton
 
