@@ -1,9 +1,16 @@
 "Triton before TensorFlow (in the other order the whole run is aborted, see `models.keras.setup`); the longest tests first; a fast selection."
 import json
+import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+if sys.dont_write_bytecode: # else every process that a test starts compiles torch and TensorFlow anew, for half a minute
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(Path(__file__).parents[1]/'.pytest_cache'/'bytecode')
+    os.environ['PYTHONPYCACHEPREFIX'] = sys.pycache_prefix
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 
 if find_spec('triton') is not None: import triton
 
@@ -14,15 +21,29 @@ def pytest_addoption(parser):
     parser.addoption('--fast', action='store_true', help=f'leave out what is known to take more than {FAST} seconds')
     parser.addoption('--renew-durations', action='store_true', help=f'write {DURATIONS.name} anew, from which the order follows')
 
+def name_of(nodeid): return nodeid.rpartition('@')[0] if nodeid.rfind('@') > nodeid.rfind(']') else nodeid # xdist appends the group
+
+def group_of(item):
+    "What shares fixtures is run together, by one worker: a file, or the part of a file that has a parameter of a module's fixture."
+    if item.path.stem == 'test_notebooks': return item.nodeid
+    shared = getattr(getattr(item, 'callspec', None), 'params', {}).get('both', '')
+    return f'{item.path.stem} {shared}'.strip()
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item):
+    if item.path.stem != 'test_notebooks': item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     seconds = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
-    took = lambda item: seconds.get(item.nodeid, 0)
+    took = lambda item: seconds.get(name_of(item.nodeid), 0)
     if config.getoption('--fast'):
         config.hook.pytest_deselected(items=[i for i in items if took(i) > FAST])
         items[:] = [i for i in items if took(i) <= FAST]
-    # Two workers end together when the long tests are begun first.
-    items.sort(key=took, reverse=True)
+    # Two workers end together when the longest groups are begun first.
+    total, groups = {}, {i: group_of(i) for i in items}
+    for i, g in groups.items(): total[g] = total.get(g, 0) + took(i)
+    items.sort(key=lambda i: (-total[groups[i]], groups[i]))
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter, config):
@@ -30,7 +51,7 @@ def pytest_terminal_summary(terminalreporter, config):
     for reports in terminalreporter.stats.values():
         for r in reports:
             if not hasattr(r, 'duration'): continue
-            total[r.nodeid] = total.get(r.nodeid, 0) + r.duration
+            total[name_of(r.nodeid)] = total.get(name_of(r.nodeid), 0) + r.duration
     for name, s in total.items():
         room = name.split('[')[-1].rpartition('/')[0] if '[' in name and 'test_notebooks' in name else name.split('::')[0]
         where[room] = where.get(room, 0) + s

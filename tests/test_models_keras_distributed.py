@@ -13,19 +13,39 @@ SCRIPT = '''
 import json, sys
 from pathlib import Path
 import numpy as np
+import torch
+from timm.models import register_model
+from timm.models.vgg import VGG
 from blood_cell_cancer.data.datasets import folder_images
 from blood_cell_cancer.data.splits import split_images
-from blood_cell_cancer.models.backbones import recipe
+from blood_cell_cancer.models.backbones import BACKBONES, Backbone, recipe
+from blood_cell_cancer.models.keras.data import keras
 from blood_cell_cancer.models.keras.weights import net_state
 from blood_cell_cancer.models.training import train
 import tensorflow as tf
 
+# The network is not the point: three convolutions instead of MobileNetV2, which takes a minute to trace for two devices.
+@register_model
+def tiny_convolutions(pretrained=False, **kwargs):
+    net = VGG(cfg=(8, 'M', 16, 'M', 32, 'M'), num_classes=0)
+    net.pre_logits = torch.nn.Identity()
+    return net
+
+def tiny_keras(include_top, weights, pooling, input_shape):
+    entry = x = keras.Input(input_shape)
+    for width in (8, 16, 32):
+        x = keras.layers.Conv2D(width, 3, padding='same', activation='relu', name=f'conv{width}')(x)
+        x = keras.layers.MaxPooling2D(2)(x)
+    return keras.Model(entry, keras.layers.GlobalAveragePooling2D()(x))
+
+keras.applications.Tiny = tiny_keras
+BACKBONES['tiny'] = Backbone('tiny', 'tiny_convolutions', '', 'Tiny', 32, ('features.',), 'conv8')
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()]*2)
 two = ['CPU:0', 'CPU:1']
 folder = Path(sys.argv[1])
 images = split_images(folder_images(folder/'cells', progress=False), 'image', sizes=(.6, .2, .2))
 def run(name, devices, epochs=2, resume=False, **changes):
-    r = recipe('demo', weights='random', size=64, epochs=epochs, batch=8, views=0, patience=0, **changes)
+    r = recipe('demo', backbone='tiny', weights='random', size=64, epochs=epochs, batch=8, views=0, patience=0, **changes)
     return train(images, r, engine='keras', folder=folder/name, resume=resume, progress=False, devices=devices)
 def apart(a, b): a, b = net_state(a.net), net_state(b.net); return max(float(np.abs(a[k] - b[k]).max()) for k in a)
 def curve(m): return m.history.drop(columns='seconds').to_dict('list')

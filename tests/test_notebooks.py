@@ -1,11 +1,13 @@
 "Every notebook runs from top to bottom, as `nbdev_test` runs it."
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 from nbdev import test as nbdev_runner
 from nbdev.config import get_config
 
+from blood_cell_cancer.data.phantoms import make
 from blood_cell_cancer.models.engines import ENGINE_MODULES
 from blood_cell_cancer.models.model import ENGINES
 
@@ -20,8 +22,15 @@ def own_engines():
         if module in sys.modules: ENGINES[name] = sys.modules[module]
         else: ENGINES.pop(name, None)
 
+@pytest.fixture(scope='module')
+def drawn_once():
+    "The notebooks want the same phantoms again and again."
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(make, '_one', cache(make._one))
+        yield
+
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.relative_to(ROOT/'nbs').with_suffix('').as_posix())
-def test_notebook(path, monkeypatch, own_engines):
+def test_notebook(path, monkeypatch, own_engines, drawn_once):
     monkeypatch.chdir(ROOT)
     passed, _ = nbdev_runner.test_nb(path, skip_flags=get_config().tst_flags.split(), basepath=ROOT)
     assert passed, f'{path.relative_to(ROOT)} failed; its traceback is in the captured output'

@@ -68,8 +68,10 @@ def restore(net, # compiled
 # %% ../../../nbs/models/keras/04_training.ipynb #c009
 def compile_net(net, lr:float):
     "Adam and cross-entropy on logits."
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    net.compile(optimizer=keras.optimizers.Adam(lr), loss=loss, metrics=['accuracy'], jit_compile=False)
+    # Variables that the first step had to make would cost a second tracing of it, seconds for a deep network.
+    loss, accuracy = keras.losses.SparseCategoricalCrossentropy(from_logits=True), keras.metrics.SparseCategoricalAccuracy('accuracy')
+    net.compile(optimizer=keras.optimizers.Adam(lr), loss=loss, metrics=[accuracy], jit_compile=False)
+    net.optimizer.build(net.trainable_variables)
     return net
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c015
