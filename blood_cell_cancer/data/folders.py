@@ -134,7 +134,7 @@ def _laid_out(folder:Path, d:DataSet)->tuple[Path, list, list, tuple]: # root; (
     return root, [(p, c, *more) for p, c, _, *more in rows], others, d.classes
 
 # %% ../../nbs/data/09_folders.ipynb #f013
-def _folder_files(root:Path, classes, dataset)->tuple[list, list, tuple]: # (path, class, split, patient) of the images; other files; classes
+def _folder_files(root:Path, classes, dataset)->tuple[list, list, tuple]: # (path, class, split, patient); other files; classes
     "The files of class folders."
     found, declared = _class_folders(root, classes, dataset)
     rows, others = [], [p for p in root.iterdir() if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES] # images outside the class folders

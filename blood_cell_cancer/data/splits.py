@@ -215,7 +215,7 @@ def leave_one_out(images:pd.DataFrame, # image table with laboratories (column `
     if by != 'source': raise ValueError(f"by='{by}': laboratories are left out, by='source'; for units of another column use folds")
     t = _laboratories(check_images(images))
     why = {lab: w for lab in t if (w := _why_not_left_out(t, lab))}
-    if why and not skip: raise ValueError('; '.join(why.values()) + '. Leave them in training with skip=True, or add images of other laboratories')
+    if why and not skip: raise ValueError('; '.join(why.values()) + '. Keep them in training with skip=True, or add other laboratories')
     if why: warnings.warn('not left out: ' + '; '.join(why.values()))
     if len(why) == len(t.columns): raise ValueError('no laboratory can be left out')
     return {lab: split_images(images, 'source', sizes=sizes, seed=seed, held_out=lab) for lab in t if lab not in why}

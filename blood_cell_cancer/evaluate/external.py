@@ -95,13 +95,16 @@ def laboratory_table(preds:pd.DataFrame # prediction table with the further colu
                     )->pd.DataFrame: # `laboratory, used, images, classes, recall, low, high`, and `answered`, `right` with `_low`, `_high`
     "How well a model does in each laboratory, the worst first."
     d = preds[preds['target'].notna() & preds['predicted'].notna()]
-    rows = [dict(laboratory=lab or 'not known', used=used) | _laboratory(g) for (lab, used), g in d.groupby(['laboratory', 'used'], sort=False)]
+    groups = d.groupby(['laboratory', 'used'], sort=False)
+    rows = [dict(laboratory=lab or 'not known', used=used) | _laboratory(g) for (lab, used), g in groups]
     return pd.DataFrame(rows).sort_values('recall', kind='stable', ignore_index=True) if rows else pd.DataFrame()
 
 def laboratory_text(t:pd.DataFrame # of `laboratory_table`
                    )->pd.DataFrame: # the same as text, with intervals
     "The table of laboratories for readers."
     def share(k, low, high): return [with_ci(*r) for r in t[[k, low, high]].to_numpy(float)]
-    cols = {'used as': t['used'].to_numpy(), 'images': t['images'].to_numpy(), 'classes': t['classes'].to_numpy(), 'mean recall': share('recall', 'low', 'high')}
-    if 'answered' in t: cols |= {'answered': share('answered', 'answered_low', 'answered_high'), 'right of these': share('right', 'right_low', 'right_high')}
+    cols = {'used as': t['used'].to_numpy(), 'images': t['images'].to_numpy(), 'classes': t['classes'].to_numpy()}
+    columns = {'mean recall': ('recall', 'low', 'high')}
+    if 'answered' in t: columns |= {n: (k, f'{k}_low', f'{k}_high') for n, k in (('answered', 'answered'), ('right of these', 'right'))}
+    cols |= {n: share(*c) for n, c in columns.items()}
     return pd.DataFrame(cols, index=pd.Index(t['laboratory'], name='laboratory'))

@@ -192,7 +192,8 @@ def evaluate(model, # a `Model` or an `Ensemble`
     if (images['split'] == 'train').any():
         others['commonest class'] = majority_baseline(images, split)
         if baselines: others['colour histogram'] = histogram_baseline(images, split, progress=progress)
-    named, leaks, (laboratories, away, unknown) = known_set(images), leakage_of(images, split), _external(model, judged, external or {}, progress)
+    named, leaks = known_set(images), leakage_of(images, split)
+    laboratories, away, unknown = _external(model, judged, external or {}, progress)
     here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=split)
     if robust is True: robust = robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged)
     r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=split, preds=preds, baselines=others,
@@ -230,7 +231,8 @@ def to_dict(self:Report,
     out = dict(model=self.model, split=self.split, lead=self.lead(), data_set=self.data_set, leakage=self.leakage, scores=self.figures,
                classes=self.by_class, confusion=self.confusion.to_numpy().tolist(),
                **{f'{k}_areas': c.areas for k, c in self.curves.items()},
-               **_parts(self), laboratories=self.laboratories, audit=self.audit, card=self.card, facts=dict(self.facts), warnings=self.warnings,
+               **_parts(self), laboratories=self.laboratories, audit=self.audit, card=self.card, facts=dict(self.facts),
+               warnings=self.warnings,
                unreadable=self.preds.loc[self.preds['error'] != '', ['name', 'error']])
     if points:
         out['points'] = {k: {n: dict(x=x, y=y) for n, (x, y) in c.points.items()} for k, c in self.curves.items()}
