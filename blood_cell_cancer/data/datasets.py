@@ -181,7 +181,7 @@ def _load_tables(whats, data, progress)->dict: # name of the set or laboratory -
         else:
             labs = lab_folders(what)
             found = {lab: _with_patients(folder_images(f, 'folders', source=lab, progress=progress), f) for lab, f in labs.items()}
-        if twice := sorted(set(found) & set(tables)): raise DataError(f'{what}: there is already a set called {twice[0]}; rename the folder')
+        if twice := sorted(set(found) & set(tables)): raise DataError(f'{what}: there is already a set {twice[0]}; rename the folder')
         tables |= found
     return tables
 

@@ -123,7 +123,8 @@ _PUBLIC = (
             (Part('c_nmc', dict(normal=3389, lymphoblast=7272), '', 'Gupta and Gupta, C-NMC 2019, The Cancer Imaging Archive (2019)'),),
             may_ship=False, licence='read the terms and the data usage policy of The Cancer Imaging Archive',
             access=f'Download it from {_TCIA}c-nmc-2019/ and unpack the three training folds.',
-            aliases={'hem': 'normal', 'all': 'lymphoblast'}, pattern=r'fold_\d/(?:fold_\d/)?(?P<label>all|hem)/UID_(?P<patient>H?\d+)_[^/]+'),
+            aliases={'hem': 'normal', 'all': 'lymphoblast'},
+            pattern=r'fold_\d/(?:fold_\d/)?(?P<label>all|hem)/UID_(?P<patient>H?\d+)_[^/]+'),
     *(DataSet(name, ('healthy', 'leukaemia'), (Part('all_idb', dict(zip(('healthy', 'leukaemia'), n)), '', 'Labati et al., ICIP (2011)'),),
               may_ship=False, licence='on request, for research alone; read and sign its terms', aliases={'0': 'healthy', '1': 'leukaemia'},
               access='Ask for it at https://scotti.di.unimi.it/all/ and unpack it.', pattern=r'Im\d+_(?P<label>[01])\.(?:jpg|tif)')

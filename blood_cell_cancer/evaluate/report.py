@@ -192,7 +192,8 @@ def evaluate(model, # a `Model` or an `Ensemble`
     if (images['split'] == 'train').any():
         others['commonest class'] = majority_baseline(images, split)
         if baselines: others['colour histogram'] = histogram_baseline(images, split, progress=progress)
-    named, leaks = known_set(images), leakage_of(images, split)
+    joined = ', '.join(dict.fromkeys(images['set'])) if 'set' in images else '' # the names of the sets
+    named, leaks = known_set(images) or joined, leakage_of(images, split)
     laboratories, away, unknown = _external(model, judged, external or {}, progress)
     here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=split)
     if robust is True: robust = robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged)

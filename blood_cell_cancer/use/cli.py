@@ -21,7 +21,7 @@ from ..core.machine import settle_threads
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help='Blood-cell classification by transfer learning. For education and research; not for clinical use.')
 
-Data = Annotated[list[str], typer.Option(help='Named sets (wbc5, ball4, phantoms ...) or folders of class folders; several (a,b) are joined')]
+Data = Annotated[list[str], typer.Option(help='Named sets (wbc5, phantoms ...) or folders of class folders; several (a,b) are joined')]
 Classes = Annotated[Optional[str], typer.Option(help="The classes in order, a,b,c, or 'folders' (folder names), or 'differential' (eight)")]
 Mapping = Annotated[Optional[Path], typer.Option(help='CSV folder,class (or set,folder,class): what class names of a folder stand for')]
 Drop = Annotated[bool, typer.Option('--drop-unmapped', help='Leave out classes without a counterpart, with a warning')]
@@ -180,7 +180,7 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
              weights:Annotated[str, typer.Option(help='equal, validation (fitted on those images), or a number per bundle: 2,1,1')]='equal',
              tta:Annotated[bool, typer.Option('--tta', help='Test-time augmentation: average over eight orientations')]=False,
              data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, split:Split=None,
-             by:By='group', seed:Seed=None, out:Annotated[Path, typer.Option(help='Folder to write')]=Path('ensemble.bundle'), quiet:Quiet=False):
+             by:By='group', seed:Seed=None, out:Annotated[Path, typer.Option(help='To write')]=Path('ensemble.bundle'), quiet:Quiet=False):
     "Combine bundles into one that averages their probabilities. Only --weights validation needs data."
     from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.ensemble import ensemble

@@ -148,5 +148,6 @@ def check_balance(images:pd.DataFrame # labelled image table
         figures['manifest'] = {k: len(v) for k, v in vars(diff).items() if isinstance(v, list)}
         if not diff: says.append(str(diff))
     verdict = 'bad' if (found == 0).any() else 'warning' if says else 'good'
-    about = f'These are files of {name}' if name else 'Not a public data set that this package knows'
+    sets = ', '.join(dict.fromkeys(images['set'])) if 'set' in images else ''
+    about = f'These are files of {name}' if name else f'Joined from {sets}' if sets else 'Not a public data set that this package knows'
     return Section('balance', verdict, f'{about}; {"; ".join(says or ["counts are even and complete"] + [labs]*bool(labs))}.', d, figures)
