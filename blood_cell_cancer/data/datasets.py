@@ -199,7 +199,7 @@ def load_images(what:str|Path|list|tuple='phantoms', # a data set in `DATASETS`,
     whats = [what] if one else list(what)
     if not whats: raise DataError('no data set: give names or folders')
     tables = _load_tables(whats, data, progress)
-    sets = [DATASETS[n] for n in tables if n in DATASETS]
+    sets = [DATASETS[str(w)] for w in whats if str(w) in DATASETS] # a folder may have the name of a set, and is none
     if named: classes = CLASS_LISTS[classes]
     elif classes == 'folders': classes = sorted({c for t in tables.values() for c in t['label'].cat.categories})
     elif classes is None: classes = _common_classes(sets, tables)
