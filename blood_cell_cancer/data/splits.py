@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NAMED_SPLITS', 'quotas', 'allocate', 'units_of', 'duplicates_in', 'SplitPlan', 'split_images', 'folds', 'fold_split',
-           'save_split', 'apply_split', 'leakage', 'check_split']
+           'leave_one_out', 'save_split', 'apply_split', 'leakage', 'check_split']
 
 # %% ../../nbs/data/02_splits.ipynb #c002
 import hashlib
@@ -18,6 +18,7 @@ import pandas as pd
 from ..core.io import SEED
 from ..core.tables import SPLITS, check_images, classes_of
 from .annotations import dropped_by_hand
+from .classes import classes_by_laboratory
 
 # %% ../../nbs/data/02_splits.ipynb #c007
 def _share(total:int, weights:np.ndarray)->np.ndarray:
@@ -146,14 +147,33 @@ def _purge(images):
     images.loc[(images['group'] != '') & rank.notna() & (rank > first), 'split'] = 'dropped'
     return images
 
+def _laboratories(images)->pd.DataFrame: # classes by laboratories
+    "The laboratories of a table, in which every image must have one."
+    unknown = images['name'][images['source'] == '']
+    if len(unknown):
+        raise ValueError(f'{len(unknown)} of {len(images)} images have no laboratory (column source), the first is {unknown.iloc[0]}: '
+                         'load the sets by name, or folders in a list, or fill the column')
+    return classes_by_laboratory(images)
+
+def _why_not_left_out(t, lab)->str: # what makes a laboratory useless as a test set, or ''
+    "Can `lab` be left out of the laboratories of `t`?"
+    has = t.index[t[lab] > 0].tolist()
+    others = t.drop(columns=lab).sum(axis=1)
+    if not others.any(): return f'all images are from {lab}: none is left for training'
+    if len(has) == 1: return f'{lab} has images of one class only ({has[0]}), too few for a test set: evaluate it by itself (external=)'
+    if gone := [c for c in has if not others[c]]: return f'without {lab} no image of {", ".join(gone)} is left for training'
+    if (others > 0).sum() == 1: return f'without {lab} only one class is left for training ({others.idxmax()})'
+    return ''
+
 def _leave_source_out(images, live, held_out, sizes, seed):
-    "One laboratory is the test set; the others train and validate."
-    sources = sorted(set(images['source']))
-    if held_out not in sources: raise ValueError(f"by='source' needs held_out, the laboratory to test on: one of {sources}")
+    "One laboratory is the test set; the others train and validate, stratified by class and laboratory."
+    t = _laboratories(images[live])
+    if held_out not in t: raise ValueError(f"by='source' needs held_out, the laboratory to test on: one of {list(t)}")
+    if why := _why_not_left_out(t, held_out): raise ValueError(why)
     test = live & (images['source'] == held_out)
     d = images[live & ~test]
-    if not len(d): raise ValueError(f'all images are from {held_out}: none is left for training')
-    got = allocate(d['label'].cat.codes.to_numpy(), units_of(d, 'group'), d['sha256'].to_numpy(), sizes[:2], seed)
+    strata = d.groupby(['label', 'source'], observed=True).ngroup().to_numpy()
+    got = allocate(strata, units_of(d, 'group'), d['sha256'].to_numpy(), sizes[:2], seed)
     images.loc[test, 'split'] = 'test'
     images.loc[d.index, 'split'] = np.array(SPLITS[:2])[got]
     return images
@@ -183,6 +203,22 @@ def fold_split(images:pd.DataFrame, # image table
     k = int(fold.max()) + 1
     names = np.select([fold == -1, fold == i % k, fold == (i + 1) % k], ['dropped', 'test', 'validation'], 'train')
     return images.assign(split=names)
+
+# %% ../../nbs/data/02_splits.ipynb #d051
+def leave_one_out(images:pd.DataFrame, # image table with laboratories (column `source`)
+                  by:str='source', # what is left out: source
+                  sizes:tuple=(.7, .2), # training and validation: fractions or numbers
+                  seed:int|None=None, # another seed, another split; None: `SEED`
+                  skip:bool=False # pass over laboratories that cannot be left out, with a warning, instead of raising?
+                 )->dict: # laboratory -> the table with its column `split` filled in, that laboratory as the test set
+    "Leave-one-laboratory-out folds."
+    if by != 'source': raise ValueError(f"by='{by}': laboratories are left out, by='source'; for units of another column use folds")
+    t = _laboratories(check_images(images))
+    why = {lab: w for lab in t if (w := _why_not_left_out(t, lab))}
+    if why and not skip: raise ValueError('; '.join(why.values()) + '. Keep them in training with skip=True, or add other laboratories')
+    if why: warnings.warn('not left out: ' + '; '.join(why.values()))
+    if len(why) == len(t.columns): raise ValueError('no laboratory can be left out')
+    return {lab: split_images(images, 'source', sizes=sizes, seed=seed, held_out=lab) for lab in t if lab not in why}
 
 # %% ../../nbs/data/02_splits.ipynb #c034
 def save_split(images:pd.DataFrame, # a split image table

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from ..core.html import drawn, folded, html_figure, html_table, page_html, sentence
 from ..core.intervals import with_ci
 from .calibration import risk_area
+from .external import laboratory_text
 from .metrics import plot_confusion
 from ..models.model import plot_epochs
 
@@ -96,11 +97,17 @@ def _uncertainty(r, pictures):
             'as on the unknown ones, it reacts to the laboratory and not to the class.')
     return out + html_table(d.unknown_table(), 'Images that belong to no class, and controls') + sentence(note, 'fine')
 
+def _laboratories(r):
+    if len(r.laboratories) < 2: return Markup('')
+    note = ('Mean recall over the classes that a laboratory has, with 95 % intervals (Wilson\'s, combined). '
+            'A model is as good as its row at the top: an average over laboratories would hide it.')
+    return html_table(laboratory_text(r.laboratories), 'Each laboratory by itself, the worst first') + sentence(note, 'fine')
+
 def _external(r, pictures):
     def part(name, f):
         table = html_table(f.table(), f'Recall at home and in {name}, by class')
         return Markup('<h3>') + escape(name) + Markup('</h3>') + sentence(f.lead(), 'lead') + table
-    return Markup('').join(part(n, f) for n, f in r.external.items())
+    return _laboratories(r) + Markup('').join(part(n, f) for n, f in r.external.items())
 
 def _robustness(r, pictures):
     d = r.robustness
@@ -157,7 +164,7 @@ def _card(r, pictures):
 # %% ../../nbs/evaluate/08_pages.ipynb #c019
 SECTIONS = {'The model and its baselines': _baselines, 'Confusion matrix': _matrix, 'Figures by class': _classes,
             'ROC and precision-recall curves': _curves, 'Calibration': _calibration, 'Uncertainty and abstention': _uncertainty,
-            'Other laboratories': _external, 'Robustness to corruptions': _robustness, 'Where the model looks': _saliency,
+            'Laboratories': _external, 'Robustness to corruptions': _robustness, 'Where the model looks': _saliency,
             'Audit of the data': _audit, 'Training': _training, 'Unreadable files': _unreadable,
             'Recipe and data': _facts, 'Model card': _card}
 OPTIONAL = 'Unreadable files', 'Training' # whose absence need not be mentioned

@@ -26,7 +26,7 @@ from ..data.splits import leakage
 from .baselines import histogram_baseline, majority_baseline
 from .calibration import calibration, evaluate_uncertainty, risk_area
 from .curves import curves
-from .external import external_validation, map_classes
+from .external import external_validation, laboratory_table, laboratory_text, map_classes
 from .metrics import class_scores, confusion, judge, plot_confusion, scores, top_losses
 from .pages import leakage_text, report_html, saliency_text
 from .robustness import robustness
@@ -59,6 +59,7 @@ class Report:
     calibration: object = None # `Calibration`
     curves: dict = field(default_factory=dict) # 'roc' and 'pr': `Curves`
     uncertainty: object = None # `UncertaintyReport`
+    laboratories: pd.DataFrame = field(default_factory=pd.DataFrame) # of `laboratory_table`: one row each, the worst first
     external: dict = field(default_factory=dict) # laboratory -> `ExternalValidation`
     robustness: object = None # `Robustness`
     saliency: object = None # `Saliency` of some of the evaluated images
@@ -109,6 +110,7 @@ def lead(self:Report)->str:
 @patch
 def _repr_html_(self:Report):
     tables = [(self.table().rename_axis('on the same images'), 'The model and its baselines'), (self.class_table(), 'Figures by class')]
+    if len(self.laboratories) > 1: tables.append((laboratory_text(self.laboratories), 'Each laboratory by itself, the worst first'))
     return sentence(self.lead()) + Markup('').join(html_table(*t) for t in tables)
 
 # %% ../../nbs/evaluate/09_report.ipynb #c011
@@ -143,16 +145,17 @@ def _warnings(model, preds, leaks)->list:
 def _unlabelled(images, classes): return images.assign(label=pd.Categorical([None]*len(images), categories=list(classes)))
 
 def _external(model, home, laboratories, progress):
-    "Validation by laboratory, and prediction tables of unknown classes with their controls."
-    external, unknown = {}, {}
+    "Validation by laboratory with its predictions, and prediction tables of unknown classes with their controls."
+    external, judged, unknown = {}, [], {}
     for name, images in laboratories.items():
         known, other = map_classes(images, model.classes)
         if len(known):
             preds = with_groups(model.predict(known, progress), known)
             external[name] = external_validation(home, preds)
+            judged.append(preds.assign(laboratory=name, used='external'))
         if len(other): unknown[f'unknown classes, {name}'] = with_groups(model.predict(other, progress), other)
         if len(other) and len(known): unknown[f'(control) known classes, {name}'] = preds
-    return external, unknown
+    return dict(sorted(external.items(), key=lambda kv: kv[1].external[0])), judged, unknown
 
 def _saliency(model, rows, preds, n, progress):
     "Saliency maps of the first `n` evaluated images of each class."
@@ -189,11 +192,15 @@ def evaluate(model, # a `Model` or an `Ensemble`
     if (images['split'] == 'train').any():
         others['commonest class'] = majority_baseline(images, split)
         if baselines: others['colour histogram'] = histogram_baseline(images, split, progress=progress)
-    named, leaks, (laboratories, unknown) = known_set(images), leakage_of(images, split), _external(model, judged, external or {}, progress)
+    joined = ', '.join(dict.fromkeys(images['set'])) if 'set' in images else '' # the names of the sets
+    named, leaks = known_set(images) or joined, leakage_of(images, split)
+    laboratories, away, unknown = _external(model, judged, external or {}, progress)
+    here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=split)
     if robust is True: robust = robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged)
     r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=split, preds=preds, baselines=others,
                history=model.history, facts=_facts(model, named), warnings=_warnings(model, preds, leaks), data_set=named, leakage=leaks,
-               calibration=calibration(judged), external=laboratories, robustness=robust or None,
+               calibration=calibration(judged), laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)),
+               external=laboratories, robustness=robust or None,
                saliency=_saliency(model, rows, preds, saliency, progress), audit=_audit_rows(audit))
     if len(np.unique(judged.targets)) > 1: r.curves = {k: curves(judged, k) for k in ('roc', 'pr')}
     if model.uncertainty:
@@ -225,7 +232,8 @@ def to_dict(self:Report,
     out = dict(model=self.model, split=self.split, lead=self.lead(), data_set=self.data_set, leakage=self.leakage, scores=self.figures,
                classes=self.by_class, confusion=self.confusion.to_numpy().tolist(),
                **{f'{k}_areas': c.areas for k, c in self.curves.items()},
-               **_parts(self), audit=self.audit, card=self.card, facts=dict(self.facts), warnings=self.warnings,
+               **_parts(self), laboratories=self.laboratories, audit=self.audit, card=self.card, facts=dict(self.facts),
+               warnings=self.warnings,
                unreadable=self.preds.loc[self.preds['error'] != '', ['name', 'error']])
     if points:
         out['points'] = {k: {n: dict(x=x, y=y) for n, (x, y) in c.points.items()} for k, c in self.curves.items()}

@@ -117,6 +117,7 @@ def _terms(facts):
     named = facts['extra'].get('metrics', {}).get('data_set', '')
     return ['The code that made it: MIT.', f"Pretrained weights: {facts['pretrained']}; their terms go on to this model.",
             f'Data: {named}, {DATASETS[named].licence}.' if named in DATASETS else
+            'Data: ' + ' '.join(DATASETS[n].terms() if n in DATASETS else f'{n}: terms not recorded.' for n in named.split(', ')) if named else
             'Data: terms not recorded; ask the authors of the images.']
 
 # %% ../../nbs/models/09_card.ipynb #c011

@@ -16,7 +16,9 @@ from ...core.tables import classes_of
 from .duplicates import labels_disagree
 from .integrity import Section
 from .shortcuts import find_marks, shortcuts, tile_map
-from ..datasets import DATASETS, compare_manifest, manifest
+from ..classes import classes_by_laboratory, single_laboratory
+from ..datasets import compare_manifest, manifest
+from ..public import DATASETS
 from ..splits import folds
 
 # %% ../../../nbs/data/audit/04_checks.ipynb #c005
@@ -114,26 +116,38 @@ RARE, UNEVEN = 50, 3
 def known_set(images:pd.DataFrame # image table
              )->str: # name in `DATASETS`, or ''
     "The public data set that the file names belong to."
+    if 'set' in images and images['set'].nunique() > 1: return '' # joined from several
     names = set(images['name'].str.rsplit('/').str[-1])
     for d in DATASETS.values():
-        if d.handle and len(names & set(manifest(d.name)['path'].str.rsplit('/').str[-1])) > len(names)/2: return d.name
+        if d.manifest and len(names & set(manifest(d.name)['path'].str.rsplit('/').str[-1])) > len(names)/2: return d.name
     return ''
 
+def _laboratories(images, d)->tuple[str, bool]: # what is to be said, and whether it is a warning; adds columns to `d`
+    "The classes by laboratories, where these are known."
+    t, alone = classes_by_laboratory(images), single_laboratory(images)
+    for lab in t.columns: d[lab] = t[lab].to_numpy()
+    if len(t.columns) == 1: return f'all images come from one laboratory ({t.columns[0]})', False
+    text = '; '.join(f'{", ".join(c)} {"comes" if len(c) == 1 else "come"} from one laboratory only ({lab})' for lab, c in alone.items())
+    return text, bool(alone)
+
 def check_balance(images:pd.DataFrame # labelled image table
-                 )->Section: # one row per class
-    "Are all images present, and is a class rare?"
+                 )->Section: # one row per class, with a column per known laboratory
+    "Are all images present, is a class rare, and does a class come from one laboratory only?"
     found, name = images['label'].value_counts(sort=False), known_set(images)
     d = pd.DataFrame({'class': found.index.astype(str), 'found': found.to_numpy(), 'share': found.to_numpy()/max(1, found.sum())})
     says, ratio = [], float(found.max()/max(1, found.min()))
     if rare := [c for c, n in found.items() if n < RARE]: says.append(f'fewer than {RARE} images of {", ".join(rare)}')
     if ratio >= UNEVEN: says.append(f'the largest class has {ratio:.1f} times the images of the smallest: use the balanced accuracy')
     if n := int(images['label'].isna().sum()): says.append(f'{n:,} images have no label')
-    figures = dict(known_set=name, ratio=ratio, counts={c: int(n) for c, n in found.items()})
+    labs, confusing = _laboratories(images, d)
+    if confusing: says.append(labs)
+    figures = dict(known_set=name, ratio=ratio, counts={c: int(n) for c, n in found.items()}, one_laboratory=single_laboratory(images))
     if name:
         d['expected'] = [DATASETS[name].counts.get(c, 0) for c in d['class']]
         diff = compare_manifest(images, manifest(name), name)
         figures['manifest'] = {k: len(v) for k, v in vars(diff).items() if isinstance(v, list)}
         if not diff: says.append(str(diff))
     verdict = 'bad' if (found == 0).any() else 'warning' if says else 'good'
-    about = f'These are files of {name}' if name else 'Not a public data set that this package knows'
-    return Section('balance', verdict, f'{about}; {"; ".join(says) or "counts are even and complete"}.', d, figures)
+    sets = ', '.join(dict.fromkeys(images['set'])) if 'set' in images else ''
+    about = f'These are files of {name}' if name else f'Joined from {sets}' if sets else 'Not a public data set that this package knows'
+    return Section('balance', verdict, f'{about}; {"; ".join(says or ["counts are even and complete"] + [labs]*bool(labs))}.', d, figures)

@@ -16,7 +16,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ...core.tables import classes_of
-from ...data.datasets import DATASETS, DataError, load_images
+from ...data.datasets import DRAWN, DataError, load_images
 from ...data.splits import apply_split, split_images
 from ...models.shipped import check_bundle, shipped_bundles
 from .augment import AugmentationExplorer, Augmenter
@@ -122,7 +122,7 @@ def _read_data(app)->tuple: # split image table, message
     images = load_images(app.data.value.strip() or 'phantoms', classes='folders' if named == ['folders'] else named or None, progress=False)
     if app.split_csv: return apply_split(images, app.split_csv), ''
     images, how = split_if_needed(images)
-    drawn = app.data.value in DATASETS and not DATASETS[app.data.value].handle
+    drawn = app.data.value in DRAWN
     return images, ('These are phantoms, drawn by this package for trying things out. ' if drawn else '') + how
 
 @patch
