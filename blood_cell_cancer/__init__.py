@@ -14,6 +14,7 @@ _PLACES = {
     'data.loaders': 'image_loaders',
     'data.phantoms.make': 'make_phantoms show_phantoms',
     'data.splits': 'apply_split save_split split_images',
+    'models.adapt': 'adapt least_certain',
     'models.backbones': 'RECIPES recipe',
     'models.bundle': 'load_model',
     'models.ensemble': 'ensemble',

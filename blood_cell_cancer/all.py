@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations',
-           'save_split', 'show_images', 'show_phantoms', 'split_images', 'RECIPES', 'Model', 'ensemble',
-           'fit_uncertainty', 'image_learner', 'list_backbones', 'load_model', 'recipe', 'train', 'compare_models',
-           'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',
+           'save_split', 'show_images', 'show_phantoms', 'split_images', 'RECIPES', 'Model', 'adapt', 'ensemble',
+           'fit_uncertainty', 'image_learner', 'least_certain', 'list_backbones', 'load_model', 'recipe', 'train',
+           'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',
            'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'TrainingPanel', 'export_onnx',
            'predict']
 
@@ -20,6 +20,7 @@ from .data.phantoms.make import make_phantoms, show_phantoms
 from .data.splits import apply_split, save_split, split_images
 
 # %% ../nbs/00_all.ipynb #c004
+from .models.adapt import adapt, least_certain
 from .models.backbones import RECIPES, recipe
 from .models.bundle import load_model
 from .models.ensemble import ensemble
@@ -49,6 +50,7 @@ from .use.predict import predict
 _all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations', 'save_split',
          'show_images', 'show_phantoms',
          'split_images',
-         'RECIPES', 'Model', 'ensemble', 'fit_uncertainty', 'image_learner', 'list_backbones', 'load_model', 'recipe', 'train',
+         'RECIPES', 'Model', 'adapt', 'ensemble', 'fit_uncertainty', 'image_learner', 'least_certain', 'list_backbones', 'load_model', 'recipe',
+         'train',
          'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',
          'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'TrainingPanel', 'export_onnx', 'predict']
