@@ -1,9 +1,10 @@
 "Every notebook runs from top to bottom, as `nbdev_test` runs it."
+import os
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
+from joblib import Memory
 from nbdev import test as nbdev_runner
 from nbdev.config import get_config
 
@@ -23,10 +24,12 @@ def own_engines():
         else: ENGINES.pop(name, None)
 
 @pytest.fixture(scope='module')
-def drawn_once():
-    "The notebooks want the same phantoms again and again."
+def drawn_once(tmp_path_factory):
+    "The notebooks want the same phantoms again and again; the workers of one run share what they have drawn."
+    place = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ: place = place.parent
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(make, '_one', cache(make._one))
+        m.setattr(make, '_one', Memory(place/'drawn', verbose=0).cache(make._one))
         yield
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.relative_to(ROOT/'nbs').with_suffix('').as_posix())
