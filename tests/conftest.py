@@ -39,9 +39,9 @@ def pytest_collection_modifyitems(config, items):
     seconds = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
     took = lambda item: seconds.get(name_of(item.nodeid), 0)
     if config.getoption('--fast'):
-        slow = [i for i in items if took(i) > FAST or SLOW_FIXTURES & set(i.fixturenames)]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [i for i in items if i not in set(slow)]
+        slow = {i for i in items if took(i) > FAST or SLOW_FIXTURES & set(i.fixturenames)}
+        config.hook.pytest_deselected(items=list(slow))
+        items[:] = [i for i in items if i not in slow]
     # Two workers end together when the longest groups are begun first.
     total, groups = {}, {i: group_of(i) for i in items}
     for i, g in groups.items(): total[g] = total.get(g, 0) + took(i)
