@@ -16,6 +16,7 @@ if find_spec('triton') is not None: import triton
 
 DURATIONS = Path(__file__).with_name('durations.json') # seconds of the tests of more than a second, alone on two cores
 FAST = 5 # seconds: what takes longer is not part of `make test-fast`
+SLOW_FIXTURES = {'site', 'app', 'lab', 'setting', 'both'} # of modules; whichever test comes first pays for them
 
 def pytest_addoption(parser):
     parser.addoption('--fast', action='store_true', help=f'leave out what is known to take more than {FAST} seconds')
@@ -38,8 +39,9 @@ def pytest_collection_modifyitems(config, items):
     seconds = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
     took = lambda item: seconds.get(name_of(item.nodeid), 0)
     if config.getoption('--fast'):
-        config.hook.pytest_deselected(items=[i for i in items if took(i) > FAST])
-        items[:] = [i for i in items if took(i) <= FAST]
+        slow = {i for i in items if took(i) > FAST or SLOW_FIXTURES & set(i.fixturenames)}
+        config.hook.pytest_deselected(items=list(slow))
+        items[:] = [i for i in items if i not in slow]
     # Two workers end together when the longest groups are begun first.
     total, groups = {}, {i: group_of(i) for i in items}
     for i, g in groups.items(): total[g] = total.get(g, 0) + took(i)

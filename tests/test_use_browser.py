@@ -73,14 +73,15 @@ def home(tmp_path_factory):
     from blood_cell_cancer.data.phantoms.make import make_phantoms
     from blood_cell_cancer.data.splits import split_images
     from blood_cell_cancer.models.backbones import IMAGENET, recipe
+    from blood_cell_cancer.models.bundle import save_bundle
     from blood_cell_cancer.models.nets import CutNet
     from blood_cell_cancer.models.model import Model, data_facts
     home = tmp_path_factory.mktemp('app')
     make_phantoms(home/'cells', n=6, seed=4, size=96)
     images = split_images(folder_images(home/'cells', progress=False), sizes=(.5, .25, .25))
     r, classes = recipe('demo', weights='random', size=64), tuple(images['label'].cat.categories)
-    Model(CutNet(r.backbone, len(classes), r.cut, r.head), 'fastai', r, classes, *IMAGENET, 'random', pd.DataFrame(),
-          data_facts(images)).save(home/'m.bundle')
+    save_bundle(Model(CutNet(r.backbone, len(classes), r.cut, r.head), 'fastai', r, classes, *IMAGENET, 'random', pd.DataFrame(),
+                      data_facts(images)), home/'m.bundle')
     return home
 
 
