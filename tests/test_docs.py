@@ -110,7 +110,7 @@ def test_lessons_lead_to_the_next_and_have_exercises_with_answers():
         assert '## Exercise' in text and text.count('<details><summary>Answer</summary>') == text.count('</details>') > 0, lesson.name
 
 
-@pytest.mark.parametrize('path', [root/'nbs'/'index.ipynb', *lessons, *beside], ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', [root/'nbs'/'index.ipynb', *lessons, *beside, *(root/'nbs'/'studies').glob('*.ipynb')], ids=lambda p: p.stem)
 def test_links_between_notebooks_lead_somewhere(path):
     text = '\n'.join(''.join(c['source']) for c in json.loads(path.read_text())['cells'])
     for target in re.findall(r'\]\((?!https?:)([^)#]+)\)', text): assert (path.parent/target).exists(), target

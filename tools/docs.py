@@ -37,7 +37,8 @@ READING = {
     'tutorials': ('Course', 'seven lessons', 'Seven short lessons, one idea each, on drawn cells; no graphics card and no download.'),
     'case_studies': ('Case studies', 'two published systems',
                      'Two published systems rebuilt from their texts, and what their figures are worth.'),
-    'guides': ('Guides', 'saliency, robustness, ensembles, adaptation', 'Short notebooks beside the course, one question each.')}
+    'guides': ('Guides', 'saliency, robustness, ensembles, adaptation', 'Short notebooks beside the course, one question each.'),
+    'studies': ('Studies', 'what was tried', 'Logs of experiments: what was changed, what came of it, what was kept.')}
 # In the order in which an image table travels; nothing imports from a room to its right.
 ROOMS = {
     'core': ('Core', 'files, tables, intervals', 'Reading images, the tables that travel between the rooms, and confidence intervals.'),

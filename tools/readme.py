@@ -15,7 +15,7 @@ def readme() -> str:
     nb.cells = [c for c in nb.cells if not c.source.startswith('#| hide')]
     for c in nb.cells: c.source = '\n'.join(line for line in c.source.split('\n') if not line.startswith('#|'))
     body, _ = MarkdownExporter().from_notebook_node(nb)
-    for folder in ('images', 'tutorials', 'case_studies', 'guides'): body = body.replace(f']({folder}/', f'](nbs/{folder}/')
+    for folder in ('images', 'tutorials', 'case_studies', 'guides', 'studies'): body = body.replace(f']({folder}/', f'](nbs/{folder}/')
     return '<!-- made from nbs/index.ipynb by `make export`: edit that -->\n\n' + body.strip() + '\n'
 
 

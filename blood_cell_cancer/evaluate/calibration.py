@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from matplotlib.figure import Figure
+from ..core.plots import Figure
 
 from ..core.html import PALETTE
 from ..core.intervals import bootstrap_counts, wilson, with_ci

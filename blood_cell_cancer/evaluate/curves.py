@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from matplotlib.figure import Figure
+from ..core.plots import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from ..core.intervals import bootstrap_counts, with_ci

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from ..core.plots import Figure
 from sklearn.metrics import confusion_matrix as _confusion
 
 from ..core.intervals import wilson

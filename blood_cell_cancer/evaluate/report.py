@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from markupsafe import Markup
-from matplotlib.figure import Figure
+from ..core.plots import Figure
 
 from ..core.html import drawn, html_table, sentence
 from ..core.intervals import wilson, with_ci

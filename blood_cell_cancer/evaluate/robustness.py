@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from fastcore.basics import patch
-from matplotlib.figure import Figure
+from ..core.plots import Figure
 
 from ..core.intervals import with_ci
 from ..core.progress import progress_bar

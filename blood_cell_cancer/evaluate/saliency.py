@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from captum.attr import LayerAttribution, LayerGradCam, Occlusion
 from matplotlib import colormaps
-from matplotlib.figure import Figure
+from ..core.plots import Figure
 
 from ..core.io import SEED, pixel_batches, read_image
 from ..core.progress import progress_bar

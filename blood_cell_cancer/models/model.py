@@ -106,7 +106,7 @@ def predict(self:Model, images, progress=True, **kwargs):
 def plot_epochs(history:pd.DataFrame # of a model, one row per epoch
                ): # matplotlib figure
     "Losses and validation accuracy by epoch."
-    from matplotlib.figure import Figure
+    from blood_cell_cancer.core.plots import Figure
     fig = Figure(figsize=(7.5, 2.6), layout='constrained')
     loss, acc = fig.subplots(1, 2)
     x, best = history['epoch'] + 1, history['valid_loss'].idxmin()

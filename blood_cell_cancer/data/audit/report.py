@@ -140,7 +140,7 @@ SHOWN = 25 # maximum number of rows of evidence on the page
 def plot_tile_map(accuracy:np.ndarray # (28, 28), from `tile_map`
                  ): # a matplotlib figure
     "Where a single tile predicts the class."
-    from matplotlib.figure import Figure
+    from blood_cell_cancer.core.plots import Figure
     fig = Figure(figsize=(4, 3.2), layout='constrained')
     ax = fig.subplots()
     fig.colorbar(ax.imshow(accuracy, cmap='viridis'), ax=ax, label='accuracy of this tile alone')

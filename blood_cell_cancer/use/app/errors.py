@@ -14,7 +14,7 @@ import ipywidgets as w
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from matplotlib.figure import Figure
+from ...core.plots import Figure
 
 from ...core.intervals import wilson, with_ci
 from ...core.tables import SPLITS, evaluable, probs_of
