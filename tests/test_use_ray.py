@@ -107,7 +107,8 @@ def test_a_worker_is_killed(setting, cluster):
     table = read(predict_ray(bundle, many, out, workers=2, batch=8, progress=False))
     killer.join(1)
     (at_work, rows), = killed
-    assert len(at_work) == 2 and rows < len(want), 'killed while both were at work'
+    # Ray may have started a third already.
+    assert len(at_work) >= 2 and rows < len(want), 'killed while both were at work'
     agree(table, want)
 
 

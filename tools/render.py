@@ -68,6 +68,12 @@ def without_places(text: str, places: dict) -> str:
     return re.sub(r'\btmp[a-z0-9_]{8}\b', 'tmp', text)
 
 
+def side_by_side(html: str) -> str:
+    "Small pictures in rows, as the widgets' style sheet, which is not there, would put them."
+    html = re.sub(r'<div class="(thumbs[^"]*)"', r'<div class="\1" style="display:flex;flex-wrap:wrap;gap:8px"', html)
+    return re.sub(r'<figure(?![^>]*style)', '<figure style="margin:0"', html)
+
+
 def as_html(model: str, state: dict) -> str:
     "A widget as it looks without Python: its texts and pictures, and its buttons and menus as plain words."
     s = state.get(model, {}).get('state', {})
@@ -77,7 +83,7 @@ def as_html(model: str, state: dict) -> str:
         inner = ''.join(as_html(c.removeprefix('IPY_MODEL_'), state) for c in s['children'])
         return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{inner}</div>' if kind in ('HBoxModel',
                 'GridBoxModel') else f'<div>{inner}</div>'
-    if kind in ('HTMLModel', 'LabelModel'): return f'<div>{s.get("value", "")}</div>' if s.get('value') else ''
+    if kind in ('HTMLModel', 'LabelModel'): return f'<div>{side_by_side(s["value"])}</div>' if s.get('value') else ''
     words = escape(str(s.get('description', '')))
     if kind in ('ButtonModel', 'FileUploadModel'):
         return f'<span style="border:1px solid #999;border-radius:4px;padding:2px 8px">{words}</span>'

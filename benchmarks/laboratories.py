@@ -1,0 +1,60 @@
+"""What a model that comes with the package does in every laboratory at hand, the worst first.
+
+    export BLOOD_CELLS_DATA=folder
+    python benchmarks/laboratories.py wbc5
+
+Writes nbs/tutorials/results/laboratories.csv: of the classes that the model knows, mean recall, share answered and share right of
+the answers; of the others, how many it answers, and how many normal cells it calls a myeloblast with an answer.
+"""
+import argparse
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from blood_cell_cancer.core.intervals import wilson
+from blood_cell_cancer.data.datasets import load_images
+from blood_cell_cancer.evaluate.external import laboratory_table, laboratory_text, map_name
+from blood_cell_cancer.use.predict import predict
+
+TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'laboratories.csv'
+PLACES = 'barcelona', 'johns_hopkins', 'other_labs/bccd_cropped', 'other_labs/wbc_zheng2018'
+# As what each served the five-class model and its recipe.
+USED = dict(barcelona='laboratory of three other classes of the training', johns_hopkins='never', bccd_cropped='chose the recipe',
+            wbc_zheng2018='chose the recipe')
+NORMAL = 'lymphocyte', 'monocyte', 'seg_neutrophil', 'eosinophil', 'basophil'
+
+
+def share(hits, name):
+    "A share with its Wilson interval, as columns."
+    if not len(hits): return {}
+    low, high = wilson(int(hits.sum()), len(hits))
+    return {name: hits.mean(), f'{name}_low': low, f'{name}_high': high, f'{name}_n': len(hits)}
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    a.add_argument('bundle')
+    a = a.parse_args()
+    parts, others = [], []
+    for place in PLACES:
+        lab = Path(place).name
+        images = load_images(Path(os.environ['BLOOD_CELLS_DATA'])/place, classes='folders')
+        preds = predict(a.bundle, images['path'].tolist())
+        classes = [c.removeprefix('p_') for c in preds if c.startswith('p_')]
+        known = images['label'].astype(str).map(lambda c: map_name(c, classes) or None) # None: not known to the model
+        preds = preds.assign(target=pd.Categorical(known, classes), laboratory=lab, used=USED[lab])
+        parts.append(preds)
+        answered, called = ~preds['abstained'].to_numpy(bool), preds['predicted'].eq('myeloblast').to_numpy()
+        normal = images['label'].astype(str).replace({'neutrophil': 'seg_neutrophil'}).isin(NORMAL).to_numpy()
+        others.append(dict(laboratory=lab) | share(answered[known.isna().to_numpy()], 'unknown_answered')
+                      | share((called & answered)[normal], 'normal_called_myeloblast'))
+    table = laboratory_table(pd.concat(parts)).merge(pd.DataFrame(others), on='laboratory')
+    print(laboratory_text(table).to_string(), table.filter(regex='unknown|normal|laboratory').round(3).to_string(), sep='\n')
+    new = table.round(4).assign(bundle=a.bundle, command=f'python benchmarks/laboratories.py {a.bundle}', date=time.strftime('%Y-%m-%d'))
+    old = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=['bundle'])
+    pd.concat([old[old['bundle'] != a.bundle], new]).to_csv(TABLE, index=False)
+
+
+if __name__ == '__main__': main()
