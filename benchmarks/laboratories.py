@@ -47,7 +47,7 @@ def main():
         preds = preds.assign(target=pd.Categorical(known, classes), laboratory=lab, used=USED[lab])
         parts.append(preds)
         answered, called = ~preds['abstained'].to_numpy(bool), preds['predicted'].eq('myeloblast').to_numpy()
-        normal = images['label'].astype(str).replace({'neutrophil': 'seg_neutrophil'}).isin(NORMAL).to_numpy()
+        normal = images['label'].astype(str).map(lambda c: bool(map_name(c, NORMAL))).to_numpy()
         others.append(dict(laboratory=lab) | share(answered[known.isna().to_numpy()], 'unknown_answered')
                       | share((called & answered)[normal], 'normal_called_myeloblast'))
     table = laboratory_table(pd.concat(parts)).merge(pd.DataFrame(others), on='laboratory')

@@ -104,6 +104,27 @@ def summary(logits, t)->str:
     return '\n'.join(out)
 
 
+def pictures(t, train)->tuple: # what the network sees of a row: in prediction; in the random view `v`
+    "Functions that make the pictures of the rows of `t`; a view may take the style of a training cell of another laboratory."
+    rows, where, labs = t['path'], {}, t['lab'].to_numpy()
+    def at(j, a): return where.setdefault(j, d.place(a))
+    def style(j):
+        def other(r):
+            k = int(r.choice(train[labs[train] != labs[j]]))
+            b = d.pixels(rows[k])
+            return d.cut_out(b, at(k, b))
+        return other
+    def random_view(v):
+        def make(j):
+            a = d.pixels(rows[j])
+            return d.view(a, at(j, a), np.random.default_rng([12, v, j]), style=style(j))
+        return make
+    def clean(j):
+        a = d.pixels(rows[j])
+        return d.clean(a, at(j, a))
+    return clean, random_view
+
+
 def trained(a):
     "The network, its origin, the tables and the activations."
     t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA']))
@@ -112,25 +133,7 @@ def trained(a):
     train, judge = d.parts(t, a.each)
     old, r, net = start()
     session = prefix_session(net, work/'prefix.onnx')
-    rows, where, labs = t['path'], {}, t['lab'].to_numpy()
-    def at(j, a): return where.setdefault(j, d.place(a))
-    def random_view(v):
-        def style(j):
-            def other(r):
-                k = int(r.choice(train[labs[train] != labs[j]]))
-                b = d.pixels(rows[k])
-                x, y, s = at(k, b)
-                q = 224/s
-                return d.cv2.warpAffine(b, np.array([[q, 0, 112 - x*q], [0, q, 112 - y*q]], np.float32), (224, 224),
-                                        borderMode=d.cv2.BORDER_REPLICATE)
-            return other
-        def make(j):
-            a = d.pixels(rows[j])
-            return d.view(a, at(j, a), np.random.default_rng([12, v, j]), style=style(j))
-        return make
-    def clean(j):
-        a = d.pixels(rows[j])
-        return d.clean(a, at(j, a))
+    clean, random_view = pictures(t, train)
     z = d.cached(work/'judge.npy', judge, session, clean, old.mean, old.std)
     views = [d.cached(work/f'train{v}.npy', train, session, random_view(v), old.mean, old.std) for v in range(a.views)]
     R, J = t.loc[train].reset_index(drop=True), t.loc[judge].reset_index(drop=True)

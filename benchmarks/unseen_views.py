@@ -83,12 +83,17 @@ def reinhard(a, jitter=None):
     return cv2.cvtColor(lab if jitter is None else restain(lab, *jitter), cv2.COLOR_LAB2RGB)
 
 
+def cut_out(a, at, size=224):
+    "The square around the cell, scaled to `size`."
+    x, y, side = at
+    k = size/side
+    return cv2.warpAffine(a, np.array([[k, 0, size/2 - x*k], [0, k, size/2 - y*k]], np.float32), (size, size),
+                          borderMode=cv2.BORDER_REPLICATE)
+
+
 def clean(a, at, size=224):
     "What the network sees in prediction, to within interpolation."
-    x, y, s = at
-    k = size/s
-    return reinhard(cv2.warpAffine(a, np.array([[k, 0, size/2 - x*k], [0, k, size/2 - y*k]], np.float32), (size, size),
-                                   borderMode=cv2.BORDER_REPLICATE))
+    return reinhard(cut_out(a, at, size))
 
 
 def optics(o, r):

@@ -149,8 +149,7 @@ def restore(self:Explorer, d:dict)->Explorer:
     everything = {**self.parked, **self.annotations}
     self.annotations = {n: m for n, m in everything.items() if self._sha.get(n) == m['sha256']}
     self.parked = {n: m for n, m in everything.items() if n not in self.annotations}
-    filters = {**dict.fromkeys(FILTERS, ''), **self.filters}
-    self.filters = {k: v if v in self.choices(k) else '' for k, v in filters.items()}
+    self.filters = {k: v if v in self.choices(k) else '' for k, v in {**dict.fromkeys(FILTERS, ''), **self.filters}.items()}
     self.turn_page(0)
     return self
 
