@@ -3,7 +3,7 @@
 export OMP_WAIT_POLICY ?= passive
 RUN = .venv/bin
 # Two workers with one computing thread each: on two cores more would stand in each other's way. `make test ARGS='-k splits'` selects.
-TEST = python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+TEST = python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16

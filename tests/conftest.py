@@ -22,28 +22,28 @@ def pytest_addoption(parser):
     parser.addoption('--fast', action='store_true', help=f'leave out what is known to take more than {FAST} seconds')
     parser.addoption('--renew-durations', action='store_true', help=f'write {DURATIONS.name} anew, from which the order follows')
 
-def name_of(nodeid): return nodeid.rpartition('@')[0] if nodeid.rfind('@') > nodeid.rfind(']') else nodeid # xdist appends the group
+def group_of(nodeid):
+    "What shares fixtures is run together, by one worker: a file; each notebook is on its own."
+    return nodeid if 'test_notebooks.py::' in nodeid else nodeid.split('::')[0]
 
-def group_of(item):
-    "What shares fixtures is run together, by one worker: a file, or the part of a file that has a parameter of a module's fixture."
-    if item.path.stem == 'test_notebooks': return item.nodeid
-    shared = getattr(getattr(item, 'callspec', None), 'params', {}).get('both', '')
-    return f'{item.path.stem} {shared}'.strip()
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_itemcollected(item):
-    if item.path.stem != 'test_notebooks': item.add_marker(pytest.mark.xdist_group(group_of(item)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    "Not `--dist loadgroup`: with pytest 9.2, xdist 3.8 loses the groups without a word."
+    from xdist.scheduler import LoadScopeScheduling
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid): return group_of(nodeid)
+    return ByFile(config, log)
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     seconds = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
-    took = lambda item: seconds.get(name_of(item.nodeid), 0)
+    took = lambda item: seconds.get(item.nodeid, 0)
     if config.getoption('--fast'):
         slow = {i for i in items if took(i) > FAST or SLOW_FIXTURES & set(i.fixturenames)}
         config.hook.pytest_deselected(items=list(slow))
         items[:] = [i for i in items if i not in slow]
     # Two workers end together when the longest groups are begun first.
-    total, groups = {}, {i: group_of(i) for i in items}
+    total, groups = {}, {i: group_of(i.nodeid) for i in items}
     for i, g in groups.items(): total[g] = total.get(g, 0) + took(i)
     items.sort(key=lambda i: (-total[groups[i]], groups[i]))
 
@@ -53,7 +53,7 @@ def pytest_terminal_summary(terminalreporter, config):
     for reports in terminalreporter.stats.values():
         for r in reports:
             if not hasattr(r, 'duration'): continue
-            total[name_of(r.nodeid)] = total.get(name_of(r.nodeid), 0) + r.duration
+            total[r.nodeid] = total.get(r.nodeid, 0) + r.duration
     for name, s in total.items():
         room = name.split('[')[-1].rpartition('/')[0] if '[' in name and 'test_notebooks' in name else name.split('::')[0]
         where[room] = where.get(room, 0) + s
