@@ -69,7 +69,7 @@ def _held_out(x, y, layer, folds, penalty):
     return out
 
 def choose_penalty(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, classes and groups of the labelled images
-                   layer:tuple, # weight and bias that the model has
+                   layer:tuple[np.ndarray, np.ndarray], # weight and bias that the model has
                    folds:int=3
                   )->float: # of `PENALTIES`
     "The penalty with the smallest cross-validated log loss, classes weighing the same."
@@ -78,7 +78,7 @@ def choose_penalty(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, clas
     return min(PENALTIES, key=loss)
 
 def cross_validate(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, classes and groups of the labelled images
-                   layer:tuple, # weight and bias that the model has
+                   layer:tuple[np.ndarray, np.ndarray], # weight and bias that the model has
                    folds:int=5
                   )->np.ndarray: # (n, classes) logits
     "Logits of each labelled image by a layer that was fitted, penalty included, to the other folds."
@@ -135,16 +135,16 @@ def adapt(model, # a trained `Model`
     rows, module = _labelled(model, images), engine_module(model.engine)
     y, groups = rows['label'].cat.codes.to_numpy(), rows['group'].where(rows['group'] != '', rows['sha256']).to_numpy()
     features, before = model.features(rows, progress)
-    layer, x = module.last_layer(model.net), module.last_inputs(model.net, features)
-    after = cross_validate(x, y, groups, layer, folds)
-    penalty = choose_penalty(x, y, groups, layer)
+    (weight, bias), x = module.last_layer(model.net), module.last_inputs(model.net, features)
+    after = cross_validate(x, y, groups, (weight, bias), folds)
+    penalty = choose_penalty(x, y, groups, (weight, bias))
     uncertainty = adapted_uncertainty(model, features, y, after, coverage)
     facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), folds=folds, penalty=penalty,
                  before=_recalls(before, y, model.classes), after=_recalls(after, y, model.classes))
     if uncertainty is not None:
         yes = ~np.array(uncertainty.columns(after, features)['abstained'])
         facts['answered'], facts['right'] = int(yes.sum()), int((after.argmax(1) == y)[yes].sum())
-    return replace(model, net=module.with_last_layer(model.net, *fit_last_layer(x, y, *layer, penalty)), uncertainty=uncertainty,
+    return replace(model, net=module.with_last_layer(model.net, *fit_last_layer(x, y, weight, bias, penalty)), uncertainty=uncertainty,
                    extra={'adaptation': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k == 'name'}})
 
 # %% ../../nbs/models/16_adapt.ipynb #c022
