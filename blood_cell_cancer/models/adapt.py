@@ -60,12 +60,13 @@ def fold_numbers(y:np.ndarray, # int (n,) classes
     for i, (_, rows) in enumerate(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, groups)): out[rows] = i
     return out
 
-def _held_out(x, y, layer, folds, penalty):
+def _held_out(x, y, layer, folds, penalty): # function: which images are fitted -> the penalty for them
     "Logits of each image by a layer that was fitted without its fold."
     out = np.zeros((len(y), len(layer[1])))
     for f in np.unique(folds):
-        w, b = fit_last_layer(x[folds != f], y[folds != f], *layer, penalty)
-        out[folds == f] = x[folds == f] @ w.T + b
+        rest = folds != f
+        w, b = fit_last_layer(x[rest], y[rest], *layer, penalty(rest))
+        out[~rest] = x[~rest] @ w.T + b
     return out
 
 def choose_penalty(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, classes and groups of the labelled images
@@ -74,7 +75,9 @@ def choose_penalty(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, clas
                   )->float: # of `PENALTIES`
     "The penalty with the smallest cross-validated log loss, classes weighing the same."
     share, parts = 1/np.bincount(y)[y], fold_numbers(y, groups, folds)
-    def loss(penalty): return -(share*np.log(np.maximum(softmax(_held_out(x, y, layer, parts, penalty))[np.arange(len(y)), y], 1e-300))).sum()
+    def loss(penalty):
+        p = softmax(_held_out(x, y, layer, parts, lambda rest: penalty))
+        return -(share*np.log(np.maximum(p[np.arange(len(y)), y], 1e-300))).sum()
     return min(PENALTIES, key=loss)
 
 def cross_validate(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, classes and groups of the labelled images
@@ -82,12 +85,8 @@ def cross_validate(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, clas
                    folds:int=5
                   )->np.ndarray: # (n, classes) logits
     "Logits of each labelled image by a layer that was fitted, penalty included, to the other folds."
-    parts, out = fold_numbers(y, groups, folds), np.zeros((len(y), len(layer[1])))
-    for f in np.unique(parts):
-        rest = parts != f
-        w, b = fit_last_layer(x[rest], y[rest], *layer, choose_penalty(x[rest], y[rest], groups[rest], layer))
-        out[~rest] = x[~rest] @ w.T + b
-    return out
+    def penalty(rest): return choose_penalty(x[rest], y[rest], groups[rest], layer)
+    return _held_out(x, y, layer, fold_numbers(y, groups, folds), penalty)
 
 # %% ../../nbs/models/16_adapt.ipynb #c015
 LEAST = 5 # labelled images of each class; fewer can't be cross-validated
