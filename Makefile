@@ -36,7 +36,7 @@ test-seeds: .venv/.dev  ## what depends on a seed, under twenty of them (hours; 
 	nice -n 10 $(RUN)/python tools/seeds.py
 	$(RUN)/python tools/seeds.py --margins
 
-check: .venv/.dev  ## are modules, notebooks and README in step?
+check: .venv/.dev  ## are modules, notebooks and README in step? and ruff and mypy
 	sh tools/check.sh
 
 docs: .venv/.dev  ## the documentation site in _docs/; runs the notebooks that changed since the last time
@@ -57,7 +57,7 @@ hooks: .venv/.dev  ## nbdev's git hooks: clean notebooks before they are committ
 	$(RUN)/nbdev_install_hooks
 
 clean:  ## remove what was built (not the environments)
-	rm -rf out runs build dist _proc _docs .pytest_cache .hypothesis *.egg-info
+	rm -rf out runs build dist _proc _docs .pytest_cache .mypy_cache .hypothesis *.egg-info
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 .venv/.base: settings.ini setup.py requirements/base.txt requirements/offline.txt

@@ -346,7 +346,7 @@ def cold(place, drawn, quick, rounds):
              'bare script: numpy, Pillow, ONNX Runtime, one image (the floor)': [python, '-c', BARE, place/'plain.bundle'/'model.onnx',
                                                                                  image],
              'blood-cells predict, one image': [command, 'predict', place/'plain.bundle', image, '--out', place/'cold.csv', '--quiet'],
-             'blood-cells predict, one image, with doubt': [command, 'predict', place/'doubtful.bundle', image, '--out', place/'cold.csv',
+             'blood-cells predict, one image, with uncertainty': [command, 'predict', place/'doubtful.bundle', image, '--out', place/'cold.csv',
                                                             '--quiet'],
              'the same in torch, one image': [python, '-c', TORCH, place/'plain.bundle', image],
              'Keras: load a .keras file, one image': [python, '-c', KERAS, place/'whole.keras', image]}
@@ -403,52 +403,62 @@ def table(head, rows): return '\n'.join('| ' + ' | '.join(map(str, r)) + ' |' fo
 
 
 def say_floors(f):
-    return (f'Floor of one image, in work of a core: {f["operations"]/1e6:.0f} million operations at {f["matrix"]/1e9:.0f} thousand million a second (8 bits: {f["matrix_int8"]/1e9:.0f}), '
-            f'which is ONNX Runtime\'s own matrix product of 1,024 x 1,024; decoding at {f["decode"]:,.0f} images a second; {f["bytes"]/1e3:.0f} kB read at {f["read"]/1e9:.1f} GB a second.\n')
+    return (f'Floor of one image, in work of a core: {f["operations"]/1e6:.0f} million operations at {f["matrix"]/1e9:.0f} '
+            f'thousand million a second (8 bits: {f["matrix_int8"]/1e9:.0f}), '
+            "which is ONNX Runtime's own matrix product of 1,024 x 1,024; "
+            f'decoding at {f["decode"]:,.0f} images a second; {f["bytes"]/1e3:.0f} kB read at {f["read"]/1e9:.1f} GB a second.\n')
+
+
+def speed_part(s):
+    head = ['', 'images a second', 'ours is so many times as fast', 'ours in 8 bits is', 'work of the cores for one image, ms',
+            'so many times ours', 'of the floor']
+    rows = [[r['name'], between(r['rate'], '.0f'), between(r['ours_is'], '.1f'), between(r['int8_is'], '.1f'),
+             between(r['core_ms'], '.1f'), between(r['ours_works'], '.1f'), of(r['of_floor'])] for r in s['rows']]
+    return [table(head, rows), f'{s["rounds"]} rounds, in turn. ' + say_floors(s['floors']),
+            f'That allows {s["floor_rate"]:.0f} images a second on {s["floors"]["cores"]} cores ({s["floor_rate_int8"]:.0f} in 8 bits). '
+            "What limits us is the arithmetic: MobileNetV2's depthwise convolutions do 9 multiplications for each number that they read, "
+            'and cannot reach the rate of a large matrix product.\n']
+
+
+def engines_part(s):
+    return [table(['', 'ms', 'logits differ by'], [[r['name'], between(r['core_ms'], '.2f'), f'{r["apart"]:.1g}'] for r in s['rows']])]
+
+
+def scale_part(s):
+    head = ['files', 'seconds', 'images a second', 'work of the cores for one image, ms', 'peak memory, MB', 'of the floor']
+    rows = [[f'{r["files"]:,}', f'{r["seconds"]:.0f}', f'{r["rate"]:.0f}', f'{r["core_ms"]:.2f}', f'{r["mb"]:.0f}', of(r['of_floor'])]
+            for r in s['rows']]
+    return [table(head, rows), say_floors(s['floors']),
+            'The names of the files are all that memory holds of them; the limit is the arithmetic, as above.\n']
+
+
+def cold_part(s):
+    rows = [[r['name'], between(r['seconds'], '.2f'), between(r['core_seconds'], '.2f'), between(r['ours_works'], '.1f')] for r in s['rows']]
+    return [table(['', 'seconds', 'work of the cores, seconds', 'so many times our first prediction'], rows),
+            'The floor is a bare script that loads the same libraries; what is beyond it is our imports.\n']
+
+
+def audit_part(s):
+    slowest = lambda r: ', '.join(f'{k} {v:.0f}' for k, v in sorted(r['sections'].items(), key=lambda kv: -kv[1])[:3])
+    head = ['images', 'seconds', 'work of the cores, seconds', 'the same for 100 images', 'longest sections, seconds', 'peak memory, MB',
+            'of the floor']
+    rows = [[r['images'], f'{r["seconds"]:.0f}', f'{r["core_seconds"]:.0f}', f'{100*r["core_seconds"]/r["images"]:.1f}', slowest(r),
+             f'{r["mb"]:.0f}', of(r['of_floor'])] for r in s['rows']]
+    return [table(head, rows), 'The floor is decoding each image once. The limit is the longest section.\n']
+
+
+PARTS = dict(speed=('Images a second, folder to table', speed_part),
+             engines=('Engines: work of one core for one image, network alone', engines_part),
+             scale=('Memory and time by number of files', scale_part), cold=('From a standing start', cold_part),
+             audit=('The audit by number of images', audit_part))
 
 
 def page(got):
     "The figures in Markdown."
     out = ['# Prediction: speed, memory, cold start, audit\n', '<!-- written by benchmarks/prediction.py -->\n']
-    if 'speed' in got:
-        s = got['speed']
-        out += ['## Images a second, folder to table\n',
-                table(['', 'images a second', 'ours is so many times as fast', 'ours in 8 bits is', 'work of the cores for one image, ms',
-                       'so many times ours', 'of the floor'],
-                [[r['name'], between(r['rate'], '.0f'), between(r['ours_is'], '.1f'), between(r['int8_is'], '.1f'),
-                  between(r['core_ms'], '.1f'), between(r['ours_works'], '.1f'),
-                  of(r['of_floor'])] for r in s['rows']]), f'{s["rounds"]} rounds, in turn. ' + say_floors(s['floors']),
-                f'That allows {s["floor_rate"]:.0f} images a second on {s["floors"]["cores"]} cores ({s["floor_rate_int8"]:.0f} in 8 bits). What limits us is the arithmetic: MobileNetV2\'s '
-                'depthwise convolutions do 9 multiplications for each number that they read, and cannot reach the rate of a large matrix product.\n', load(s)]
-    if 'engines' in got:
-        s = got['engines']
-        out += ['## Engines: work of one core for one image, network alone\n',
-                table(['', 'ms', 'logits differ by'], [[r['name'], between(r['core_ms'], '.2f'), f'{r["apart"]:.1g}'] for r in s['rows']]),
-                load(s)]
-    if 'scale' in got:
-        s = got['scale']
-        out += ['## Memory and time by number of files\n',
-                table(['files', 'seconds', 'images a second', 'work of the cores for one image, ms', 'peak memory, MB', 'of the floor'],
-                [[f'{r["files"]:,}', f'{r["seconds"]:.0f}', f'{r["rate"]:.0f}', f'{r["core_ms"]:.2f}', f'{r["mb"]:.0f}', of(r['of_floor'])]
-                 for r in s['rows']]),
-                say_floors(s['floors']), 'The names of the files are all that memory holds of them; the limit is the arithmetic, as above.\n', load(s)]
-    if 'cold' in got:
-        s = got['cold']
-        out += ['## From a standing start\n', table(['', 'seconds', 'work of the cores, seconds', 'so many times our first prediction'],
-                [[r['name'], between(r['seconds'], '.2f'), between(r['core_seconds'], '.2f'), between(r['ours_works'], '.1f')]
-                 for r in s['rows']]),
-                'The floor is a bare script that loads the same libraries; what is beyond it is our imports.\n', load(s)]
-    if 'audit' in got:
-        s = got['audit']
-        slowest = lambda r: ', '.join(f'{k} {v:.0f}' for k, v in sorted(r['sections'].items(), key=lambda kv: -kv[1])[:3])
-        out += ['## The audit by number of images\n',
-                table(['images', 'seconds', 'work of the cores, seconds', 'the same for 100 images', 'longest sections, seconds',
-                       'peak memory, MB', 'of the floor'],
-                [[r['images'], f'{r["seconds"]:.0f}', f'{r["core_seconds"]:.0f}', f'{100*r["core_seconds"]/r["images"]:.1f}', slowest(r),
-                  f'{r["mb"]:.0f}', of(r['of_floor'])] for r in s['rows']]),
-                'The floor is decoding each image once. The limit is the longest section.\n', load(s)]
-    m = got['machine']
-    return '\n'.join([*out, '## Machine\n', ', '.join(f'{k} {v}' for k, v in m.items()) + '\n'])
+    for key, (title, part) in PARTS.items():
+        if key in got: out += [f'## {title}\n', *part(got[key]), load(got[key])]
+    return '\n'.join([*out, '## Machine\n', ', '.join(f'{k} {v}' for k, v in got['machine'].items()) + '\n'])
 
 
 def load(s): return f'Run on {s["date"]}; processes waiting for a core, beginning and end: {s["load"][0]:.1f} and {s["load"][1]:.1f}.\n'

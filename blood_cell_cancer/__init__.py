@@ -19,6 +19,7 @@ _PLACES = {
     'models.bundle': 'load_model',
     'models.ensemble': 'ensemble',
     'models.fastai.learner': 'image_learner',
+    'models.keras.image_model': 'image_model',
     'models.model': 'Model',
     'models.training': 'train',
     'models.uncertainty': 'fit_uncertainty',

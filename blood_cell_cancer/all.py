@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations',
            'save_split', 'show_images', 'show_phantoms', 'split_images', 'RECIPES', 'Model', 'adapt', 'ensemble',
-           'fit_uncertainty', 'image_learner', 'least_certain', 'list_backbones', 'load_model', 'recipe', 'train',
-           'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',
-           'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'TrainingPanel', 'export_onnx',
-           'predict']
+           'fit_uncertainty', 'image_learner', 'image_model', 'least_certain', 'list_backbones', 'load_model', 'recipe',
+           'train', 'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place',
+           'saliency_maps', 'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'TrainingPanel',
+           'export_onnx', 'predict']
 
 # %% ../nbs/00_all.ipynb #c002
 from .core.plots import show_images
@@ -25,6 +25,7 @@ from .models.backbones import RECIPES, recipe
 from .models.bundle import load_model
 from .models.ensemble import ensemble
 from .models.fastai.learner import image_learner
+from .models.keras.image_model import image_model
 from .models.model import Model
 from .models.training import train
 from .models.uncertainty import fit_uncertainty
@@ -50,7 +51,7 @@ from .use.predict import predict
 _all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations', 'save_split',
          'show_images', 'show_phantoms',
          'split_images',
-         'RECIPES', 'Model', 'adapt', 'ensemble', 'fit_uncertainty', 'image_learner', 'least_certain', 'list_backbones', 'load_model', 'recipe',
-         'train',
+         'RECIPES', 'Model', 'adapt', 'ensemble', 'fit_uncertainty', 'image_learner', 'image_model', 'least_certain', 'list_backbones', 'load_model',
+         'recipe', 'train',
          'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',
          'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'TrainingPanel', 'export_onnx', 'predict']

@@ -8,6 +8,8 @@ import pytest
 pytestmark = pytest.mark.skipif(find_spec('keras') is None, reason='keras is not installed') # importorskip would import TensorFlow first
 
 SETUP = '''
+import sys, blood_cell_cancer.all
+assert 'tensorflow' not in sys.modules, 'the front door must not load TensorFlow'
 from pathlib import Path
 from tempfile import mkdtemp
 import numpy as np, torch

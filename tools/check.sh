@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fails when modules, notebooks or README are out of step with each other. Works on a copy, so it changes nothing here.
+# Fails when modules, notebooks or README are out of step with each other, or ruff or mypy find a mistake. Works on a copy, so it changes nothing here.
 set -e
 here=$(pwd); copy=$(mktemp -d); trap 'rm -rf "$copy"' EXIT
 cp -r settings.ini setup.py blood_cell_cancer nbs "$copy"
@@ -11,4 +11,5 @@ diff -r -q -x .ipynb_checkpoints "$here/nbs" nbs || { echo 'notebooks are not cl
 cd "$here"
 .venv/bin/python tools/readme.py --check
 .venv/bin/ruff check -q
+.venv/bin/mypy --no-error-summary
 echo 'modules, notebooks and README are in step'

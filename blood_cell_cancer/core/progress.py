@@ -26,7 +26,7 @@ def can_draw()->bool:
 # %% ../../nbs/core/02_progress.ipynb #c008
 class StageLines:
     "Replaces the progress bar in log files."
-    life, short = 30, 2 # seconds until the first report; a stage shorter than `short` writes nothing
+    life, short = 30., 2. # seconds until the first report; a stage shorter than `short` writes nothing
     def __init__(self, items=None, desc:str='', total:int|None=None, initial:int=0, unit:str='images'):
         self.items, self.desc, self.n, self.initial, self.unit = items, desc, initial, initial, unit
         self.total = len(items) if total is None and hasattr(items, '__len__') else total
@@ -97,4 +97,4 @@ def training_bar(epochs:int, # maximum number of epochs
                 ): # two functions: one to call after each batch, one to call with each row of the history
     "The progress display of a training."
     with progress_bar(desc='training', total=(epochs - done)*batches, progress=progress, unit='batches') as bar:
-        yield bar.update, lambda row: progress and tell(epoch_line(row, epochs))
+        yield bar.update, lambda row: tell(epoch_line(row, epochs)) if progress else None

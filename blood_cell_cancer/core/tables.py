@@ -36,12 +36,12 @@ def image_table(paths:Iterable[str|Path], # image files
                )->'pd.DataFrame': # one row per image, in the order given
     "An image table of the given files; each is read once."
     import pandas as pd
-    paths = [Path(p).absolute() for p in paths]
+    files = [Path(p).absolute() for p in paths]
     with ThreadPoolExecutor() as pool:
-        facts = list(progress_bar(pool.map(describe_file, paths), 'reading images', len(paths), progress))
+        facts = list(progress_bar(pool.map(describe_file, files), 'reading images', len(files), progress))
     d = pd.DataFrame(facts, columns=['sha256', 'bytes', 'width', 'height', 'error'])
-    d['path'] = [str(p) for p in paths]
-    d['name'] = [p.relative_to(Path(root).absolute()).as_posix() if root else p.name for p in paths]
+    d['path'] = [str(p) for p in files]
+    d['name'] = [p.relative_to(Path(root).absolute()).as_posix() if root else p.name for p in files]
     d['label'] = pd.Categorical(labels if labels is not None else [None]*len(d), categories=list(classes or []))
     d['split'], d['group'], d['source'] = split, '', source
     unknown = sorted(set(labels if labels is not None else []) - set(classes or []))

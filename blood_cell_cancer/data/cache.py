@@ -52,6 +52,6 @@ def decode_once(images:pd.DataFrame, # image table
         raise DiskSpaceError(f'decoded images need {need/1e9:.1f} GB and {folder} has {free/1e9:.1f} GB free: '
                              'choose another folder, or train without a cache (decode=False)')
     with ThreadPoolExecutor() as pool:
-        jobs = pool.map(lambda st: _decode(*st, size, preprocess), zip(images['path'], targets))
+        jobs = pool.map(lambda source, target: _decode(source, target, size, preprocess), images['path'], targets)
         list(progress_bar(jobs, 'decoding', len(targets), progress and bool(need)))
     return images.assign(path=[str(t) for t in targets])

@@ -197,11 +197,11 @@ def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `C
     one, named = isinstance(what, (str, Path)), isinstance(classes, str) and classes in CLASS_LISTS
     other = one and str(what) in DATASETS and classes not in (None, 'folders') and tuple(classes) != DATASETS[str(what)].classes
     if one and mapping is None and unmapped == 'error' and not named and not other: return _load_one(what, data, classes, progress)
-    whats = [what] if one else list(what)
+    whats = [what] if isinstance(what, (str, Path)) else list(what)
     if not whats: raise DataError('no data set: give names or folders')
     tables = _load_tables(whats, data, progress)
     sets = [DATASETS[str(w)] for w in whats if str(w) in DATASETS] # a folder may have the name of a set, and is none
-    if named: classes = CLASS_LISTS[classes]
+    if named: classes = CLASS_LISTS[str(classes)]
     elif classes == 'folders': classes = sorted({c for t in tables.values() for c in t['label'].cat.categories})
     elif classes is None: classes = _common_classes(sets, tables)
     known = {(d.name, c): ours for d in sets for c, ours in d.differential.items() if ours in classes}

@@ -26,9 +26,9 @@ from ..models.uncertainty import OOD_REASON, Uncertainty
 class Calibration:
     "How well the probabilities of a prediction table are calibrated."
     n: int # images
-    ece: tuple # value, low, high
-    brier: tuple
-    log_loss: tuple
+    ece: tuple[float, float, float] # value, low, high
+    brier: tuple[float, float, float]
+    log_loss: tuple[float, float, float]
     bins: pd.DataFrame # one row per bin that holds images: `n, confidence, right, low, high`
 
     def table(self)->pd.DataFrame:
@@ -57,9 +57,11 @@ def calibration(preds:pd.DataFrame|Judged, # prediction table with targets; a co
     cell = np.minimum((confidence*bins).astype(int), bins - 1)
     w = np.vstack([np.ones(len(j), int), bootstrap_counts(j.groups, draws, seed)]) # the first row: each image once
     gap = sum(np.abs(w[:, cell == b] @ (right - confidence)[cell == b]) for b in np.unique(cell))/w.sum(1)
-    losses = gap, w @ ((p - y)**2).sum(1)/w.sum(1), w @ -np.log(np.maximum((p*y).sum(1), 1e-12))/w.sum(1)
-    figures = [(float(v[0]), *map(float, np.percentile(v[1:], [2.5, 97.5]))) for v in losses]
-    return Calibration(len(j), *figures, _bins(confidence, right, cell))
+    brier, log_loss = w @ ((p - y)**2).sum(1)/w.sum(1), w @ -np.log(np.maximum((p*y).sum(1), 1e-12))/w.sum(1)
+    def figure(v):
+        low, high = np.percentile(v[1:], [2.5, 97.5])
+        return float(v[0]), float(low), float(high)
+    return Calibration(len(j), figure(gap), figure(brier), figure(log_loss), _bins(confidence, right, cell))
 
 # %% ../../nbs/evaluate/04_calibration.ipynb #c009
 @patch

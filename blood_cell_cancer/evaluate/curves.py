@@ -53,7 +53,7 @@ class Curves:
     def table(self)->pd.DataFrame:
         "Areas as text, with their intervals."
         a = self.areas
-        text = [with_ci(*r, percent=False) for r in a[['area', 'low', 'high']].to_numpy()]
+        text = [with_ci(area, low, high, percent=False) for area, low, high in a[['area', 'low', 'high']].to_numpy()]
         return pd.DataFrame({'images': a['n'].to_numpy(), 'area': text}, index=pd.Index(a['class'], name=f'{self.kind} area'))
 
     def _repr_html_(self): return self.table().to_html()

@@ -74,8 +74,8 @@ def external_validation(home:pd.DataFrame|Judged, # prediction table of the home
         hits = [(int(m.loc[c, c]), int(m.loc[c].sum())) for m in (a, b)]
         rows.append((c, *hits[0], *hits[1], *newcombe(*hits[0], *hits[1])))
     t = pd.DataFrame(rows, columns=['class', 'home_k', 'home_n', 'external_k', 'external_n', 'drop', 'low', 'high'])
-    means = [mean_share(t[f'{side}_k'], t[f'{side}_n']) for side in ('home', 'external')]
-    return ExternalValidation(*means, difference(*means), t, list(a.index[here != there]))
+    home, external = (mean_share(t[f'{side}_k'], t[f'{side}_n']) for side in ('home', 'external'))
+    return ExternalValidation(home, external, difference(home, external), t, list(a.index[here != there]))
 
 # %% ../../nbs/evaluate/05_external.ipynb #d032
 def _laboratory(rows)->dict: # of `laboratory_table`

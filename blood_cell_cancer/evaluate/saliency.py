@@ -89,7 +89,7 @@ def keras_occlusion(net, x:torch.Tensor, targets:torch.Tensor, name:str='', **kw
     return occlusion(lambda v: torch.from_numpy(net.predict_on_batch(v.permute(0, 2, 3, 1).numpy())), x, targets, name, **kwargs)
 
 # %% ../../nbs/evaluate/06_saliency.ipynb #c017
-METHODS = dict(fastai=dict(grad_cam=grad_cam, occlusion=occlusion), keras=dict(grad_cam=keras_grad_cam, occlusion=keras_occlusion))
+METHODS:dict[str, dict] = dict(fastai=dict(grad_cam=grad_cam, occlusion=occlusion), keras=dict(grad_cam=keras_grad_cam, occlusion=keras_occlusion))
 
 def overlay(img:Image.Image, # an RGB image
             saliency:np.ndarray, # (h, w), 0 and above

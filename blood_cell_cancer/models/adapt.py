@@ -60,34 +60,33 @@ def fold_numbers(y:np.ndarray, # int (n,) classes
     for i, (_, rows) in enumerate(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, groups)): out[rows] = i
     return out
 
-def _held_out(x, y, layer, folds, penalty):
+def _held_out(x, y, layer, folds, penalty): # function: which images are fitted -> the penalty for them
     "Logits of each image by a layer that was fitted without its fold."
     out = np.zeros((len(y), len(layer[1])))
     for f in np.unique(folds):
-        w, b = fit_last_layer(x[folds != f], y[folds != f], *layer, penalty)
-        out[folds == f] = x[folds == f] @ w.T + b
+        rest = folds != f
+        w, b = fit_last_layer(x[rest], y[rest], *layer, penalty(rest))
+        out[~rest] = x[~rest] @ w.T + b
     return out
 
 def choose_penalty(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, classes and groups of the labelled images
-                   layer:tuple, # weight and bias that the model has
+                   layer:tuple[np.ndarray, np.ndarray], # weight and bias that the model has
                    folds:int=3
                   )->float: # of `PENALTIES`
     "The penalty with the smallest cross-validated log loss, classes weighing the same."
     share, parts = 1/np.bincount(y)[y], fold_numbers(y, groups, folds)
-    def loss(penalty): return -(share*np.log(np.maximum(softmax(_held_out(x, y, layer, parts, penalty))[np.arange(len(y)), y], 1e-300))).sum()
+    def loss(penalty):
+        p = softmax(_held_out(x, y, layer, parts, lambda rest: penalty))
+        return -(share*np.log(np.maximum(p[np.arange(len(y)), y], 1e-300))).sum()
     return min(PENALTIES, key=loss)
 
 def cross_validate(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, classes and groups of the labelled images
-                   layer:tuple, # weight and bias that the model has
+                   layer:tuple[np.ndarray, np.ndarray], # weight and bias that the model has
                    folds:int=5
                   )->np.ndarray: # (n, classes) logits
     "Logits of each labelled image by a layer that was fitted, penalty included, to the other folds."
-    parts, out = fold_numbers(y, groups, folds), np.zeros((len(y), len(layer[1])))
-    for f in np.unique(parts):
-        rest = parts != f
-        w, b = fit_last_layer(x[rest], y[rest], *layer, choose_penalty(x[rest], y[rest], groups[rest], layer))
-        out[~rest] = x[~rest] @ w.T + b
-    return out
+    def penalty(rest): return choose_penalty(x[rest], y[rest], groups[rest], layer)
+    return _held_out(x, y, layer, fold_numbers(y, groups, folds), penalty)
 
 # %% ../../nbs/models/16_adapt.ipynb #c015
 LEAST = 5 # labelled images of each class; fewer can't be cross-validated
@@ -135,16 +134,16 @@ def adapt(model, # a trained `Model`
     rows, module = _labelled(model, images), engine_module(model.engine)
     y, groups = rows['label'].cat.codes.to_numpy(), rows['group'].where(rows['group'] != '', rows['sha256']).to_numpy()
     features, before = model.features(rows, progress)
-    layer, x = module.last_layer(model.net), module.last_inputs(model.net, features)
-    after = cross_validate(x, y, groups, layer, folds)
-    penalty = choose_penalty(x, y, groups, layer)
+    (weight, bias), x = module.last_layer(model.net), module.last_inputs(model.net, features)
+    after = cross_validate(x, y, groups, (weight, bias), folds)
+    penalty = choose_penalty(x, y, groups, (weight, bias))
     uncertainty = adapted_uncertainty(model, features, y, after, coverage)
     facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), folds=folds, penalty=penalty,
                  before=_recalls(before, y, model.classes), after=_recalls(after, y, model.classes))
     if uncertainty is not None:
         yes = ~np.array(uncertainty.columns(after, features)['abstained'])
         facts['answered'], facts['right'] = int(yes.sum()), int((after.argmax(1) == y)[yes].sum())
-    return replace(model, net=module.with_last_layer(model.net, *fit_last_layer(x, y, *layer, penalty)), uncertainty=uncertainty,
+    return replace(model, net=module.with_last_layer(model.net, *fit_last_layer(x, y, weight, bias, penalty)), uncertainty=uncertainty,
                    extra={'adaptation': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k == 'name'}})
 
 # %% ../../nbs/models/16_adapt.ipynb #c022

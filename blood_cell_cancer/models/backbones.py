@@ -30,7 +30,7 @@ class Backbone:
     keras_last30: str # Keras layer where the last 30 begin
     size: int = 224 # side of the input, pixels
     timm_kwargs: dict = field(default_factory=dict, hash=False) # so that timm builds the published shape
-    stats: tuple = IMAGENET # mean and std that pixels between 0 and 1 are normalised with, unless the weights say otherwise
+    stats: tuple[tuple, tuple] = IMAGENET # mean and std that pixels between 0 and 1 are normalised with, unless the weights say otherwise
     system: str = '' # the published system that uses it
     note: str = ''
 

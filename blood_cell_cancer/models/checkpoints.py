@@ -56,4 +56,5 @@ class Checkpoints:
         state = json.loads((self.folder/'run.json').read_text())
         arrays = load_file(self.folder/f"last{len(state['history'])}.safetensors")
         self.history, self.bad, self.best = state['history'], state['bad'], state['best']
-        return tuple({k.removeprefix(part): v for k, v in arrays.items() if k.startswith(part)} for part in ('net.', 'optimizer.'))
+        def part(name): return {k.removeprefix(name): v for k, v in arrays.items() if k.startswith(name)}
+        return part('net.'), part('optimizer.')

@@ -32,7 +32,7 @@ class ConversionError(ValueError):
 # %% ../../nbs/models/10_convert.ipynb #c006
 def keras_shaped(
     name:str, # a backbone that Keras has
-    kwargs:dict=None # arguments for timm; None: those of Keras' shape
+    kwargs:dict|None=None # arguments for timm; None: those of Keras' shape
 )->nn.Module: # pixels (n, 3, size, size) -> features
     "timm's backbone as Keras publishes it, with random weights."
     if not backbone(name).keras:
@@ -178,7 +178,7 @@ def to_keras(
     name:str, # the backbone
     model=None, # the Keras network to fill; None builds one
     size:int=224, # side of its input, if it is built here
-    kwargs:dict=None # for a state dict: arguments with which timm builds its network; None: Keras' shape
+    kwargs:dict|None=None # for a state dict: arguments with which timm builds its network; None: Keras' shape
 ): # keras.Model with the weights
     "Convert weights from timm to Keras."
     net = source if isinstance(source, nn.Module) else load_checked(_empty_net(source, name, kwargs), source)
@@ -285,7 +285,7 @@ def parity(
     name:str, # a backbone
     pixels:np.ndarray, # (n, size, size, 3), 0 to 255
     net:nn.Module=None, # a timm backbone; None: one with random weights
-    stats:tuple=None, # mean and std that its weights expect; None: the backbone's
+    stats:tuple|None=None, # mean and std that its weights expect; None: the backbone's
     of:str='features' # 'features' (averaged) or 'map' (each pixel of the last feature map)
 )->float: # largest absolute difference
     "Convert a backbone and compare the features of the same images in both engines."

@@ -227,5 +227,5 @@ def try_fit_uncertainty(model, # a trained `Model`
                        )->str: # why no uncertainty was fitted, or ''
     "Fit uncertainty where there are enough validation images for it."
     try: fit_uncertainty(model, images, progress)
-    except ValueError as e: return f'no uncertainty was fitted: {e}'
+    except (ValueError, NotImplementedError) as e: return f'no uncertainty was fitted: {e}'
     return ''

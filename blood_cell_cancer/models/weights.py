@@ -115,7 +115,8 @@ def hub_weights(b:Backbone)->Weights:
     return Weights(match_state(model.state_dict(), timm_state(b, {}), b.hub), tuple(cfg['mean']), tuple(cfg['std']), f'timm hub {b.hub}')
 
 # %% ../../nbs/models/03_weights.ipynb #c017
-KERAS_STATS = {'mobilenetv2': HALF, 'vgg19': ((123.68/255, 116.779/255, 103.939/255), (1/255,)*3)} # where they differ from `Backbone.stats`
+KERAS_STATS:dict[str, tuple[tuple, tuple]] = { # where they differ from `Backbone.stats`
+    'mobilenetv2': HALF, 'vgg19': ((123.68/255, 116.779/255, 103.939/255), (1/255,)*3)}
 
 def keras_weights(b:Backbone)->Weights:
     "Announce the ImageNet weights of Keras' own hub."

@@ -21,8 +21,7 @@ def predict(model, # a `Model`, or the folder of a bundle
            )->pd.DataFrame: # prediction table
     "Classify image files."
     if isinstance(model, (str, Path)): model = open_onnx(model) if onnx_file(model) else load_model(model)
-    several = isinstance(what, (list, tuple))
-    files = [Path(p) for p in what] if several else list_images(what)[0]
+    if isinstance(what, (list, tuple)): files, root = [Path(p) for p in what], None
+    else: files, root = list_images(what)[0], what if Path(what).is_dir() else None
     if not files: raise FileNotFoundError(f'{what} holds no image files')
-    root = what if not several and Path(what).is_dir() else None
     return model.predict(image_table(files, classes=model.classes, root=root, progress=progress), progress)

@@ -6,6 +6,7 @@
 __all__ = ['phantom_classes', 'draw_cell', 'draw_field', 'draw_mask']
 
 # %% ../../../nbs/data/phantoms/01_draw.ipynb #c002
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from .shapes import (
 @dataclass(frozen=True)
 class _Anatomy:
     "The appearance of a class of white cells; see the table above."
-    nucleus:object
+    nucleus:Callable # draws its shape
     area:float
     share:tuple
     clump:float

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Casting', 'chosen', 'recipe_learner', 'shown', 'fit', 'features', 'logits', 'train_net', 'net_logits', 'net_features',
-           'last_layer', 'last_inputs', 'with_last_layer', 'net_state', 'load_net_state']
+           'net_state', 'load_net_state', 'last_layer', 'last_inputs', 'with_last_layer']
 
 # %% ../../../nbs/models/fastai/01_training.ipynb #c002
 import sys
@@ -168,6 +168,7 @@ def train_net(images:pd.DataFrame, # split image table
     history, interrupted = fit(learn, r, resume, progress)
     return learn.model, history, interrupted
 
+# %% ../../../nbs/models/fastai/01_training.ipynb #p102
 def net_logits(net:CutNet, images:pd.DataFrame, model, preprocess=(), **kwargs)->np.ndarray:
     "Logits of `net` with the preprocessing of `model`; further functions from image to image, `preprocess`, act before its own."
     return net_features(net, images, model, preprocess, **kwargs)[1]
@@ -177,6 +178,24 @@ def net_features(net:CutNet, images:pd.DataFrame, model, preprocess=(), **kwargs
     steps = (*preprocess, *make_preprocess(model.recipe.preprocess))
     return features(net, images, model.mean, model.std, model.recipe.size, preprocess=steps, **kwargs)
 
+# %% ../../../nbs/models/fastai/01_training.ipynb #p104
+def net_state(net:CutNet)->dict:
+    "The network as named numpy arrays."
+    return {k: v.detach().cpu().numpy() for k, v in net.state_dict().items()}
+
+def load_net_state(r:Recipe, # the recipe
+                   classes:int, # number of classes
+                   state:dict, # of `net_state`
+                   facts:dict # the bundle's JSON
+                  )->CutNet:
+    "A network from named arrays; every tensor must be there and fit."
+    net = CutNet(r.backbone, classes, r.cut, r.head, **facts.get('build', {}))
+    net.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()}, strict=True)
+    return net.to(default_device()).eval()
+
+register_engine('fastai', sys.modules[__name__])
+
+# %% ../../../nbs/models/fastai/01_training.ipynb #p105
 def last_layer(net:CutNet)->tuple[np.ndarray, np.ndarray]: # weight (classes, width), bias (classes,)
     "Weight and bias of the head's last layer."
     return tuple(v.detach().cpu().numpy() for v in (net.head[-1].weight, net.head[-1].bias))
@@ -193,19 +212,3 @@ def with_last_layer(net:CutNet, weight:np.ndarray, bias:np.ndarray)->CutNet:
         out.head[-1].weight.copy_(torch.tensor(weight))
         out.head[-1].bias.copy_(torch.tensor(bias))
     return out
-
-def net_state(net:CutNet)->dict:
-    "The network as named numpy arrays."
-    return {k: v.detach().cpu().numpy() for k, v in net.state_dict().items()}
-
-def load_net_state(r:Recipe, # the recipe
-                   classes:int, # number of classes
-                   state:dict, # of `net_state`
-                   facts:dict # the bundle's JSON
-                  )->CutNet:
-    "A network from named arrays; every tensor must be there and fit."
-    net = CutNet(r.backbone, classes, r.cut, r.head, **facts.get('build', {}))
-    net.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()}, strict=True)
-    return net.to(default_device()).eval()
-
-register_engine('fastai', sys.modules[__name__])

@@ -87,7 +87,7 @@ def set_keras_threads(
 
 # %% ../../../nbs/models/keras/00_setup.ipynb #c026
 def import_keras(
-    threads:int=None # processor threads for one operation; None leaves TensorFlow's own choice
+    threads:int|None=None # processor threads for one operation; None leaves TensorFlow's own choice
 )->ModuleType: # the module `keras`, computing with TensorFlow
     "Import Keras so that PyTorch can be used in the same process, before or after."
     check_keras_version(installed_keras())

@@ -66,10 +66,12 @@ def restore(net, # compiled
     return len(run.history)
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c009
-def compile_net(net, lr:float):
-    "Adam and cross-entropy on logits."
+def compile_net(net, lr:float, # learning rate
+                from_logits:bool=True # does it end in logits? False: in probabilities
+               ):
+    "Adam and cross-entropy."
     # Variables that the first step had to make would cost a second tracing of it, seconds for a deep network.
-    loss, accuracy = keras.losses.SparseCategoricalCrossentropy(from_logits=True), keras.metrics.SparseCategoricalAccuracy('accuracy')
+    loss, accuracy = keras.losses.SparseCategoricalCrossentropy(from_logits), keras.metrics.SparseCategoricalAccuracy('accuracy')
     net.compile(optimizer=keras.optimizers.Adam(lr), loss=loss, metrics=[accuracy], jit_compile=False)
     net.optimizer.build(net.trainable_variables)
     return net

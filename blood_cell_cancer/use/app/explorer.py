@@ -19,14 +19,13 @@ from fastcore.basics import patch
 from ...core.tables import SPLITS, check_images, classes_of
 from ...data.annotations import ANNOTATIONS, annotation_table, apply_annotations
 from ...data.audit.duplicates import pair_names
-from ...data.splits import duplicates_in
 from .widgets import Persistent, View, button, control, download, message, picture, set_visible, table_html
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c005
 def quick_flags(images:pd.DataFrame # image table
                )->dict: # name -> list of findings, only images that have any
     "Findings that the image table itself shows."
-    duplicate = duplicates_in(images) | images['sha256'].isin(images.loc[duplicates_in(images), 'sha256'])
+    duplicate = images['sha256'].duplicated(keep=False)
     found = {n: ['unreadable'] for n in images.loc[images['error'] != '', 'name']}
     for n in images.loc[duplicate & (images['error'] == ''), 'name']: found.setdefault(n, []).append('duplicate')
     return found

@@ -54,7 +54,8 @@ class App(View):
                 ):
         super().__init__(None)
         self.remove_class('bcc-part')
-        self.keep, self.parts, self.path, self.split_csv = keep, {}, None, split
+        self.keep, self.parts, self.split_csv = keep, {}, split
+        self.path:'Path|None' = None # of the saved choices, once images are read
         self.data = control(w.Text, 'Data set: name or folder', value=str(data))
         self.classes = control(w.Text, 'Classes of your own folder', value=classes, placeholder='a,b,c or folders')
         self.bundle = control(w.Text, 'Model: name or folder', value=str(bundle), placeholder=' or '.join(shipped_bundles()))

@@ -41,17 +41,11 @@ def _read_job(folder:Path)->tuple: # the job, its image table
     images = pd.read_csv(folder/'images.csv', dtype=text, keep_default_na=False)
     return job, images.assign(label=pd.Categorical(images['label'], categories=job['classes']))
 
-def _fit_uncertainty(model, images)->str: # '' or why there is none
-    "Fit the uncertainty of a model, if the data allow it."
-    from blood_cell_cancer.models.uncertainty import fit_uncertainty
-    try: fit_uncertainty(model, images, progress=False)
-    except (ValueError, NotImplementedError) as e: return f'It has no uncertainty: {e}.'
-    return ''
-
 def run_job(folder:str|Path # of `Trainer.start`
            )->None:
     "Train what `job.json` says; the body of the training process."
     from blood_cell_cancer.models.training import train
+    from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
     folder, saving = Path(folder), threading.Event()
     threading.Thread(target=_interrupt_on_close, args=(saving,), daemon=True).start()
     job, images = _read_job(folder)
@@ -59,9 +53,9 @@ def run_job(folder:str|Path # of `Trainer.start`
     except KeyboardInterrupt: sys.exit('Stopped before the end of the first epoch, so there is nothing to keep.')
     except (ValueError, RuntimeError, OSError, FloatingPointError) as e: sys.exit(str(e))
     saving.set()
-    says = _fit_uncertainty(model, images)
+    why = try_fit_uncertainty(model, images, progress=False)
     model.save(job['out'])
-    write_json(dict(text=repr(model), interrupted=model.interrupted, says=says), folder/'done.json')
+    write_json(dict(text=repr(model), interrupted=model.interrupted, says=why and f'Note: {why}.'), folder/'done.json')
 
 # %% ../../../nbs/use/app/07_train.ipynb #c008
 UNSET = dict(backbone='', weights='', epochs=0, views=-1, augment={}) # values that leave the recipe as it is
