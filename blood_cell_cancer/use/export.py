@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.io import file_sha256, pixel_batches, write_json
 from ..core.tables import readable
+from ..models.facts import BundleError, read_bundle
 
 # %% ../../nbs/use/02_export.ipynb #c005
 def with_preprocessing(net, # a `CutNet`
@@ -60,7 +61,7 @@ def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
     if missing := [m for m in ('onnx', 'onnxscript') if find_spec(m) is None]:
         raise RuntimeError(f'the export needs {" and ".join(missing)}: pip install "blood_cell_cancer[export]"')
     import torch
-    from blood_cell_cancer.models.bundle import BundleError, load_model
+    from blood_cell_cancer.models.bundle import load_model
     model = load_model(bundle)
     if model.engine != 'fastai': raise BundleError(f'{bundle} was made by {model.engine}: ONNX export takes models of the fastai engine')
     size, out = model.recipe.size, Path(bundle)/'model.onnx'
@@ -86,7 +87,9 @@ def onnx_session(path:str|Path, # an ONNX file
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     # Threads that spin while they wait would block the cores for decoding.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    # ONNX Runtime's errors have no common class but Exception.
+    try: return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    except Exception as e: raise BundleError(f'{path} can\'t be opened by ONNX Runtime: {str(e).splitlines()[0][:200]}') from None
 
 # %% ../../nbs/use/02_export.ipynb #c015
 class _Calibration:
@@ -107,7 +110,6 @@ def quantise(bundle:str|Path, # bundle with a `model.onnx`
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
-    from blood_cell_cancer.models.bundle import BundleError, read_bundle
     from blood_cell_cancer.data.preprocess import make_preprocess
     bundle, pre = Path(bundle), read_bundle(bundle)['preprocessing']
     size, preprocess = pre['size'], make_preprocess(pre['preprocess'])

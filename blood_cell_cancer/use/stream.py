@@ -8,7 +8,6 @@ __all__ = ['onnx_file', 'one_blas_thread', 'OnnxModel', 'open_onnx', 'in_order',
 
 # %% ../../nbs/use/01_stream.ipynb #c002
 import csv
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,26 +21,11 @@ import numpy as np
 from ..core.io import ImageError, file_sha256, read_image, to_pixels
 from ..core.machine import cores
 from ..core.progress import progress_bar
-from ..core.tables import list_images, softmax
+from ..core.tables import NOT_FINITE, list_images, softmax
+from ..models.facts import BundleError, bundle_tensors, inside, read_bundle
 from ..models.shipped import bundle_folder
 from ..models.uncertainty import Uncertainty
 from .export import onnx_session
-
-# %% ../../nbs/use/01_stream.ipynb #c007
-def _sound(bundle:Path)->dict|None: # the JSON, or None
-    "The JSON of a bundle of version 2 whose uncertainty arrays are intact."
-    try:
-        facts = json.loads((bundle/'bundle.json').read_text())
-        arrays = facts.get('uncertainty_arrays')
-        return facts if facts['version'] == 2 and (not arrays or file_sha256(bundle/arrays['file']) == arrays['sha256']) else None
-    except (OSError, ValueError, KeyError): return None
-
-def _facts(bundle:Path)->dict:
-    "The JSON of a bundle, or an error that says what is wrong with it."
-    facts = _sound(bundle)
-    if facts is not None: return facts
-    from blood_cell_cancer.models.bundle import read_bundle
-    return read_bundle(bundle)
 
 # %% ../../nbs/use/01_stream.ipynb #c009
 def onnx_file(bundle:str|Path, # folder of a bundle
@@ -78,8 +62,9 @@ class OnnxModel:
         "Decode one file and run the network on it."
         try: pixels = to_pixels(read_image(path), self.size, self.preprocess)
         except (ImageError, OSError) as e: return *(np.full(o.shape[1], np.nan, np.float32) for o in self.session.get_outputs()), str(e)
-        logits, features = self.session.run(['logits', 'features'], {'pixels': pixels[None]})
-        return logits[0], features[0], ''
+        logits, features = (v[0] for v in self.session.run(['logits', 'features'], {'pixels': pixels[None]}))
+        if np.isfinite(logits).all() and np.isfinite(features).all(): return logits, features, ''
+        return np.full_like(logits, np.nan), features, f'{path}: {NOT_FINITE}'
 
     def all_outputs(self, paths:Iterable, threads:int=0)->Iterator[tuple]:
         "`outputs` of any number of files, in their order, on all cores."
@@ -103,12 +88,24 @@ class OnnxModel:
         with one_blas_thread(): return self.uncertainty.probs(logits), self.uncertainty.columns(logits, features), errors
 
 # %% ../../nbs/use/01_stream.ipynb #c017
-def _open_uncertainty(bundle:Path, facts:dict)->Uncertainty|None:
+def _open_uncertainty(bundle:Path, facts:dict, width:int)->Uncertainty|None:
     "The uncertainty of a bundle, in single precision."
-    if not facts.get('uncertainty'): return None
-    from safetensors.numpy import load_file
-    arrays = load_file(bundle/facts['uncertainty_arrays']['file'])
-    return Uncertainty.from_dict(facts['uncertainty'], {k: v.astype(np.float32) for k, v in arrays.items()})
+    if not facts['uncertainty']: return None
+    arrays = {k: v.astype(np.float32) for k, v in bundle_tensors(bundle, facts, 'uncertainty_arrays').items()}
+    return Uncertainty.from_dict(facts['uncertainty'], arrays).check(width)
+
+def _checked_session(file:Path, facts:dict): # of ONNX Runtime
+    "A bundle's network; `ValueError` unless its checksum, inputs and outputs are those of the bundle."
+    known, pre = facts.get('exports', {}), facts['preprocessing']
+    if file.name not in known: raise BundleError(f'{file}: bundle.json holds no checksum of it: export it again')
+    if known[file.name] != file_sha256(file): raise BundleError(f'{file} is damaged, or belongs to another model: export it again')
+    session = onnx_session(file, threads=1)
+    shapes = {v.name: (v.type, v.shape[1:]) for v in (*session.get_inputs(), *session.get_outputs())}
+    want = dict(pixels=('tensor(uint8)', [pre['size'], pre['size'], 3]), logits=('tensor(float)', [len(facts['classes'])]))
+    width = shapes.pop('features', ('', ['']))[1]
+    if shapes != want or len(width) != 1 or type(width[0]) is not int:
+        raise BundleError(f'{file} has the inputs and outputs {shapes}; a bundle of {len(facts["classes"])} classes needs {want} and features')
+    return session, width[0]
 
 def _preprocess(facts:dict)->tuple:
     "Functions from image to image; their module is loaded only where there are any."
@@ -121,12 +118,13 @@ def open_onnx(bundle:str|Path, # folder of a bundle
              )->OnnxModel:
     "Open a bundle with ONNX Runtime."
     bundle = bundle_folder(bundle)
-    facts, file = _facts(bundle), onnx_file(bundle, int8)
-    if file is None: raise ValueError(f'{bundle} has no model.onnx: run `blood-cells export` first')
-    if facts.get('exports', {}).get(file.name, known := file_sha256(file)) != known:
-        raise ValueError(f'{file} is damaged, or belongs to another model: export it again')
-    return OnnxModel(session=onnx_session(file, threads=1), classes=tuple(facts['classes']), size=facts['preprocessing']['size'],
-                     preprocess=_preprocess(facts), uncertainty=_open_uncertainty(bundle, facts), file=file)
+    facts, file = read_bundle(bundle, weights=False), onnx_file(bundle, int8)
+    if file is None: raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
+    if facts['engine'] == 'ensemble': raise BundleError(f'{bundle} is an ensemble, and {file.name} only one network: remove the file')
+    session, width = _checked_session(inside(bundle, file.name), facts)
+    try: preprocess, uncertainty = _preprocess(facts), _open_uncertainty(bundle, facts, width)
+    except (TypeError, ValueError) as e: raise BundleError(f'{bundle} can\'t be opened: {e}') from None
+    return OnnxModel(session, tuple(facts['classes']), facts['preprocessing']['size'], preprocess, uncertainty, file)
 
 # %% ../../nbs/use/01_stream.ipynb #c021
 def in_order(f:Callable, # of one item
