@@ -26,6 +26,8 @@ IMAGE_COLUMNS = 'path', 'name', 'label', 'split', 'group', 'source', 'sha256', '
 IMAGE_SUFFIXES = '.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp'
 
 # %% ../../nbs/core/03_tables.ipynb #c006
+def _utf8(text:str)->str: return text.encode('utf-8', 'backslashreplace').decode()
+
 def image_table(paths:Iterable[str|Path], # image files
                 labels:Sequence|None=None, # one class per image, or None for unlabelled images
                 classes:Sequence[str]|None=None, # the declared classes in order; needed with `labels`
@@ -39,9 +41,11 @@ def image_table(paths:Iterable[str|Path], # image files
     paths = [Path(p).absolute() for p in paths]
     with ThreadPoolExecutor() as pool:
         facts = list(progress_bar(pool.map(describe_file, paths), 'reading images', len(paths), progress))
-    d = pd.DataFrame(facts, columns=['sha256', 'bytes', 'width', 'height', 'error'])
-    d['path'] = [str(p) for p in paths]
-    d['name'] = [p.relative_to(Path(root).absolute()).as_posix() if root else p.name for p in paths]
+    d = pd.DataFrame([f | dict(error=_utf8(f['error'])) for f in facts], columns=['sha256', 'bytes', 'width', 'height', 'error'])
+    names = [p.relative_to(Path(root).absolute()).as_posix() if root else p.name for p in paths]
+    d['path'], d['name'] = [_utf8(str(p)) for p in paths], [_utf8(n) for n in names]
+    # Tables hold Unicode, so that such a file can't be opened by the path in its row.
+    d.loc[[str(p) != q for p, q in zip(paths, d['path'])], 'error'] = 'the name of the file or of its folder is not UTF-8: rename it'
     d['label'] = pd.Categorical(labels if labels is not None else [None]*len(d), categories=list(classes or []))
     d['split'], d['group'], d['source'] = split, '', source
     unknown = sorted(set(labels if labels is not None else []) - set(classes or []))

@@ -31,7 +31,7 @@ def _texts(v): return type(v) is list and all(type(x) is str for x in v)
 _TEXT, _FLAG, _OBJECT, _NUMBER = (_of(str), 'text'), (_of(bool), 'true or false'), (_of(dict), 'an object'), (_number, 'a number')
 _COUNT = lambda v: type(v) is int and v >= 0, 'a whole number, 0 or more'
 _OBJECTS = lambda v: type(v) is list and all(type(x) is dict for x in v), 'a list of objects'
-_CLASSES = lambda v: _texts(v) and v and all(v) and len(set(v)) == len(v), 'a list of names that differ'
+_CLASSES = lambda v: _texts(v) and v and all(c and c.isprintable() for c in v) and len(set(v)) == len(v), 'a list of names that differ'
 
 COMMON = dict(engine=_TEXT, classes=_CLASSES, pretrained=_TEXT, parameters=_OBJECT, data=_OBJECT, interrupted=_FLAG, extra=_OBJECT,
               uncertainty=(_of(dict, type(None)), 'an object or null'), intended_use=_TEXT)
