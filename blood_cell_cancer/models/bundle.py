@@ -136,7 +136,7 @@ def read_uncertainty(facts:dict, # of `read_bundle`
                     )->'Uncertainty|None':
     "The fitted uncertainty that a bundle holds, if any."
     if not facts['uncertainty']: return None
-    try: return Uncertainty.from_dict(facts['uncertainty'], bundle_tensors(folder, facts, 'uncertainty_arrays')).check(width)
+    try: return Uncertainty.from_dict(facts['uncertainty'], bundle_tensors(Path(folder), facts, 'uncertainty_arrays')).check(width)
     except (TypeError, ValueError) as e: raise BundleError(f'{folder}: its uncertainty does not fit its model: {e}') from None
 
 def load_model(which:str|Path # a bundle's folder, or the name of a shipped one
