@@ -132,9 +132,16 @@ def _to_rgb(img:Image.Image # any PIL image
     return img.convert('RGB')
 
 # %% ../../nbs/core/00_io.ipynb #c019
+def _check_file(path)->None:
+    "A pipe would be waited for without end, and a link may lead nowhere."
+    path = Path(path)
+    if path.is_symlink() and not path.exists(): raise ImageError(f'{path}: a link to a file that is not there')
+    if path.exists() and not path.is_file(): raise ImageError(f'{path}: not a file, but a folder, a pipe or a device')
+
 def read_image(path:str|Path # an image file
               )->Image.Image: # 8-bit RGB, upright, values 0 to 255
     "Read one image completely, or raise `ImageError` with the file's name and the reason."
+    _check_file(path)
     try:
         with Image.open(path) as img:
             img.load()
@@ -175,6 +182,7 @@ def describe_file(path:str|Path # an image file
     "Checksum, size in bytes, width, height and read error of one file."
     data, size, error = b'', (0, 0), ''
     try:
+        _check_file(path)
         data = Path(path).read_bytes()
         size = read_image(path).size
     except (ImageError, OSError) as e: error = str(e)

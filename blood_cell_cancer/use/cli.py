@@ -265,12 +265,13 @@ def serve_app(bundle:Annotated[Path, typer.Option(help='Folder of a bundle, or o
               data:Annotated[str, typer.Option(help='A named set or a folder of class folders')]='phantoms', classes:Classes=None,
               split:Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote')]=None,
               keep:Annotated[Optional[Path], typer.Option(help="Folder for annotations and choices; default: the user's own")]=None,
+              any_folder:Annotated[bool, typer.Option('--any-folder', help='Visitors may name any folder of this computer')]=False,
               host:Annotated[str, typer.Option(help='Address to listen on; 127.0.0.1 is this computer alone')]='127.0.0.1',
               port:Annotated[int, typer.Option(help='First port to try')]=8866,
               browser:Annotated[bool, typer.Option(help='Open a browser')]=True):
     "Explore data, classify, look at errors and train in the browser (needs the extra app: Voilà)."
     from blood_cell_cancer.use.app.serve import serve
-    serve(bundle, data, classes or '', split or '', keep or '', host=host, port=port, browser=browser)
+    serve(bundle, data, classes or '', split or '', keep or '', any_folder, host=host, port=port, browser=browser)
 
 # %% ../../nbs/use/05_cli.ipynb #c029
 def in_a_sentence(e:BaseException)->str:

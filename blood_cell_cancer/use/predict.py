@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.io import shown, write_csv
-from ..core.tables import image_table, list_images
+from ..core.tables import image_table, images_below
 from ..models.bundle import load_model
 from .stream import onnx_file, open_onnx
 
@@ -23,7 +23,7 @@ def predict(model, # a `Model`, or the folder of a bundle
     "Classify image files."
     if isinstance(model, (str, Path)): model = open_onnx(model) if onnx_file(model) else load_model(model)
     if isinstance(what, (list, tuple)): files, root = [Path(p) for p in what], None
-    else: files, root = list_images(what)[0], what if Path(what).is_dir() else None
+    else: files, root = images_below(what), what if Path(what).is_dir() else None
     if not files: raise FileNotFoundError(f'{what} holds no image files')
     return model.predict(image_table(files, classes=model.classes, root=root, progress=progress), progress)
 

@@ -24,7 +24,7 @@ import numpy as np
 from ..core.io import ImageError, atomic, file_sha256, locked, read_image, shown, to_pixels, write_json
 from ..core.machine import cores
 from ..core.progress import progress_bar
-from ..core.tables import NOT_FINITE, list_images, softmax
+from ..core.tables import NOT_FINITE, images_below, softmax
 from ..models.facts import BundleError, bundle_tensors, inside, read_bundle
 from ..models.shipped import bundle_folder
 from ..models.uncertainty import Uncertainty
@@ -225,7 +225,7 @@ def file_names(what:str|Path # a folder, or one image
     "The files to predict."
     what = Path(what).absolute()
     root = what if what.is_dir() else what.parent
-    names = [f.relative_to(root).as_posix() for f in list_images(what)[0]]
+    names = [f.relative_to(root).as_posix() for f in images_below(what)]
     if not names: raise FileNotFoundError(f'{what} holds no image files')
     return root, names
 
