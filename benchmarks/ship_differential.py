@@ -1,8 +1,6 @@
 """Make the bundle `differential`, eight classes of a blood film, from the network that `unseen_full.py` trained.
 
-    export BLOOD_CELLS_DATA=folder
-    python benchmarks/unseen_full.py --work runs/differential --weights tf_efficientnet_lite0.in1k.safetensors
-    python benchmarks/ship_differential.py runs/differential
+    BLOOD_CELLS_DATA=folder sh benchmarks/differential.sh tf_efficientnet_lite0.in1k.safetensors
 
 Weights in half precision for torch, 8 bits for prediction (but for the first convolutions); temperature, sets and limit of
 strangeness are fitted to the 8-bit network's outputs on laboratories that trained nothing. Adds rows to
@@ -25,7 +23,9 @@ from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.core.tables import softmax
 from blood_cell_cancer.data.audit.duplicates import find_duplicates
 from blood_cell_cancer.data.audit.overlaps import group_images
+from blood_cell_cancer.data.audit.report import audit
 from blood_cell_cancer.data.datasets import load_images
+from blood_cell_cancer.evaluate.external import ood_images
 from blood_cell_cancer.evaluate.report import evaluate
 from blood_cell_cancer.models.backbones import HALF, Recipe
 from blood_cell_cancer.models.bundle import SHIPPED, add_report, load_model, save_bundle
@@ -129,6 +129,21 @@ def lab_rows(uncertainty, features, logits, t, use):
     return table.assign(used=table['laboratory'].map(use))
 
 
+def report_on(folder, images):
+    "Put the figures at home and elsewhere into the bundle and its card."
+    data = Path(os.environ['BLOOD_CELLS_DATA'])
+    images = images.assign(set=images['set'].replace({'bccd_cropped': 'bccd'}))
+    jhu, model = load_images('johns_hopkins', data=data), load_model(folder)
+    half = jhu['group'].map(d.half_of)
+    external = {'johns_hopkins, half A of the patients (fitted the thresholds)': jhu[half == 'A'],
+                'johns_hopkins, half B (only judged)': jhu[half == 'B'],
+                'wbc_zheng2018 (fitted the thresholds)': load_images(data/'other_labs'/'wbc_zheng2018', classes='folders')}
+    fields = ood_images(data/'ball4', model.classes)
+    unknowns = {'fields of a smear, ball4': fields.sample(300, random_state=3).reset_index(drop=True)}
+    whole = images.assign(split='')
+    add_report(folder, evaluate(model, images, saliency=0, external=external, unknowns=unknowns, robust=True, audit=audit(whole)))
+
+
 def main():
     a = arguments()
     images = image_tables(a.each)
@@ -163,12 +178,11 @@ def main():
     low, high = wilson(cost['agree'], cost['n'])
     same = pd.DataFrame([dict(laboratory='home', label='8 bits and float agree', cells=cost['n'], right=cost['agree'],
                               recall=cost['agree']/cost['n'], low=low, high=high, used='home test')])
-    table = pd.concat([*tables, same]).assign(command='python benchmarks/ship_differential.py runs/differential', date=time.strftime('%Y-%m-%d'))
+    table = pd.concat([*tables, same]).assign(command='sh benchmarks/differential.sh', date=time.strftime('%Y-%m-%d'))
     table.to_csv(TABLE, index=False, float_format='%.4f')
     print(table[table['label'] == 'all'].drop(columns=['command', 'date']).to_string())
     print(model.uncertainty.facts, model.uncertainty.temperature, model.uncertainty.thresholds, model.uncertainty.limit)
-    external = {g: r for g, r in (('johns_hopkins', load_images('johns_hopkins')),)}
-    add_report(folder, evaluate(load_model(folder), images, saliency=0, external=external))
+    report_on(folder, images)
     size = sum(f.stat().st_size for f in folder.iterdir())
     print(size, 'bytes')
     assert size < 12_000_000, size

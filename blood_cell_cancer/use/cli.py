@@ -16,6 +16,7 @@ from typing import Annotated, Optional
 import typer
 
 from ..core.machine import settle_threads
+from ..models.shipped import DEFAULT
 from .options import (Bundle, By, Classes, Data, Drop, Mapping, Quiet, Seed, Split, Weights, load_data, load_split,
                                            print_places)
 
@@ -190,7 +191,7 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
 # %% ../../nbs/use/05_cli.ipynb #c018
 @app.command()
 def predict(what:Annotated[list[Path], typer.Argument(metavar='[BUNDLE] IMAGES', help='A bundle: a folder, or a shipped one '
-                                                      '(wbc5, the default, or ball4). Then a folder of images, or one image')],
+                                                      f'(by default {DEFAULT}; also ball4, wbc5). Then a folder of images, or one image')],
             out:Annotated[Path, typer.Option(help='CSV to write (with an exported bundle also .parquet)')]=Path('predictions.csv'),
             int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
             overwrite:Annotated[bool, typer.Option('--overwrite', help='Start anew, also where another unfinished table lies')]=False,
@@ -200,9 +201,9 @@ def predict(what:Annotated[list[Path], typer.Argument(metavar='[BUNDLE] IMAGES',
     from blood_cell_cancer.use.stream import onnx_file, predict_stream
     out.parent.mkdir(parents=True, exist_ok=True)
     if len(what) > 2: raise typer.BadParameter(f'{len(what)} paths: give a bundle and a folder of images, or one image')
-    bundle, images = what if len(what) == 2 else (Path('wbc5'), what[0])
+    bundle, images = what if len(what) == 2 else (Path(DEFAULT), what[0])
     if len(what) == 1 and not quiet:
-        typer.echo('bundle: wbc5, five classes of single cells, which comes with the package (see its README for its limits)', err=True)
+        typer.echo(f'bundle: {DEFAULT}, eight classes of single cells, which comes with the package (see its README for its limits)', err=True)
     if ray:
         from blood_cell_cancer.use.ray import predict_ray
         predict_ray(bundle, images, out, ray, int8=int8, progress=not quiet, overwrite=overwrite)
@@ -261,7 +262,7 @@ def demo(data:Annotated[Optional[str], typer.Option(help='A named set or a folde
 
 # %% ../../nbs/use/05_cli.ipynb #c027
 @app.command('app')
-def serve_app(bundle:Annotated[Path, typer.Option(help='Folder of a bundle, or one that comes with the package')]=Path('wbc5'),
+def serve_app(bundle:Annotated[Path, typer.Option(help='Folder of a bundle, or one that comes with the package')]=Path(DEFAULT),
               data:Annotated[str, typer.Option(help='A named set or a folder of class folders')]='phantoms', classes:Classes=None,
               split:Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote')]=None,
               keep:Annotated[Optional[Path], typer.Option(help="Folder for annotations and choices; default: the user's own")]=None,
