@@ -48,7 +48,7 @@ def _split(facts):
 
 # %% ../../nbs/models/09_card.ipynb #c008
 def _rows(head, rows)->list: # lines of a Markdown table
-    return ['| ' + ' | '.join(map(str, r)) + ' |' for r in (head, ['---']*len(head), *rows)]
+    return ['| ' + ' | '.join(str(v).replace('|', '\\|') for v in r) + ' |' for r in (head, ['---']*len(head), *rows)]
 
 def _figures(facts):
     m = facts['extra'].get('metrics')
@@ -152,4 +152,6 @@ def card_text(facts:dict # a bundle's JSON
     made = f"Made on {facts['created'][:10]} with blood_cell_cancer {version}; {parameters:,} parameters."
     parts = [text for title, make in CARD_SECTIONS.items() if (text := _lines(title, make(facts)))]
     title = f'# {card_name(facts)}: {len(facts["classes"])} classes of blood cells'
-    return '\n'.join([front_matter(facts), title, '', f'**{facts["intended_use"]}** {made}', '', *parts, '## How to load', '', LOAD, ''])
+    body = '\n'.join([title, '', f'**{facts["intended_use"]}** {made}', '', *parts, '## How to load', '', LOAD, ''])
+    # Names come from folders of whomever: they can neither be HTML nor load a picture.
+    return f'{front_matter(facts)}\n' + body.replace('<', '&lt;').replace('![', '!\\[')
