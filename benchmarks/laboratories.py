@@ -19,10 +19,9 @@ from blood_cell_cancer.evaluate.external import laboratory_table, laboratory_tex
 from blood_cell_cancer.use.predict import predict
 
 TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'laboratories.csv'
-PLACES = 'barcelona', 'johns_hopkins', 'other_labs/bccd_cropped', 'other_labs/wbc_zheng2018'
 # As what each served the five-class model and its recipe.
-USED = dict(barcelona='laboratory of three other classes of the training', johns_hopkins='never', bccd_cropped='chose the recipe',
-            wbc_zheng2018='chose the recipe')
+USED = {'barcelona': 'laboratory of three other classes of the training', 'johns_hopkins': 'never',
+        'other_labs/bccd_cropped': 'chose the recipe', 'other_labs/wbc_zheng2018': 'chose the recipe'}
 NORMAL = 'lymphocyte', 'monocyte', 'seg_neutrophil', 'eosinophil', 'basophil'
 
 
@@ -33,18 +32,32 @@ def share(hits, name):
     return {name: hits.mean(), f'{name}_low': low, f'{name}_high': high, f'{name}_n': len(hits)}
 
 
+def places(bundle):
+    "Laboratory, what it was used for, image table with its own class names."
+    data = Path(os.environ['BLOOD_CELLS_DATA'])
+    def images(place): return load_images(data/place, classes='folders')
+    if bundle != 'differential': return [(Path(p).name, use, images(p)) for p, use in USED.items()]
+    from ship_differential import image_tables # rows that did not train, and are like none that did
+    from unseen_views import half_of
+    home = image_tables()
+    home = home[home['split'] == 'test']
+    jhu = images('johns_hopkins')
+    half = jhu['path'].map(dict(zip(jhu['path'], jhu['group']))).map(half_of)
+    return [*((f'{s}, test images', 'others of its images trained', home[home['source'] == s]) for s in home['source'].unique()),
+            ('wbc_zheng2018', 'chose', images('other_labs/wbc_zheng2018')), ('johns_hopkins, half A', 'chose', jhu[half == 'A']),
+            ('johns_hopkins, half B', 'only judged (other patients than half A)', jhu[half == 'B'])]
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('bundle')
     a = a.parse_args()
     parts, others = [], []
-    for place in PLACES:
-        lab = Path(place).name
-        images = load_images(Path(os.environ['BLOOD_CELLS_DATA'])/place, classes='folders')
+    for lab, use, images in places(a.bundle):
         preds = predict(a.bundle, images['path'].tolist())
         classes = [c.removeprefix('p_') for c in preds if c.startswith('p_')]
         known = images['label'].astype(str).map(lambda c: map_name(c, classes) or None) # None: not known to the model
-        preds = preds.assign(target=pd.Categorical(known, classes), laboratory=lab, used=USED[lab])
+        preds = preds.assign(target=pd.Categorical(known, classes), laboratory=lab, used=use)
         parts.append(preds)
         answered, called = ~preds['abstained'].to_numpy(bool), preds['predicted'].eq('myeloblast').to_numpy()
         normal = images['label'].astype(str).map(lambda c: bool(map_name(c, NORMAL))).to_numpy()

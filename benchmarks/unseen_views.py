@@ -91,9 +91,10 @@ def cut_out(a, at, size=224):
                           borderMode=cv2.BORDER_REPLICATE)
 
 
-def clean(a, at, size=224):
+def clean(a, at, size=224, scale=1.):
     "What the network sees in prediction, to within interpolation."
-    return reinhard(cut_out(a, at, size))
+    x, y, side = at
+    return reinhard(cut_out(a, (x, y, side*scale), size))
 
 
 def optics(o, r):
@@ -144,9 +145,22 @@ def other_style(o, b, r, widest:float=.06):
     return np.clip(np.fft.irfft2(amp*np.exp(1j*np.angle(fo)), s=(size, size), axes=(0, 1)), 0, 255).astype(np.uint8)
 
 
-def view(a, at, r, size=224, style=None):
-    "A random view of the cell: turned, scaled, through another camera, in another stain; then Reinhard, as in prediction."
+def alone(o, r):
+    "The middle of the picture alone, on an even bright ground: what lies around a cell tells the laboratory."
+    size = len(o)
+    ground = np.quantile(o.reshape(-1, 3), r.uniform(.8, .98), axis=0) + r.normal(0, 8, 3)
+    mask = np.zeros((size, size), np.float32)
+    axes = tuple(int(size*v) for v in r.uniform(.36, .52, 2))
+    cv2.ellipse(mask, (size//2, size//2), axes, r.uniform(0, 180), 0, 360, 1., -1)
+    mask = cv2.GaussianBlur(mask, (0, 0), r.uniform(1, 6))[..., None]
+    return np.clip(o*mask + ground*(1 - mask), 0, 255).astype(np.uint8)
+
+
+def view(a, at, r, size=224, style=None, masked=0., scale=1.):
+    """A random view of the cell: turned, scaled, through another camera, in another stain; then Reinhard, as in prediction.
+    A share `masked` of the views shows the middle of the picture alone; `scale` narrows the square."""
     u, (x, y, s) = r.uniform, at
+    s *= scale
     s *= np.exp(u(-.3, .3))
     x += u(-.06, .06)*s
     y += u(-.06, .06)*s
@@ -155,7 +169,9 @@ def view(a, at, r, size=224, style=None):
     border = cv2.BORDER_REFLECT_101 if r.random() < .5 else cv2.BORDER_REPLICATE
     o = cv2.warpAffine(a, np.c_[A, size/2 - A@[x, y]].astype(np.float32), (size, size), borderMode=border)
     if style is not None and r.random() < .5: o = other_style(o, style(r), r)
-    return reinhard(stain(optics(o, r), r), (1 + u(-.15, .15, 3), u(-1, 1, 3)*[8, 3, 3]))
+    o = stain(optics(o, r), r)
+    if masked and r.random() < masked: o = alone(o, r)
+    return reinhard(o, (1 + u(-.15, .15, 3), u(-1, 1, 3)*[8, 3, 3]))
 
 
 def cached(file:Path, rows, session, make, mean, std, batch:int=32)->np.ndarray: # float16, memory-mapped

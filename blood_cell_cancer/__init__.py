@@ -2,6 +2,7 @@ __version__ = "0.1.0"
 
 # The names of `blood_cell_cancer.all`, each fetched from its module when it is first used (PEP 562): `import blood_cell_cancer`
 # loads nothing, and torch only where it is needed. nbdev renews the line above and leaves the rest as it is.
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING: from .all import *
@@ -41,8 +42,19 @@ _ROOMS = 'core', 'data', 'models', 'evaluate', 'use', 'all'
 __all__ = list(_WHERE)
 
 
+def _in_order():
+    "TensorFlow before triton, which torch loads, would abort the process without a word: say it instead."
+    if 'tensorflow' in sys.modules:
+        from .models.keras.setup import triton_first
+        triton_first()
+
+
+_in_order()
+
+
 def __getattr__(name):
     from importlib import import_module
+    _in_order()
     # `evaluate` is a room and a function: the room can be called.
     if name in _ROOMS: return import_module(f'{__name__}.{name}')
     if name not in _WHERE: raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -27,7 +27,10 @@ def test_both_engines_work(order):
 
 
 @pytest.mark.skipif(find_spec('triton') is None, reason='without triton no order can abort the process')
-def test_tensorflow_first_is_refused_in_words():
-    done = process('import tensorflow', KERAS, COMPUTE)
+@pytest.mark.parametrize('order', [('import tensorflow', KERAS), ('import keras', 'import blood_cell_cancer.models.fastai.training'),
+                                   ('import blood_cell_cancer', 'import keras', 'blood_cell_cancer.train')],
+                         ids=['tensorflow_first', 'keras_before_the_package', 'keras_before_torch'])
+def test_tensorflow_first_is_refused_in_words(order):
+    done = process(*order, COMPUTE)
     assert done.returncode == 1
     assert 'start again and call import_keras()' in done.stderr

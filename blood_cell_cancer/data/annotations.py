@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..core.io import write_csv
 from ..core.tables import check_images, classes_of
 
 # %% ../../nbs/data/01_annotations.ipynb #c005
@@ -50,8 +51,7 @@ def save_annotations(annotations:pd.DataFrame, # from `annotation_table`
                      path:str|Path # CSV file to write
                     )->Path: # the file
     "Write annotations as CSV."
-    check_annotations(annotations)[list(ANNOTATION_COLUMNS)].to_csv(path, index=False)
-    return Path(path)
+    return write_csv(check_annotations(annotations)[list(ANNOTATION_COLUMNS)], path)
 
 def read_annotations(path:str|Path # CSV file of `save_annotations`
                     )->pd.DataFrame: # annotation table

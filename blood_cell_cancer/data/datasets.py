@@ -19,7 +19,7 @@ from ..core.io import SEED
 from .classes import join_images
 from .folders import SPLIT_FOLDERS, DataError, class_of, data_root, folder_images, lab_folders, subfolders, which_classes
 from .phantoms.make import VERSION, make_phantoms
-from .public import CLASS_LISTS, DATASETS, DIFFERENTIAL, DRAWN, DataSet
+from .public import CLASS_LISTS, COLLECTIONS, DATASETS, DIFFERENTIAL, DRAWN, DataSet
 
 # %% ../../nbs/data/00_datasets.ipynb #c025
 def manifest(name:str # a set in `DATASETS` that has one, such as `wbc5`
@@ -95,7 +95,7 @@ def _by_hand(d:DataSet)->str:
 def fetch(name:str # a set in `DATASETS`
          )->Path: # the folder, in the cache of kagglehub or of this package
     "Download a public data set that may be had by program; for the others the error says what to accept, and where."
-    if name not in DATASETS: raise DataError(f'there is no data set {name}; the named sets are {", ".join(DATASETS)}')
+    if name not in DATASETS: raise DataError(f'there is no data set {name}; the named sets are {", ".join([*DATASETS, *COLLECTIONS])}')
     d = DATASETS[name]
     if d.handle: return _fetch_kaggle(d)
     if name in DRAWN: raise DataError(f'{name} is not published, so it cannot be downloaded: load_images draws it')
@@ -159,7 +159,7 @@ def _load_one(what, data, classes, progress)->pd.DataFrame:
     d = DATASETS.get(str(what))
     if d is None:
         if not Path(what).exists():
-            raise DataError(f'{what} is neither a folder nor a named set; the named sets are {", ".join(DATASETS)}')
+            raise DataError(f'{what} is neither a folder nor a named set; the named sets are {", ".join([*DATASETS, *COLLECTIONS])}')
         return _with_patients(folder_images(what, classes=classes, progress=progress), Path(what))
     if d.name in DRAWN and not data: return _phantoms(d.name, progress=progress)
     images = folder_images(find_data(d.name, data) or fetch(d.name), dataset=d, progress=progress)
@@ -185,7 +185,7 @@ def _load_tables(whats, data, progress)->dict: # name of the set or laboratory -
         tables |= found
     return tables
 
-def load_images(what:str|Path|list|tuple='phantoms', # a data set in `DATASETS`, a folder, or a list of them, which are joined
+def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `COLLECTIONS`, a folder, or a list of them, which are joined
                 data:str|Path|None=None, # for a named set: a folder on this computer to search first
                 classes:tuple|list|str|None=None, # declared in order, or 'folders', or a list in `CLASS_LISTS` such as 'differential'
                 progress:bool=True, # show a progress bar
@@ -193,6 +193,7 @@ def load_images(what:str|Path|list|tuple='phantoms', # a data set in `DATASETS`,
                 unmapped:str='error' # classes without a counterpart: 'error', or 'drop' their images with a warning
                )->pd.DataFrame: # image table
     "The image table of a named data set, of a folder of images, or of several of them."
+    if str(what) in COLLECTIONS: what, classes = COLLECTIONS[str(what)], classes or str(what)
     one, named = isinstance(what, (str, Path)), isinstance(classes, str) and classes in CLASS_LISTS
     other = one and str(what) in DATASETS and classes not in (None, 'folders') and tuple(classes) != DATASETS[str(what)].classes
     if one and mapping is None and unmapped == 'error' and not named and not other: return _load_one(what, data, classes, progress)

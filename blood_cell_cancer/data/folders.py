@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.tables import IMAGE_SUFFIXES, check_images, image_table, list_images
+from .classes import find_name, words
 from .public import DATASETS, DataSet
 
 # %% ../../nbs/data/09_folders.ipynb #f001
@@ -26,9 +27,7 @@ def class_of(folder_name:str, # e.g. `[Malignant] early Pre-B`
              aliases:dict|None=None # other folder names, in lower case with `_`
             )->str|None: # the class, or None
     "The declared class that a folder name stands for."
-    simple = lambda name: re.sub('[^a-z0-9]+', '_', name.lower()).strip('_')
-    key = simple(folder_name)
-    return {simple(c): c for c in classes}.get(key) or (aliases or {}).get(key)
+    return find_name(folder_name, classes) or (aliases or {}).get(words(folder_name))
 
 # %% ../../nbs/data/09_folders.ipynb #f006
 SPLIT_FOLDERS = {'train': 'train', 'training': 'train', 'validation': 'validation', 'valid': 'validation',
@@ -94,6 +93,9 @@ def _class_folders(root:Path, classes, dataset)->tuple[list[tuple[Path, str, str
         raise DataError(f'{root}: the folders {unknown} are none of the declared classes {list(declared)}. '
                         'Move them elsewhere, or declare their classes')
     for split in dict.fromkeys(s for _, s, _ in found):
+        for c in declared:
+            same = sorted({f.name for f, s, k in found if (s, k) == (split, c)})
+            if len(same) > 1: raise DataError(f'{root}: the folders {same} all stand for the class {c}: join or rename them, or declare a class for each')
         lacking = [c for c in declared if c not in {k for _, s, k in found if s == split}]
         if lacking: raise DataError(f'{root}{"/" + split if split else ""} lacks folders for the declared classes {lacking}')
     return found, declared

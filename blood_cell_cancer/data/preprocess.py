@@ -94,15 +94,17 @@ class CropCell:
         near = np.exp(-((centres[1:] - [w/2, h/2])**2).sum(axis=1)/(2*(min(h, w)/5)**2))
         weight = stats[1:, 4]*near
         middle = (centres[1:]*weight[:, None]).sum(axis=0)/weight.sum()
-        half = int(np.clip(self.reach*np.sqrt((stats[1:, 4]*(near > .3)).sum()), min(h, w)*.3, min(h, w))/2)
+        width = np.sqrt((stats[1:, 4]*(near > .3)).sum()) # of the nucleus; from 3/32 to 10/32 of the image, if it was found well
+        half = int(self.reach*np.clip(width, min(h, w)*.3/3.2, min(h, w)/3.2)/2)
         pad = cv2.copyMakeBorder(a, half, half, half, half, cv2.BORDER_REPLICATE)
         x, y = middle.round().astype(int)
         return Image.fromarray(pad[y:y + 2*half, x:x + 2*half])
 
 # %% ../../nbs/data/04_preprocess.ipynb #c020
-STEPS = {'background': Background(), 'reinhard': Reinhard(), 'macenko': Macenko(), 'crop:cell': CropCell(), 'mask:corner': Mask(CORNER)}
+STEPS = {'background': Background(), 'reinhard': Reinhard(), 'macenko': Macenko(), 'crop:cell': CropCell(), 'crop:tight': CropCell(2.56),
+         'mask:corner': Mask(CORNER)}
 
-def make_preprocess(specs # texts such as 'mask:corner', 'mask:0.8,0.85,1,1', 'background', 'reinhard', 'macenko', 'crop:cell'
+def make_preprocess(specs # texts such as 'mask:corner', 'mask:0.8,0.85,1,1', 'background', 'reinhard', 'macenko', 'crop:cell', 'crop:tight'
                    )->tuple: # functions from image to image, in order
     "Preprocessing steps by name."
     return tuple(_step(s) for s in specs)

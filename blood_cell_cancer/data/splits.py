@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.io import SEED
+from ..core.io import SEED, write_csv
 from ..core.tables import SPLITS, check_images, classes_of
 from .annotations import dropped_by_hand
 from .classes import classes_by_laboratory
@@ -227,14 +227,17 @@ def save_split(images:pd.DataFrame, # a split image table
     "Write `name, label, split, group, sha256` as CSV, and `annotation, note` where there are any."
     if (check_images(images)['split'] == '').all(): raise ValueError('the table is not split: call split_images first')
     columns = ['name', 'label', 'split', 'group', 'sha256', *(c for c in ('annotation', 'note') if c in images)]
-    images[columns].to_csv(path, index=False)
-    return Path(path)
+    return write_csv(images[columns], path)
 
 def apply_split(images:pd.DataFrame, # image table of the same images
                 path:str|Path # CSV file that `save_split` wrote
                )->pd.DataFrame: # the table with `split`, `group` and annotations from the file
     "Apply a saved split; every image must be in the file, unchanged."
-    saved = pd.read_csv(path, dtype=str, keep_default_na=False).set_index(['name', 'sha256'])
+    saved = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if missing := [c for c in ('name', 'label', 'split', 'group', 'sha256') if c not in saved]:
+        raise ValueError(f'{path} lacks the columns {missing}: give a file that `blood-cells split` wrote')
+    saved = saved.set_index(['name', 'sha256'])
+    if len(twice := saved.index[saved.index.duplicated()]): raise ValueError(f'{path} holds {twice[0][0]} twice: remove one of the rows')
     keys = pd.MultiIndex.from_frame(check_images(images)[['name', 'sha256']])
     unknown = images['name'][~keys.isin(saved.index)]
     if len(unknown):

@@ -19,7 +19,7 @@ from ..core.plots import Figure
 
 from ..core.html import drawn, html_table, sentence
 from ..core.intervals import wilson, with_ci
-from ..core.io import read_image, write_json
+from ..core.io import read_image, write_json, write_text
 from ..core.tables import jsonable, with_groups
 from ..data.audit.checks import known_set
 from ..data.splits import leakage
@@ -249,7 +249,7 @@ def save(self:Report, path:str|Path, # the HTML file; the JSON gets the same nam
         )->Path:
     "Write the page, and the figures as JSON beside it."
     path = Path(path)
-    path.write_text(report_html(self, pictures), encoding='utf-8')
+    write_text(report_html(self, pictures), path)
     write_json(self.to_dict(points=True), path.with_suffix('.json'), nan=False)
     return path
 

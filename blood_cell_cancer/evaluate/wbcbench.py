@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import f1_score
 
+from ..core.io import write_csv
 from ..core.tables import check_predictions
 from ..data.public import DATASETS
 
@@ -29,8 +30,7 @@ def submission(preds:pd.DataFrame, # prediction table of a model with the challe
     labels = wanted['ID'].map(said[~said.index.duplicated()])
     lacking = wanted['ID'][labels.isna()]
     if len(lacking): raise ValueError(f'{len(lacking)} of {len(wanted)} images of {test} have no prediction, the first is {lacking.iloc[0]}')
-    pd.DataFrame({'ID': wanted['ID'], 'labels': labels}).to_csv(path, index=False)
-    return Path(path)
+    return write_csv(pd.DataFrame({'ID': wanted['ID'], 'labels': labels}), path)
 
 def macro_f1_of(submitted:str|Path, # CSV with the columns ID, labels
                 truth:str|Path # the same for the true classes, such as phase2_eval.csv

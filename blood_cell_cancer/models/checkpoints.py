@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 from fastcore.basics import noop
-from safetensors.numpy import load_file
 
-from ..core.io import write_json, write_tensors
+from ..core.io import read_tensors, write_json, write_tensors
 
 # %% ../../nbs/models/14_checkpoints.ipynb #c005
 class Checkpoints:
@@ -54,7 +53,7 @@ class Checkpoints:
     def read(self)->tuple[dict, dict]: # network and optimizer, arrays by name
         "Bring back the history and the tensors of the last epoch."
         state = json.loads((self.folder/'run.json').read_text())
-        arrays = load_file(self.folder/f"last{len(state['history'])}.safetensors")
+        arrays = read_tensors(self.folder/f"last{len(state['history'])}.safetensors")
         self.history, self.bad, self.best = state['history'], state['bad'], state['best']
         def part(name): return {k.removeprefix(name): v for k, v in arrays.items() if k.startswith(name)}
         return part('net.'), part('optimizer.')

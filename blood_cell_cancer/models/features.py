@@ -9,6 +9,8 @@ __all__ = ['cache_key', 'CacheError', 'feature_cache', 'CachedDL', 'cached_loade
 import hashlib
 import json
 import shutil
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -42,14 +44,26 @@ class CacheError(RuntimeError):
     "A feature cache that cannot be made; the message says what to do."
 
 def _lay_out(path:Path, shape:tuple, dtype:str)->np.ndarray:
-    "Open the cache file, making it if there is room for it."
-    need = int(np.prod(shape))*np.dtype(dtype).itemsize
-    if not path.exists():
-        free = shutil.disk_usage(path.parent).free
-        if need > .9*free:
-            raise CacheError(f'the feature cache needs {need/1e9:.1f} GB and {path.parent} has {free/1e9:.1f} GB free: '
-                             'use fewer views, another folder, or no cache')
-    return np.lib.format.open_memmap(path, mode='r+' if path.exists() else 'w+', dtype=dtype, shape=None if path.exists() else shape)
+    "Open the cache file, or make it if it isn't there or is cut, and there is room for it."
+    if path.exists():
+        try: out = np.lib.format.open_memmap(path, mode='r+')
+        except (ValueError, OSError): out = None
+        if out is not None and (out.shape, out.dtype) == (shape, np.dtype(dtype)): return out
+        path.unlink()
+    need, free = int(np.prod(shape))*np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
+    if need > .9*free:
+        raise CacheError(f'the feature cache needs {need/1e9:.1f} GB and {path.parent} has {free/1e9:.1f} GB free: '
+                         'use fewer views, another folder, or no cache')
+    return np.lib.format.open_memmap(path, mode='w+', dtype=dtype, shape=shape)
+
+def _finished(out:np.ndarray, note:Path)->tuple[int, int]: # images whose numbers are intact, and their checksum
+    "How far a cache is. One whose numbers don't have the noted checksum is computed anew."
+    if not note.exists(): return 0, 0
+    try: done, crc = (json.loads(note.read_text())[k] for k in ('done', 'crc'))
+    except (ValueError, KeyError, TypeError): done, crc = 0, -1
+    if zlib.crc32(out[:done]) == crc: return done, crc
+    warnings.warn(f'the feature cache {note.with_suffix(".npy")} is damaged: it is computed again')
+    return 0, 0
 
 # %% ../../nbs/models/05_features.ipynb #c009
 @torch.inference_mode()
@@ -80,7 +94,7 @@ def feature_cache(net:CutNet, # network with its cut; its frozen part is used
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == 'bf16'):
         shape = net.prefix(torch.zeros(1, 3, size, size, device=device)).shape[1:]
         out = _lay_out(file, (len(images), views, *shape), dtype)
-        done = json.loads(note.read_text())['done'] if note.exists() else 0
+        done, crc = _finished(out, note)
         with progress_bar(None, f'feature cache, {out.nbytes/1e6:.0f} MB', len(images), progress and done < len(images), done) as bar:
             for pixels in pixel_batches(images['path'].tolist()[done:], size, preprocess, batch):
                 x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
@@ -88,15 +102,16 @@ def feature_cache(net:CutNet, # network with its cut; its frozen part is used
                 for v in range(views):
                     seen = x if aug.name == 'none' else apply_views(x, *draw_views(aug, keys[rows], v, seed))
                     out[rows, v] = net.prefix(((seen - shift)/scale).contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
+                crc = zlib.crc32(out[rows], crc)
                 done += len(x)
                 bar.update(len(x))
-                if done == len(images) or done//batch % 16 == 0: _note(out, note, done)
+                if done == len(images) or done//batch % 16 == 0: _note(out, note, done, crc)
     return out
 
-def _note(out, note:Path, done:int)->None:
-    "Note the finished images, after their numbers are on disk."
+def _note(out, note:Path, done:int, crc:int)->None:
+    "Note the finished images and their checksum, after their numbers are on disk."
     out.flush()
-    write_json(dict(done=done), note)
+    write_json(dict(done=done, crc=crc), note)
 
 # %% ../../nbs/models/05_features.ipynb #c017
 class CachedDL(DataLoader):

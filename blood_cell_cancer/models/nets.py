@@ -18,7 +18,7 @@ from timm.models.resnetv2 import ResNetStage, ResNetV2
 from timm.models.vgg import VGG
 from torch import nn
 
-from .backbones import Recipe, backbone, trainable_names
+from .backbones import Recipe, backbone, check_build, trainable_names
 from .resnet import keras_resnet
 
 # %% ../../nbs/models/02_nets.ipynb #c005
@@ -27,7 +27,7 @@ def timm_backbone(name:str, # a backbone
                )->nn.Module: # (n, 3, size, size) -> (n, features)
     "A fresh backbone in the published shape, with random weights."
     b = backbone(name)
-    body = timm.create_model(b.timm, num_classes=0, **{**b.timm_kwargs, **kwargs})
+    body = timm.create_model(b.timm, num_classes=0, **{**b.timm_kwargs, **check_build(kwargs)})
     if name == 'resnet152v2': body = keras_resnet(body)
     if name == 'vgg19': body.pre_logits = nn.Identity()
     return body

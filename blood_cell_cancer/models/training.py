@@ -8,6 +8,7 @@ __all__ = ['FREE', 'note_run', 'worth_decoding_once', 'split_arguments', 'train'
 # %% ../../nbs/models/13_training.ipynb #c002
 import json
 import warnings
+from contextlib import nullcontext
 from dataclasses import asdict, fields, replace
 from inspect import signature
 from pathlib import Path
@@ -15,7 +16,7 @@ from tempfile import mkdtemp
 
 import pandas as pd
 
-from ..core.io import SEED, write_json
+from ..core.io import SEED, locked, write_json
 from ..core.progress import progress_bar, tell
 from ..core.tables import SPLITS, check_images, classes_of, with_groups
 from ..data.cache import decode_once
@@ -94,14 +95,15 @@ def train(images:pd.DataFrame, # split image table
              f"weights: {weights.origin}")
     folder = Path(folder or mkdtemp(prefix='run-'))
     folder.mkdir(parents=True, exist_ok=True)
-    note_run(folder, r, engine, images, resume)
     if decode is None: decode = worth_decoding_once(images, r)
-    seen = images
-    if decode:
-        used = images[images['split'].isin(SPLITS[:2])]
-        seen = decode_once(used, folder/'decoded', r.size, make_preprocess(r.preprocess), progress)
-    rest = replace(r, preprocess=()) if decode else r
-    net, history, interrupted = module.train_net(seen, rest, weights, folder, resume, progress, **kwargs)
+    with locked(folder) if is_first() else nullcontext(): # the processes of one run share its folder
+        note_run(folder, r, engine, images, resume)
+        seen = images
+        if decode:
+            used = images[images['split'].isin(SPLITS[:2])]
+            seen = decode_once(used, folder/'decoded', r.size, make_preprocess(r.preprocess), progress)
+        rest = replace(r, preprocess=()) if decode else r
+        net, history, interrupted = module.train_net(seen, rest, weights, folder, resume, progress, **kwargs)
     return Model(net, engine, r, classes_of(images), tuple(weights.mean), tuple(weights.std), weights.origin, history,
                  data=data_facts(images), parameters=module.count_parameters(net), interrupted=interrupted, build=weights.timm_kwargs)
 

@@ -70,7 +70,7 @@ def mahalanobis_score(features:np.ndarray, # (n, d)
     return np.sqrt(((z[:, None] - np.asarray(means, np.float32))**2).sum(-1)).min(1)
 
 # %% ../../nbs/models/07_uncertainty.ipynb #c014
-OOD_REASON, UNREAD = 'unlike the training images', 'the file cannot be read'
+OOD_REASON, UNREAD = 'unlike the training images', 'no prediction'
 
 @dataclass
 class Uncertainty:
@@ -106,11 +106,21 @@ class Uncertainty:
         inside, ood, names = self.sets(self.probs(logits)), self.ood(features), np.array(self.classes)
         reasons = []
         for possible, ood_score in zip(inside, ood):
-            why = [OOD_REASON] if ood_score > self.limit else []
+            why = [] if ood_score <= self.limit else [OOD_REASON] # a score of NaN is no reason to answer
             if possible.sum() > 1: why.append(f'several classes possible: {", ".join(names[possible])}')
             reasons.append('; '.join(why) if possible.any() else UNREAD)
         return dict(prediction_set=['|'.join(names[row]) for row in inside], ood_score=ood.astype(float),
                     abstained=[bool(r) for r in reasons], reason=reasons)
+
+    def check(self, width:int)->'Uncertainty': # itself
+        "`ValueError` unless its arrays fit feature vectors of this length."
+        shapes = {k: v.shape for k, v in self.arrays.items()}
+        if self.kind == 'knn': ok = [*shapes] == ['bank'] and shapes['bank'][1:] == (width,) and self.k <= shapes['bank'][0]
+        else:
+            c, w, m = (shapes.get(k, ()) for k in ('centre', 'whiten', 'means'))
+            ok = len(shapes) == 3 and c == w[:1] == (width,) and len(w) == len(m) == 2 and w[1] == m[1] and 1 <= m[0] <= len(self.classes)
+        if not ok: raise ValueError(f'{self.kind}, k={self.k}, with arrays of the shapes {shapes}, for feature vectors of length {width}')
+        return self
 
     def to_dict(self)->dict:
         "All but the arrays, for JSON."

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from .backbones import BACKBONES, HALF, IMAGENET, Backbone, backbone
+from .backbones import BACKBONES, HALF, IMAGENET, Backbone, backbone, check_build
+from .facts import PARTS, check_fields
 
 # %% ../../nbs/models/03_weights.ipynb #c004
 class WeightsError(RuntimeError):
@@ -35,10 +36,22 @@ class Weights:
 # %% ../../nbs/models/03_weights.ipynb #c006
 def _read_state(path:Path)->tuple[dict, dict]:
     "Tensors and metadata of a weight file."
+    import pickle
     import torch
-    from safetensors import safe_open
-    if path.suffix != '.safetensors': return torch.load(path, map_location='cpu', weights_only=True), {}
-    with safe_open(path, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
+    from safetensors import SafetensorError, safe_open
+    try:
+        if path.suffix == '.safetensors':
+            with safe_open(path, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as e:
+        raise WeightsError(f'{path} is damaged, or holds more than weights, which is never run here ({str(e).splitlines()[0][:100]})') from e
+    if isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values()): return state, {}
+    raise WeightsError(f'{path} holds no state dict: save `model.state_dict()`')
+
+def _meta(meta:dict, key:str, default, path:Path):
+    "A value from a file's metadata, which is JSON."
+    try: return json.loads(meta[key]) if key in meta else default
+    except (ValueError, RecursionError): raise WeightsError(f'{path}: its metadata {key} is no JSON') from None
 
 # %% ../../nbs/models/03_weights.ipynb #c007
 def match_state(state:dict, # tensors of a file
@@ -71,9 +84,13 @@ def file_weights(b:Backbone, # the backbone
     if not path.is_file(): raise WeightsError(f'no weight file {path}')
     state, meta = _read_state(path)
     if meta.get('arch', b.timm) != b.timm: raise WeightsError(f"{path} holds weights of {meta['arch']}, not of {b.timm} ({b.name})")
-    kwargs = {k: v for k, v in json.loads(meta.get('kwargs', '{}')).items() if k != 'num_classes'}
-    mean, std = (tuple(json.loads(meta[k])) if k in meta else d for k, d in zip(('mean', 'std'), b.stats))
-    return Weights(match_state(state, timm_state(b, kwargs), path.name), mean, std, f'file {path.name}', kwargs)
+    kwargs, mean, std = (_meta(meta, k, d, path) for k, d in (('kwargs', {}), ('mean', b.stats[0]), ('std', b.stats[1])))
+    if isinstance(kwargs, dict): kwargs.pop('num_classes', None)
+    try:
+        check_build(kwargs)
+        check_fields(dict(mean=list(mean), std=list(std)), {k: PARTS['preprocessing'][k] for k in ('mean', 'std')}, 'metadata')
+    except (TypeError, ValueError) as e: raise WeightsError(f'{path}: {e}') from None
+    return Weights(match_state(state, timm_state(b, kwargs), path.name), tuple(mean), tuple(std), f'file {path.name}', kwargs)
 
 # %% ../../nbs/models/03_weights.ipynb #c011
 PACKAGED = {

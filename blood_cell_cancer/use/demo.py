@@ -20,7 +20,7 @@ from ..models.backbones import recipe
 from ..models.model import Model
 from ..models.training import train
 from ..models.uncertainty import try_fit_uncertainty
-from .predict import predict
+from .predict import predict, save_predictions
 
 # %% ../../nbs/use/04_demo.ipynb #c005
 @dataclass
@@ -69,7 +69,7 @@ def run_demo(data:str|None=None, # a named set, a folder, or None for phantoms
     bundle = model.save(out/'model.bundle', report=report)
     test = images.loc[images['split'] == 'test', 'path'].tolist()
     preds = predict(bundle, test, progress)
-    preds.to_csv(out/'predictions.csv', index=False)
+    save_predictions(preds, out/'predictions.csv')
     places = dict(report=report.save(out/'report.html'), figures=out/'report.json', bundle=bundle, predictions=out/'predictions.csv',
                   split=save_split(images, out/'split.csv'))
     return Demo(model, report, preds, places)

@@ -7,15 +7,15 @@ __all__ = ['with_preprocessing', 'export_onnx', 'onnx_session', 'quantise']
 
 # %% ../../nbs/use/02_export.ipynb #c002
 import json
-import os
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from ..core.io import file_sha256, pixel_batches, write_json
+from ..core.io import atomic, file_sha256, pixel_batches, write_json
 from ..core.tables import readable
+from ..models.facts import BundleError, read_bundle
 
 # %% ../../nbs/use/02_export.ipynb #c005
 def with_preprocessing(net, # a `CutNet`
@@ -60,20 +60,19 @@ def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
     if missing := [m for m in ('onnx', 'onnxscript') if find_spec(m) is None]:
         raise RuntimeError(f'the export needs {" and ".join(missing)}: pip install "blood_cell_cancer[export]"')
     import torch
-    from blood_cell_cancer.models.bundle import BundleError, load_model
+    from blood_cell_cancer.models.bundle import load_model
     model = load_model(bundle)
     if model.engine != 'fastai': raise BundleError(f'{bundle} was made by {model.engine}: ONNX export takes models of the fastai engine')
     size, out = model.recipe.size, Path(bundle)/'model.onnx'
-    part, module = out.with_suffix('.part.onnx'), with_preprocessing(model.net.cpu(), model.mean, model.std)
+    module = with_preprocessing(model.net.cpu(), model.mean, model.std)
     sample = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    _write_onnx(module, sample, part)
     three = sample[:1].repeat(3, 1, 1, 1)
     with torch.no_grad(): want = module(three)[0].numpy()
-    gap = float(np.abs(onnx_session(part).run(['logits'], {'pixels': three.numpy()})[0] - want).max())
-    if gap > 1e-4*max(1, np.abs(want).max()):
-        part.unlink()
-        raise BundleError(f'the exported model differs from the trained one by {gap:.2g}: it was not kept')
-    os.replace(part, out)
+    with atomic(out) as part:
+        _write_onnx(module, sample, part)
+        gap = float(np.abs(onnx_session(part).run(['logits'], {'pixels': three.numpy()})[0] - want).max())
+        if not gap <= 1e-4*max(1, np.abs(want).max()):
+            raise BundleError(f'the exported model differs from the trained one by {gap:.2g}: it was not kept')
     return _record(Path(bundle), out)
 
 # %% ../../nbs/use/02_export.ipynb #c011
@@ -86,7 +85,9 @@ def onnx_session(path:str|Path, # an ONNX file
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     # Threads that spin while they wait would block the cores for decoding.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    # ONNX Runtime's errors have no common class but Exception.
+    try: return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    except Exception as e: raise BundleError(f'{path} can\'t be opened by ONNX Runtime: {str(e).splitlines()[0][:200]}') from None
 
 # %% ../../nbs/use/02_export.ipynb #c015
 class _Calibration:
@@ -107,7 +108,6 @@ def quantise(bundle:str|Path, # bundle with a `model.onnx`
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
-    from blood_cell_cancer.models.bundle import BundleError, read_bundle
     from blood_cell_cancer.data.preprocess import make_preprocess
     bundle, pre = Path(bundle), read_bundle(bundle)['preprocessing']
     size, preprocess = pre['size'], make_preprocess(pre['preprocess'])
@@ -116,8 +116,8 @@ def quantise(bundle:str|Path, # bundle with a `model.onnx`
     quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
     first = [node.name for node in onnx.load(ready).graph.node if node.op_type == 'Conv'][:whole]
     ranges = _Calibration(readable(calibration)['path'].tolist(), size, preprocess)
-    quantize_static(str(ready), str(out), ranges, quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=first,
-                    activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
+    with atomic(out) as part: quantize_static(str(ready), str(part), ranges, quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=first,
+                                              activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
     ready.unlink()
     _record(bundle, out)
     full, small = (_predicted(onnx_session(f), test, size, preprocess) for f in (source, out))

@@ -24,7 +24,7 @@ class Worker:
         self.root, self.model = Path(root), open_onnx(bundle, int8)
 
     def __call__(self, batch:dict)->dict: # `name` in, the table's columns out
-        names = [str(n) for n in batch['name']]
+        names = [os.fsdecode(n) for n in batch['name']] # bytes, since Ray's tables hold UTF-8 only
         rows = table_rows(self.model, self.root, names, [self.model.outputs(self.root/n) for n in names])
         return {c: np.array(column, dtype=object) for c, column in zip(header(self.model), zip(*rows))}
 
@@ -42,7 +42,7 @@ def _blocks(ray, names, batch, workers, arguments)->Iterator: # dicts of columns
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
-    files = ray.data.from_items([dict(name=n) for n in names], override_num_blocks=-(-len(names)//batch))
+    files = ray.data.from_items([dict(name=os.fsencode(n)) for n in names], override_num_blocks=-(-len(names)//batch))
     pool = ray.data.ActorPoolStrategy(size=workers)
     table = files.map_batches(Worker, fn_constructor_args=arguments, batch_size=batch, compute=pool, num_cpus=1)
     return table.iter_batches(batch_size=None, batch_format='numpy')
@@ -54,7 +54,8 @@ def predict_ray(bundle:str|Path, # bundle with a `model.onnx`, in reach of every
                 workers:int=0, # processes of one core each; 0: all cores of the cluster
                 batch:int=64, # files that a worker takes at a time
                 int8:bool=False, # use `model.int8.onnx`
-                progress:bool=True # show a progress bar
+                progress:bool=True, # show a progress bar
+                overwrite:bool=False # start anew, also where another unfinished table lies?
                )->Path: # the file
     "`predict_stream` by the workers of a Ray cluster: the same table; called again after a kill, it continues."
     (root, names), model = file_names(what), open_onnx(bundle, int8)
@@ -65,4 +66,4 @@ def predict_ray(bundle:str|Path, # bundle with a `model.onnx`, in reach of every
     def make(done):
         for columns in _blocks(ray, names[done:], batch, workers, arguments) if done < len(names) else ():
             yield [list(row) for row in zip(*(columns[c] for c in header(model)))]
-    return write_rows(Path(out), names, model, make, progress)
+    return write_rows(Path(out), root, names, model, make, progress, overwrite)

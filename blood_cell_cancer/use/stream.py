@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['onnx_file', 'one_blas_thread', 'OnnxModel', 'open_onnx', 'in_order', 'header', 'table_rows', 'in_words', 'whole_rows',
-           'rows_done', 'file_names', 'write_rows', 'predict_stream']
+           'origin', 'rows_done', 'file_names', 'write_rows', 'predict_stream']
 
 # %% ../../nbs/use/01_stream.ipynb #c002
 import csv
+import hashlib
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,29 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.io import ImageError, file_sha256, read_image, to_pixels
+from ..core.io import ImageError, atomic, file_sha256, locked, read_image, shown, to_pixels, write_json
 from ..core.machine import cores
 from ..core.progress import progress_bar
-from ..core.tables import list_images, softmax
+from ..core.tables import NOT_FINITE, images_below, softmax
+from ..models.facts import BundleError, bundle_tensors, inside, read_bundle
 from ..models.shipped import bundle_folder
 from ..models.uncertainty import Uncertainty
 from .export import onnx_session
-
-# %% ../../nbs/use/01_stream.ipynb #c007
-def _sound(bundle:Path)->dict|None: # the JSON, or None
-    "The JSON of a bundle of version 2 whose uncertainty arrays are intact."
-    try:
-        facts = json.loads((bundle/'bundle.json').read_text())
-        arrays = facts.get('uncertainty_arrays')
-        return facts if facts['version'] == 2 and (not arrays or file_sha256(bundle/arrays['file']) == arrays['sha256']) else None
-    except (OSError, ValueError, KeyError): return None
-
-def _facts(bundle:Path)->dict:
-    "The JSON of a bundle, or an error that says what is wrong with it."
-    facts = _sound(bundle)
-    if facts is not None: return facts
-    from blood_cell_cancer.models.bundle import read_bundle
-    return read_bundle(bundle)
 
 # %% ../../nbs/use/01_stream.ipynb #c009
 def onnx_file(bundle:str|Path, # folder of a bundle
@@ -78,8 +65,9 @@ class OnnxModel:
         "Decode one file and run the network on it."
         try: pixels = to_pixels(read_image(path), self.size, self.preprocess)
         except (ImageError, OSError) as e: return *(np.full(o.shape[1], np.nan, np.float32) for o in self.session.get_outputs()), str(e)
-        logits, features = self.session.run(['logits', 'features'], {'pixels': pixels[None]})
-        return logits[0], features[0], ''
+        logits, features = (v[0] for v in self.session.run(['logits', 'features'], {'pixels': pixels[None]}))
+        if np.isfinite(logits).all() and np.isfinite(features).all(): return logits, features, ''
+        return np.full_like(logits, np.nan), features, f'{path}: {NOT_FINITE}'
 
     def all_outputs(self, paths:Iterable, threads:int=0)->Iterator[tuple]:
         "`outputs` of any number of files, in their order, on all cores."
@@ -103,12 +91,24 @@ class OnnxModel:
         with one_blas_thread(): return self.uncertainty.probs(logits), self.uncertainty.columns(logits, features), errors
 
 # %% ../../nbs/use/01_stream.ipynb #c017
-def _open_uncertainty(bundle:Path, facts:dict)->Uncertainty|None:
+def _open_uncertainty(bundle:Path, facts:dict, width:int)->Uncertainty|None:
     "The uncertainty of a bundle, in single precision."
-    if not facts.get('uncertainty'): return None
-    from safetensors.numpy import load_file
-    arrays = load_file(bundle/facts['uncertainty_arrays']['file'])
-    return Uncertainty.from_dict(facts['uncertainty'], {k: v.astype(np.float32) for k, v in arrays.items()})
+    if not facts['uncertainty']: return None
+    arrays = {k: v.astype(np.float32) for k, v in bundle_tensors(bundle, facts, 'uncertainty_arrays').items()}
+    return Uncertainty.from_dict(facts['uncertainty'], arrays).check(width)
+
+def _checked_session(file:Path, facts:dict): # of ONNX Runtime
+    "A bundle's network; `ValueError` unless its checksum, inputs and outputs are those of the bundle."
+    known, pre = facts.get('exports', {}), facts['preprocessing']
+    if file.name not in known: raise BundleError(f'{file}: bundle.json holds no checksum of it: export it again')
+    if known[file.name] != file_sha256(file): raise BundleError(f'{file} is damaged, or belongs to another model: export it again')
+    session = onnx_session(file, threads=1)
+    shapes = {v.name: (v.type, v.shape[1:]) for v in (*session.get_inputs(), *session.get_outputs())}
+    want = dict(pixels=('tensor(uint8)', [pre['size'], pre['size'], 3]), logits=('tensor(float)', [len(facts['classes'])]))
+    width = shapes.pop('features', ('', ['']))[1]
+    if shapes != want or len(width) != 1 or type(width[0]) is not int:
+        raise BundleError(f'{file} has the inputs and outputs {shapes}; a bundle of {len(facts["classes"])} classes needs {want} and features')
+    return session, width[0]
 
 def _preprocess(facts:dict)->tuple:
     "Functions from image to image; their module is loaded only where there are any."
@@ -121,12 +121,13 @@ def open_onnx(bundle:str|Path, # folder of a bundle
              )->OnnxModel:
     "Open a bundle with ONNX Runtime."
     bundle = bundle_folder(bundle)
-    facts, file = _facts(bundle), onnx_file(bundle, int8)
-    if file is None: raise ValueError(f'{bundle} has no model.onnx: run `blood-cells export` first')
-    if facts.get('exports', {}).get(file.name, known := file_sha256(file)) != known:
-        raise ValueError(f'{file} is damaged, or belongs to another model: export it again')
-    return OnnxModel(session=onnx_session(file, threads=1), classes=tuple(facts['classes']), size=facts['preprocessing']['size'],
-                     preprocess=_preprocess(facts), uncertainty=_open_uncertainty(bundle, facts), file=file)
+    facts, file = read_bundle(bundle, weights=False), onnx_file(bundle, int8)
+    if file is None: raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
+    if facts['engine'] == 'ensemble': raise BundleError(f'{bundle} is an ensemble, and {file.name} only one network: remove the file')
+    session, width = _checked_session(inside(bundle, file.name), facts)
+    try: preprocess, uncertainty = _preprocess(facts), _open_uncertainty(bundle, facts, width)
+    except (TypeError, ValueError) as e: raise BundleError(f'{bundle} can\'t be opened: {e}') from None
+    return OnnxModel(session, tuple(facts['classes']), facts['preprocessing']['size'], preprocess, uncertainty, file)
 
 # %% ../../nbs/use/01_stream.ipynb #c021
 def in_order(f:Callable, # of one item
@@ -159,7 +160,8 @@ def table_rows(model:OnnxModel, # an opened bundle
     probs, extra, errors = model.columns(outputs)
     if extra: extra['ood_score'] = [_number(v, '.6g') for v in extra['ood_score']]
     extra = zip(*extra.values()) if extra else [()]*len(names)
-    return [[str(root/name), name, '', *(_number(v, '.6f') for v in p), '' if error else model.classes[int(p.argmax())], error, *more]
+    return [[shown(str(root/name)), shown(name), '', *(_number(v, '.6f') for v in p), '' if error else model.classes[int(p.argmax())],
+             shown(error), *more]
             for name, p, error, more in zip(names, probs, errors, extra)]
 
 # %% ../../nbs/use/01_stream.ipynb #n056
@@ -181,29 +183,40 @@ def whole_rows(path:Path, # a CSV that was being written
     with open(path, newline='', encoding='utf-8') as f:
         done = 0
         for row in csv.DictReader(f):
-            if done >= len(names) or row['name'] != names[done]:
+            if done >= len(names) or row['name'] != shown(names[done]):
                 raise ValueError(f'{path} holds the predictions of other files: choose another name, or remove it')
             done += 1
     return done
 
 # %% ../../nbs/use/01_stream.ipynb #c033
-def _fingerprint(model:OnnxModel)->str:
-    "What identifies a model: its JSON, which holds the checksum of its weights, and which network it is."
-    return f'{model.file.name} {file_sha256(model.file.parent/"bundle.json")}'
+def origin(model:OnnxModel, root:Path, names:list # files in order, below `root`
+          )->dict: # JSON-able
+    "What decides a table: the model, the folder, and each file's name, size and time."
+    digest = hashlib.sha256()
+    for name in names:
+        try: s = os.stat(root/name)
+        except OSError: continue # it will be a row with an error
+        digest.update(f'{name}\0{s.st_size}\0{s.st_mtime_ns}\n'.encode('utf-8', 'surrogateescape'))
+    # The bundle's JSON holds the checksums of its weights and networks.
+    return {'another model': [model.file.name, file_sha256(model.file.parent/'bundle.json')], 'another folder': shown(str(root)),
+            'other files, or files that have changed': digest.hexdigest()}
 
 def rows_done(part:Path, # the unfinished table
               names:list, # names of the files in order
-              model:OnnxModel # what makes the rows
+              columns:list, # of the table
+              now:dict, # of `origin`
+              overwrite:bool=False # start anew, whatever there is?
              )->int: # rows that are done
-    "Start a table, or find out how far an unfinished one is."
-    fingerprint = part.with_suffix('.model')
-    if part.exists():
-        if not fingerprint.exists() or fingerprint.read_text() != _fingerprint(model):
-            raise ValueError(f'{part} holds the predictions of another model: choose another name, or remove it')
-        done = whole_rows(part, names)
-        if done or part.stat().st_size: return done
-    fingerprint.write_text(_fingerprint(model))
-    with open(part, 'w', newline='', encoding='utf-8') as f: csv.writer(f, lineterminator='\n').writerow(header(model))
+    "Start a table, or find out how far an unfinished one is; `ValueError` if it is of anything else."
+    note = part.with_suffix('.json')
+    if part.exists() and not overwrite:
+        was = json.loads(note.read_text()) if note.exists() else {}
+        if other := [k for k in now if was.get(k) != now[k]]:
+            raise ValueError(f'{part} is an unfinished table of {" and ".join(other)}: choose another name, or start anew with '
+                             '--overwrite (overwrite=True)')
+        if part.stat().st_size: return whole_rows(part, names)
+    write_json(now, note)
+    with open(part, 'w', newline='', encoding='utf-8') as f: csv.writer(f, lineterminator='\n').writerow(columns)
     return 0
 
 # %% ../../nbs/use/01_stream.ipynb #c035
@@ -212,36 +225,45 @@ def file_names(what:str|Path # a folder, or one image
     "The files to predict."
     what = Path(what).absolute()
     root = what if what.is_dir() else what.parent
-    names = [f.relative_to(root).as_posix() for f in list_images(what)[0]]
+    names = [f.relative_to(root).as_posix() for f in images_below(what)]
     if not names: raise FileNotFoundError(f'{what} holds no image files')
     return root, names
 
 def write_rows(out:Path, # CSV or Parquet file
-               names:list, # files in order
-               model:OnnxModel, # for header and fingerprint
+               root:Path, names:list, # files in order, below `root`
+               model:OnnxModel, # for header and origin
                make:Callable, # of the number of rows done: lists of rows that follow them, in order
-               progress:bool # show a progress bar
+               progress:bool, # show a progress bar
+               overwrite:bool=False # start anew, also where another unfinished table lies?
               )->Path: # the file
     "Append rows as they come; called again after a kill, continue after the rows that are there."
     if out.suffix not in ('.csv', '.parquet'): raise ValueError(f'{out}: the table is written as .csv or .parquet')
-    part, bad = out.with_suffix('.part.csv'), 0
-    done = rows_done(part, names, model)
-    with open(part, 'a', newline='', encoding='utf-8') as f, progress_bar(None, 'predicting', len(names), progress, done) as bar:
+    part = out.with_suffix('.part.csv')
+    with locked(out):
+        done = rows_done(part, names, header(model), origin(model, root, names), overwrite)
+        _append(part, model, make(done), len(names), done, progress)
+        return _finish(part, out, model)
+
+def _append(part, model, groups, total, done, progress):
+    "Append groups of rows to a table, each flushed."
+    bad = 0
+    with open(part, 'a', newline='', encoding='utf-8') as f, progress_bar(None, 'predicting', total, progress, done) as bar:
         write, error = csv.writer(f, lineterminator='\n'), header(model).index('error')
-        for rows in make(done):
+        for rows in groups:
             write.writerows(rows)
             f.flush()
             bad += sum(bool(row[error]) for row in rows)
             bar.update(len(rows))
             bar.set_postfix(unreadable=bad, refresh=False)
-    return _finish(part, out, model)
+        os.fsync(f.fileno())
 
 def predict_stream(bundle:str|Path, # bundle with a `model.onnx` (`blood-cells export`)
                    what:str|Path, # a folder with all below it, or one image
                    out:str|Path, # CSV or Parquet file
                    batch:int=16, # rows written at a time
                    int8:bool=False, # use `model.int8.onnx`
-                   progress:bool=True # show a progress bar
+                   progress:bool=True, # show a progress bar
+                   overwrite:bool=False # start anew, also where another unfinished table lies?
                   )->Path: # the file
     "Classify any number of files in constant memory; called again after a kill, it continues."
     (root, names), model = file_names(what), open_onnx(bundle, int8)
@@ -250,7 +272,7 @@ def predict_stream(bundle:str|Path, # bundle with a `model.onnx` (`blood-cells e
         for i in range(done, len(names), batch):
             group = names[i:i + batch]
             yield table_rows(model, root, group, list(islice(outputs, len(group))))
-    return write_rows(Path(out), names, model, make, progress)
+    return write_rows(Path(out), root, names, model, make, progress, overwrite)
 
 # %% ../../nbs/use/01_stream.ipynb #c037
 def _to_parquet(part:Path, out:Path, columns:list):
@@ -267,10 +289,8 @@ def _to_parquet(part:Path, out:Path, columns:list):
 def _finish(part:Path, out:Path, model:OnnxModel)->Path: # the finished file
     "Give the table its final name."
     if out.suffix == '.parquet':
-        half = out.with_suffix('.part.parquet')
-        _to_parquet(part, half, header(model))
-        half.replace(out)
+        with atomic(out) as half: _to_parquet(part, half, header(model))
         part.unlink()
     else: part.replace(out)
-    part.with_suffix('.model').unlink()
+    part.with_suffix('.json').unlink()
     return out

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from ...core.html import drawn, html_figure, html_table, page_html, sentence
 from ...core.intervals import wilson
-from ...core.io import write_json
+from ...core.io import write_csv, write_json, write_text
 from ...core.progress import progress_bar
 from ...core.tables import check_images, classes_of, jsonable, readable
 from .checks import check_balance, check_labels, check_pairs, check_shortcuts
@@ -119,8 +119,7 @@ def save_groups(images:pd.DataFrame, # image table with groups
                 path:str|Path # CSV to write
                )->Path: # the file
     "Write `name, sha256, group` as CSV."
-    check_images(images)[['name', 'sha256', 'group']].to_csv(path, index=False)
-    return Path(path)
+    return write_csv(check_images(images)[['name', 'sha256', 'group']], path)
 
 def apply_groups(images:pd.DataFrame, # image table of the same files
                  path:str|Path # CSV of `save_groups`
@@ -197,7 +196,7 @@ def save(self:Audit, path:str|Path='audit.html', # HTML file; JSON and groups ar
         )->Path: # the HTML file
     "Write the page, its figures as JSON, and the groups as CSV."
     path = Path(path)
-    path.write_text(audit_html(self, title), encoding='utf-8')
+    write_text(audit_html(self, title), path)
     write_json(self.to_dict(), path.with_suffix('.json'), nan=False)
     save_groups(self.groups, path.with_suffix('.groups.csv'))
     return path

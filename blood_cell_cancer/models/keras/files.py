@@ -6,7 +6,6 @@
 __all__ = ['to_engine_state', 'convert_model', 'KerasFileError', 'whole_net', 'save_keras', 'KerasFile', 'load_keras']
 
 # %% ../../../nbs/models/keras/05_files.ipynb #c002
-import os
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...core.io import pixel_batches
+from ...core.io import atomic, pixel_batches
 from ...core.progress import progress_bar
 from ...core.tables import prediction_table
 from ..convert import KERAS_KWARGS, to_keras, to_timm
@@ -68,9 +67,7 @@ def save_keras(model:Model, # a trained model, of either engine
     if model.recipe.preprocess:
         raise KerasFileError(f'the recipe preprocesses images ({list(model.recipe.preprocess)}), which a .keras file cannot do: '
                              'save a bundle')
-    part = path.with_name(f'.{path.stem}.part.keras')
-    whole_net(convert_model(model, 'keras')).save(part)
-    os.replace(part, path)
+    with atomic(path) as part: whole_net(convert_model(model, 'keras')).save(part)
     return path
 
 # %% ../../../nbs/models/keras/05_files.ipynb #c011

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file
 
-from ...core.io import pixel_batches
+from ...core.io import pixel_batches, read_tensors
 from ...core.machine import pick_precision
 from ...core.progress import progress_bar, training_bar
 from ...core.tables import classes_of
@@ -98,7 +97,7 @@ def fit(net, # compiled
     except KeyboardInterrupt:
         if not run.history: raise
         interrupted = True
-    set_net_state(net, load_file(run.folder/'best.safetensors'))
+    set_net_state(net, read_tensors(run.folder/'best.safetensors'))
     return interrupted
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c019

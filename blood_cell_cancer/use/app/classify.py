@@ -10,7 +10,6 @@ import html
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import ClassVar
 
 import ipywidgets as w
@@ -23,7 +22,7 @@ from ...core.tables import IMAGE_SUFFIXES, image_table
 from ...models.shipped import shipped_bundles
 from ...models.uncertainty import unit
 from .predictions import Prediction, prediction_row, predictions_of, prob_bars
-from .uploads import MAX_BYTES, MAX_FILES, refusal, save_upload
+from .uploads import MAX_BYTES, MAX_FILES, refusal, save_upload, session_folder
 from .widgets import Persistent, View, button, control, download, message, picture, set_visible, table_html
 
 # %% ../../../nbs/use/app/05_classify.ipynb #c006
@@ -62,7 +61,8 @@ class Classifier(Persistent):
         return self.model
 
     def clear(self)->'Classifier':
-        "Remove the images that were given."
+        "Remove the images that were given, and delete those that were uploaded."
+        for p in (self.folder.glob('[!.]*') if self.folder else ()): p.unlink()
         self.images = self.preds = None
         self.chosen, self._saliency = '', {}
         return self
@@ -85,7 +85,7 @@ def take(self:Classifier, paths # image files on this computer
 def add(self:Classifier, files # pairs of name and bytes
        )->list[str]: # a sentence for each file that was refused
     "Take uploaded files."
-    if self.folder is None: self.folder = Path(mkdtemp(prefix='uploads-'))
+    if self.folder is None: self.folder = session_folder()
     paths, said = ([] if self.images is None else self.images['path'].tolist()), []
     for name, content in files:
         path, why = None, refusal(name, content, MAX_FILES - len(paths))

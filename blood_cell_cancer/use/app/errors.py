@@ -14,9 +14,9 @@ import ipywidgets as w
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from ...core.plots import Figure
 
 from ...core.intervals import wilson, with_ci
+from ...core.plots import Figure
 from ...core.tables import SPLITS, evaluable, probs_of
 from ...evaluate.metrics import confusion
 from .widgets import Persistent, View, button, chart, control, message, picture, set_visible
@@ -35,6 +35,8 @@ class Errors(Persistent):
         "Run a model on the rows of `split`."
         rows = images[images['split'] == self.split]
         if not len(rows): raise ValueError(f'no image is in the split {self.split!r}: choose among {sorted(set(images["split"]) - {""})}')
+        # A model may know more classes than the images have, but not fewer.
+        if set(rows['label'].cat.categories) < set(model.classes): rows = rows.assign(label=rows['label'].cat.set_categories(model.classes))
         self.preds = model.predict(rows, progress=False)
         evaluable(self.preds)
         return self

@@ -16,7 +16,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ...core.tables import classes_of
-from ...data.datasets import DRAWN, DataError, load_images
+from ...data.datasets import DATASETS, DRAWN, DataError, load_images
 from ...data.splits import apply_split, split_images
 from ...models.shipped import check_bundle, shipped_bundles
 from .augment import AugmentationExplorer, Augmenter
@@ -50,9 +50,11 @@ class App(View):
                  bundle:str='', # folder of a bundle
                  classes:str='', # for a folder: its classes in order, a,b,c, or 'folders'
                  split:str='', # CSV of a split
-                 keep:str|Path|None=None # folder for annotations and choices; default: the user's own
+                 keep:str|Path|None=None, # folder for annotations and choices; default: the user's own
+                 any_folder:bool=True # may the boxes name any folder? Otherwise only what lies in `data` and `bundle`
                 ):
         super().__init__(None)
+        self.places = None if any_folder else [Path(p).resolve() for p in (data, bundle) if p and Path(p).exists()]
         self.remove_class('bcc-part')
         self.keep, self.parts, self.split_csv = keep, {}, split
         self.path:'Path|None' = None # of the saved choices, once images are read
@@ -117,8 +119,14 @@ def recall(self:App)->list[str]: # messages
     return [f'{n} annotations of an earlier session were restored.'] if n else []
 
 # %% ../../../nbs/use/app/09_page.ipynb #c012
+def _check_place(app, what:str, named)->None:
+    "`ValueError` for a folder that this app was not started with; the message does not tell whether it exists."
+    if app.places is None or what in named or any(Path(what).resolve().is_relative_to(p) for p in app.places): return
+    raise ValueError(f'{what} is not in the folders that this app was started with: name them by --data and --bundle, or start it with --any-folder')
+
 def _read_data(app)->tuple: # split image table, message
     "Read the data set that is named on the page."
+    _check_place(app, app.data.value.strip() or 'phantoms', DATASETS)
     named = [c.strip() for c in app.classes.value.split(',') if c.strip()]
     images = load_images(app.data.value.strip() or 'phantoms', classes='folders' if named == ['folders'] else named or None, progress=False)
     if app.split_csv: return apply_split(images, app.split_csv), ''
@@ -145,7 +153,9 @@ def load_data(self:App):
 def load_model(self:App, bundle=None):
     "Use the bundle that is named on the page."
     if bundle is not None: self.bundle.value = str(bundle)
-    try: check_bundle(self.bundle.value.strip())
+    try:
+        _check_place(self, self.bundle.value.strip(), shipped_bundles())
+        check_bundle(self.bundle.value.strip())
     except ValueError as e:
         self.notice.value = message(f'{e}.', warn=True)
         return
@@ -156,6 +166,7 @@ def load_model(self:App, bundle=None):
 @patch
 def use_model(self:App, bundle):
     "Use a bundle that was just trained."
+    if self.places is not None: self.places.append(Path(bundle).resolve())
     self.load_model(bundle)
     self.show(self.TABS.index('Classifier'))
 
@@ -175,4 +186,5 @@ def ask(self:App)->tuple: # model, image table
 # %% ../../../nbs/use/app/09_page.ipynb #c021
 def app_from_environment()->App:
     "The app with what `blood-cells app` was given."
-    return App(**json.loads(os.environ.get(APP_ENV, '{}')))
+    given = json.loads(os.environ.get(APP_ENV, '{}'))
+    return App(**given | dict(any_folder=bool(given.get('any_folder'))))

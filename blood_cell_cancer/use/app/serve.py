@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ...models.shipped import bundle_folder, check_bundle
+from .uploads import sweep_uploads
 
 HERE = resources.files('blood_cell_cancer')/'app'
 APP_ENV = 'BLOOD_CELLS_APP' # where the notebook finds what to show
@@ -40,6 +41,7 @@ def serve(bundle:str|Path='', # folder of a bundle
           classes:str='', # for a folder: its classes in order, a,b,c, or 'folders'
           split:str|Path='', # CSV that `split` wrote
           keep:str|Path='', # folder for annotations and choices; default: the user's own
+          any_folder:bool=False, # may visitors name any folder of this computer? Otherwise only what lies in `data` and `bundle`
           **kwargs # for `voila_arguments`: host, port, browser
          )->None: # returns when the server is stopped
     "Serve the app until Ctrl-C."
@@ -48,7 +50,8 @@ def serve(bundle:str|Path='', # folder of a bundle
     if bundle: check_bundle(bundle)
     if bundle and bundle_folder(bundle) == Path(bundle): bundle = Path(bundle).absolute() # a folder, not a shipped name
     given = dict(bundle=bundle, data=Path(data).absolute() if Path(data).is_dir() else data, classes=classes,
-                 split=split and Path(split).absolute(), keep=keep and Path(keep).absolute())
+                 split=split and Path(split).absolute(), keep=keep and Path(keep).absolute(), any_folder='yes' if any_folder else '')
+    sweep_uploads()
     os.environ[APP_ENV] = json.dumps({k: str(v) for k, v in given.items() if v})
     # Voilà searches for templates in Jupyter's data folders.
     os.environ['JUPYTER_PATH'] = os.pathsep.join(p for p in (str(HERE), os.environ.get('JUPYTER_PATH')) if p)

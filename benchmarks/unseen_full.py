@@ -1,0 +1,148 @@
+"""Train every layer of EfficientNet-Lite0 on random views of licensed cells of three laboratories, at 160 pixels.
+
+    export BLOOD_CELLS_DATA=folder
+    python benchmarks/unseen_full.py --work runs/differential --steps 2000
+
+`unseen.py` trains the last layers alone, on cached activations; here nothing is frozen but the statistics of batch norm. A killed run
+goes on at its last checkpoint (every 100 steps). See nbs/studies/01_unseen_laboratories.
+"""
+import argparse
+import copy
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from safetensors.torch import load_file
+
+import unseen as u
+import unseen_views as d
+
+SIZE, MEAN, STD = 160, .5, .5
+
+
+def arguments():
+    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    a.add_argument('--work', default='runs/differential')
+    a.add_argument('--weights', required=True, help='ImageNet weights of tf_efficientnet_lite0, a safetensors file')
+    a.add_argument('--backbone', default='tf_efficientnet_lite0')
+    a.add_argument('--size', type=int, default=SIZE, help='pixels')
+    a.add_argument('--steps', type=int, default=2000)
+    a.add_argument('--stop', type=int, default=0, help='step to stop at, before the plan of the learning rate ends')
+    a.add_argument('--each', type=int, default=900, help='images of a class and laboratory that train')
+    a.add_argument('--batch', type=int, default=32)
+    a.add_argument('--lr', type=float, default=4e-4)
+    a.add_argument('--without', nargs='*', default=[], help='laboratories that do not train')
+    a.add_argument('--threads', type=int, default=2)
+    a.add_argument('--init', default='', help='a net.pt to go on from')
+    a.add_argument('--scale', type=float, default=1., help='side of the square round the cell, in sides of crop:cell')
+    a.add_argument('--masked', type=float, default=0., help='share of views that show the middle of the picture alone')
+    a.add_argument('--seed', type=int, default=0)
+    return a.parse_args()
+
+
+class Views(torch.utils.data.Dataset):
+    "The random view of each draw; draw `i` is a function of the seed and `i` alone."
+    def __init__(self, t, train, size, draws, seed, **how):
+        self.t, self.train, self.size, self.draws, self.seed, self.how = t, train, size, draws, seed, how
+        self.labs, self.y = t['lab'].to_numpy(), t['label'].to_numpy()
+        weights = d.drawing_weights(self.y[train], self.labs[train])
+        self.keys, self.chances = list(weights), np.array(list(weights.values()))
+        self.cells = [train[(self.y[train] == c) & (self.labs[train] == l)] for c, l in self.keys]
+    def __len__(self): return self.draws
+    def __getitem__(self, i):
+        r = np.random.default_rng([self.seed, 77, i])
+        j = int(r.choice(self.cells[r.choice(len(self.keys), p=self.chances)]))
+        a = d.pixels(self.t['path'][j])
+        x = d.view(a, d.place(a), r, self.size, lambda r: self.style(j, r), **self.how)
+        return torch.from_numpy(x).permute(2, 0, 1), d.CLASSES.index(self.y[j])
+    def style(self, j, r):
+        b = d.pixels(self.t['path'][int(r.choice(self.train[self.labs[self.train] != self.labs[j]]))])
+        return d.cut_out(b, d.place(b), self.size)
+
+
+def scaled(x): return ((x.float()/255 - MEAN)/STD).contiguous(memory_format=torch.channels_last)
+
+
+def new_net(backbone, weights):
+    net = timm.create_model(backbone, num_classes=len(d.CLASSES))
+    state = {k: v.float() for k, v in load_file(weights).items() if not k.startswith('classifier.')}
+    missing = net.load_state_dict(state, strict=False)
+    assert set(missing.missing_keys) == {'classifier.weight', 'classifier.bias'} and not missing.unexpected_keys, missing
+    torch.nn.init.normal_(net.classifier.weight, std=.01)
+    return net.to(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def logits_of(net, pictures, batch=64):
+    net.eval()
+    return np.concatenate([net(scaled(pictures[i:i + batch])).numpy() for i in range(0, len(pictures), batch)])
+
+
+def clean_pictures(t, rows, size, scale=1.):
+    out = []
+    for j in rows:
+        a = d.pixels(t['path'][int(j)])
+        out.append(torch.from_numpy(d.clean(a, d.place(a), size, scale)).permute(2, 0, 1))
+    return torch.stack(out)
+
+
+def train(a, t, rows, report):
+    "The network with averaged weights."
+    torch.manual_seed(a.seed)
+    torch.set_num_threads(a.threads)
+    net = new_net(a.backbone, a.weights)
+    if a.init: net.load_state_dict(torch.load(a.init, weights_only=True))
+    head = list(net.classifier.parameters())
+    ids = set(map(id, head))
+    body = [p for p in net.parameters() if id(p) not in ids]
+    opt = torch.optim.AdamW([dict(params=body), dict(params=head)], lr=a.lr, weight_decay=1e-2)
+    plan = torch.optim.lr_scheduler.OneCycleLR(opt, [a.lr, 5*a.lr], total_steps=a.steps, pct_start=.15)
+    mean, first, file = copy.deepcopy(net), 0, Path(a.work)/'checkpoint.pt'
+    if file.exists():
+        kept = torch.load(file, weights_only=True)
+        for name, part in dict(net=net, mean=mean, opt=opt, plan=plan).items(): part.load_state_dict(kept[name])
+        first = kept['step']
+    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, masked=a.masked, scale=a.scale), range(first*a.batch, (a.stop or a.steps)*a.batch))
+    loader = torch.utils.data.DataLoader(data, a.batch, num_workers=1, prefetch_factor=6)
+    net.eval() # batch norm keeps ImageNet's statistics
+    for m in net.modules():
+        if isinstance(m, torch.nn.Dropout): m.train()
+    total = 0
+    for step, (x, y) in enumerate(loader, first + 1):
+        loss = torch.nn.functional.cross_entropy(net(scaled(x)), y, label_smoothing=.1)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        plan.step()
+        total += loss.item()
+        decay = min(.995, (1 + step)/(10 + step))
+        with torch.no_grad():
+            for p, q in zip(mean.parameters(), net.parameters()): p.lerp_(q, 1 - decay)
+        if step % 100 == 0:
+            torch.save(dict(net=net.state_dict(), mean=mean.state_dict(), opt=opt.state_dict(), plan=plan.state_dict(), step=step), file)
+            report(mean, step, total/100)
+            total = 0
+    return mean
+
+
+def main():
+    a = arguments()
+    Path(a.work).mkdir(parents=True, exist_ok=True)
+    (Path(a.work)/'settings.json').write_text(json.dumps(vars(a), indent=1))
+    t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA']))
+    rows, judge = d.parts(t, a.each)
+    rows = rows[~t['lab'][rows].isin(a.without).to_numpy()]
+    J, z, t0 = t.loc[judge].reset_index(drop=True), clean_pictures(t, judge, a.size, a.scale), time.time()
+    def report(net, step, loss):
+        print(f'step {step}, {time.time() - t0:.0f} s, loss {loss:.3f}', flush=True)
+        if step % 200 == 0: print(u.summary(logits_of(net, z), J), flush=True)
+    net = train(a, t, rows, report)
+    torch.save(net.state_dict(), Path(a.work)/'net.pt')
+    np.save(Path(a.work)/'logits.npy', logits_of(net, z))
+
+
+if __name__ == '__main__': main()
