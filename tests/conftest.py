@@ -18,13 +18,34 @@ DURATIONS = Path(__file__).with_name('durations.json') # seconds of the tests of
 FAST = 5 # seconds: what takes longer is not part of `make test-fast`
 SLOW_FIXTURES = {'site', 'app', 'lab', 'setting', 'both'} # of modules; whichever test comes first pays for them
 
+@pytest.fixture
+def own_engines():
+    "An engine's notebook registers its own cells as the engine; the notebooks after it get the modules."
+    from blood_cell_cancer.models.engines import ENGINE_MODULES
+    from blood_cell_cancer.models.model import ENGINES
+    yield
+    for name, module in ENGINE_MODULES.items():
+        if module in sys.modules: ENGINES[name] = sys.modules[module]
+        else: ENGINES.pop(name, None)
+
+@pytest.fixture(scope='module')
+def drawn_once(tmp_path_factory):
+    "The notebooks want the same phantoms again and again; the workers of one run share what they have drawn."
+    from joblib import Memory
+    from blood_cell_cancer.data.phantoms import make
+    place = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ: place = place.parent
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(make, '_one', Memory(place/'drawn', verbose=0).cache(make._one))
+        yield
+
 def pytest_addoption(parser):
     parser.addoption('--fast', action='store_true', help=f'leave out what is known to take more than {FAST} seconds')
     parser.addoption('--renew-durations', action='store_true', help=f'write {DURATIONS.name} anew, from which the order follows')
 
 def group_of(nodeid):
     "What shares fixtures is run together, by one worker: a file; each notebook is on its own."
-    return nodeid if 'test_notebooks.py::' in nodeid else nodeid.split('::')[0]
+    return nodeid if 'test_notebooks.py::' in nodeid or 'test_lesson[' in nodeid else nodeid.split('::')[0]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):

@@ -36,6 +36,8 @@ class Calibration:
         rows = {'expected calibration error': self.ece, 'Brier score': self.brier, 'log loss': self.log_loss}
         return pd.DataFrame({f'{self.n} images': [with_ci(*v, percent=False) for v in rows.values()]}, index=list(rows))
 
+    def __repr__(self): return self.table().to_string()
+
     def _repr_html_(self): return self.table().to_html()
 
 # %% ../../nbs/evaluate/04_calibration.ipynb #c006
@@ -127,6 +129,8 @@ class UncertaintyReport:
         def text(k, percent=False): return [with_ci(*r, percent=percent) for r in u[[k, f'{k}_low', f'{k}_high']].to_numpy()]
         cols = {'AUROC': text('auroc'), 'AUROC by probability alone': text('baseline'), 'abstained': text('abstain', True)}
         return pd.DataFrame({'images': u['n'].to_numpy(), **cols}, index=pd.Index(u['unknown'], name='unknown'))
+
+    def __repr__(self): return self.lead()
 
     def _repr_html_(self):
         tables = [self.table(), *([self.unknown_table()] if len(self.unknowns) else [])]

@@ -56,6 +56,8 @@ class Curves:
         text = [with_ci(area, low, high, percent=False) for area, low, high in a[['area', 'low', 'high']].to_numpy()]
         return pd.DataFrame({'images': a['n'].to_numpy(), 'area': text}, index=pd.Index(a['class'], name=f'{self.kind} area'))
 
+    def __repr__(self): return self.table().to_string()
+
     def _repr_html_(self): return self.table().to_html()
 
 # %% ../../nbs/evaluate/02_curves.ipynb #c010

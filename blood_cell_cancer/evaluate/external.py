@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.intervals import difference, mean_share, newcombe, wilson, with_ci
+from ..core.intervals import difference, mean_share, newcombe, wilson, points_with_ci, with_ci
 from ..core.tables import image_table, list_images
 from ..data.classes import SYNONYMS, map_classes, map_name # noqa: F401 (part of this module's interface)
 from ..data.datasets import lab_folders, load_images
@@ -46,16 +46,20 @@ class ExternalValidation:
 
     def lead(self)->str:
         "The finding in one sentence."
-        return (f'The mean recall drops by {with_ci(*self.drop)} in the other laboratory: '
-                f'from {with_ci(*self.home)} to {with_ci(*self.external)}.')
+        drop, low, high = self.drop
+        change = f'{points_with_ci(drop, low, high)} lower' if drop >= 0 else f'{points_with_ci(-drop, -high, -low)} higher'
+        return (f'The mean recall in the other laboratory is {change} than at home: '
+                f'{with_ci(*self.external)} against {with_ci(*self.home)}.')
 
     def table(self)->pd.DataFrame:
         "Recall of each class on both sides as text, with intervals."
         c = self.classes
         def share(side): return [with_ci(k/n, *wilson(k, n)) for k, n in zip(c[f'{side}_k'], c[f'{side}_n'])]
         cols = {'home': share('home'), 'images': c['home_n'].to_numpy(), 'external': share('external'),
-                'external images': c['external_n'].to_numpy(), 'drop': [with_ci(*r) for r in c[['drop', 'low', 'high']].to_numpy()]}
+                'external images': c['external_n'].to_numpy(), 'drop': [points_with_ci(*r) for r in c[['drop', 'low', 'high']].to_numpy()]}
         return pd.DataFrame(cols, index=pd.Index(c['class'], name='recall'))
+
+    def __repr__(self): return self.lead()
 
     def _repr_html_(self): return f'<p><strong>{self.lead()}</strong></p>' + self.table().to_html()
 

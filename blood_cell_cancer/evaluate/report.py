@@ -108,6 +108,9 @@ def lead(self:Report)->str:
     return text
 
 @patch
+def __repr__(self:Report): return self.lead()
+
+@patch
 def _repr_html_(self:Report):
     tables = [(self.table().rename_axis('on the same images'), 'The model and its baselines'), (self.class_table(), 'Figures by class')]
     if len(self.laboratories) > 1: tables.append((laboratory_text(self.laboratories), 'Each laboratory by itself, the worst first'))

@@ -159,6 +159,8 @@ class Robustness:
         drop = [f'{100*v:.1f} points' for v in self.drop()]
         return self._grid(text).assign(**{'mean drop': drop}).rename_axis(f'clean: {text[0]}')
 
+    def __repr__(self): return self.table().to_string()
+
     def _repr_html_(self): return self.table().to_html()
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #c024

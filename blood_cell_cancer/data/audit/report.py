@@ -58,6 +58,8 @@ class Audit:
         rows = [(s.name, s.verdict, s.sentence, round(s.seconds, 1)) for s in self.sections]
         return pd.DataFrame(rows, columns=['section', 'verdict', 'finding', 'seconds'])
 
+    def __repr__(self): return self.table().to_string(index=False)
+
     def _repr_html_(self): return self.table().to_html(index=False)
 
 # %% ../../../nbs/data/audit/05_report.ipynb #c006
