@@ -1,0 +1,27 @@
+"""How much faster one shipped model predicts than another: paired runs on the same files, medians and spread of the ratio.
+
+    python benchmarks/prediction_pair.py wbc5 differential folder
+"""
+import sys
+import time
+
+import numpy as np
+
+from blood_cell_cancer.core.tables import list_images
+from blood_cell_cancer.use.stream import open_onnx
+
+
+def main():
+    first, second, folder = sys.argv[1:]
+    files, models = list_images(folder)[0][:300], [open_onnx(b) for b in (first, second)]
+    def seconds(m):
+        start = time.perf_counter()
+        assert not any(error for _, _, error in m.all_outputs(files))
+        return time.perf_counter() - start
+    for m in models: seconds(m) # caches warm
+    ratios = [seconds(models[0])/seconds(models[1]) for _ in range(9)]
+    low, mid, high = np.quantile(ratios, [.1, .5, .9])
+    print(f'{second} is {mid:.2f} times as fast as {first} ({low:.2f} to {high:.2f}), {len(files)} images, {len(ratios)} paired runs')
+
+
+if __name__ == '__main__': main()
