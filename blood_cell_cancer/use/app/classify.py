@@ -24,6 +24,7 @@ from ...models.uncertainty import unit
 from .predictions import Prediction, prediction_row, predictions_of, prob_bars
 from .uploads import MAX_BYTES, MAX_FILES, refusal, save_upload, session_folder
 from .widgets import Persistent, View, button, control, download, message, picture, set_visible, table_html
+from ..stream import onnx_file, open_onnx
 
 # %% ../../../nbs/use/app/05_classify.ipynb #c006
 @dataclass
@@ -41,19 +42,24 @@ class Classifier(Persistent):
 
     def __post_init__(self):
         # Saliency maps hook into the network, so nothing else may run it meanwhile.
-        self._saliency, self._reference, self.lock = {}, None, threading.Lock()
+        self._saliency, self._reference, self._onnx, self.lock = {}, None, None, threading.Lock()
 
     def use(self, model, bundle:str='', known=None)->'Classifier':
         "Change the model (and the images to search for similar ones); the given images stay, the predictions go."
         self.model, self.bundle, self.known = model, str(bundle), known
-        self.preds, self._reference, self._saliency = None, None, {}
+        self.preds, self._reference, self._onnx, self._saliency = None, None, None, {}
         return self
 
     @property
     def ready(self)->bool: return self.model is not None or bool(self.bundle)
 
+    def predictor(self):
+        "What predicts: the bundle's exported network where it has one, which needs no torch, or the model."
+        if self._onnx is None and self.model is None and self.bundle and onnx_file(self.bundle): self._onnx = open_onnx(self.bundle)
+        return self._onnx or self.loaded()
+
     def loaded(self):
-        "The model; its bundle is read when it is first needed, which takes seconds."
+        "The model, for features and saliency maps too; its bundle is read when it is first needed, which takes seconds."
         if self.model is None:
             if not self.bundle: raise ValueError('no model is loaded: give the folder of a bundle, or train one first')
             from blood_cell_cancer.models.bundle import load_model
@@ -99,7 +105,7 @@ def add(self:Classifier, files # pairs of name and bytes
 def classify(self:Classifier)->pd.DataFrame: # prediction table
     "Run the model on the images."
     if self.images is None: raise ValueError('no images are given: upload or choose some')
-    model = self.loaded()
+    model = self.predictor()
     unlabelled = self.images.assign(label=pd.Categorical([None]*len(self.images), categories=list(model.classes)))
     with self.lock: self.preds = model.predict(unlabelled, progress=False)
     return self.preds
@@ -128,13 +134,13 @@ def nearest(self:Classifier, name:str, # of an image that was given
             n:int=5 # how many
            )->pd.DataFrame: # rows of `known`, and `similarity` (-1 to 1, decreasing) and `same` (is it this very file?); may be empty
     "The most similar images of the data set."
-    if self.known is None or self.model is None: return pd.DataFrame(columns=['name', 'path', 'label', 'similarity', 'same'])
-    row = self.images[self.images['name'] == name]
+    if self.known is None or not self.ready: return pd.DataFrame(columns=['name', 'path', 'label', 'similarity', 'same'])
+    row, model = self.images[self.images['name'] == name], self.loaded()
     with self.lock:
         if self._reference is None:
             d = self.known[(self.known['error'] == '') & (self.known['split'].isin(['train', '']))].sort_values('sha256').head(SEARCHED)
-            self._reference = d, _unit_features(self.model, d)
-        rows, similarity = self._reference[0], self._reference[1] @ _unit_features(self.model, row)[0]
+            self._reference = d, _unit_features(model, d)
+        rows, similarity = self._reference[0], self._reference[1] @ _unit_features(model, row)[0]
     order = np.argsort(-similarity, kind='stable')[:n]
     return rows.iloc[order].assign(similarity=similarity[order], same=(rows['sha256'] == row['sha256'].iloc[0]).to_numpy()[order])
 
@@ -147,9 +153,10 @@ def saliency(self:Classifier, name:str)->tuple: # PIL image with the map overlai
     from blood_cell_cancer.evaluate.saliency import overlay, saliency_maps
     row = self.images[self.images['name'] == name]
     if name not in self._saliency:
-        row = row.assign(label=pd.Categorical([None], categories=list(self.model.classes)))
+        model = self.loaded()
+        row = row.assign(label=pd.Categorical([None], categories=list(model.classes)))
         try:
-            with self.lock: found = saliency_maps(self.model, row, progress=False)
+            with self.lock: found = saliency_maps(model, row, progress=False)
         except (NotImplementedError, ValueError) as e: return None, f'{NO_MAP}: {e}.'
         self._saliency[name] = found.maps[0], f"Grad-CAM: the brighter a region, the more it supports {found.images['explained'].iloc[0]}."
     found, text = self._saliency[name]
@@ -288,7 +295,14 @@ def draw_saliency(self:ImageClassifier, event=None):
         self.changed()
     name = self.state.chosen
     if not name or self.state.preds is None: return
+    file = self.state.images.set_index('name').loc[name, 'path']
+    if self.state.model is None: self.show_picture(file, 'The network is being loaded for the saliency map; this takes some seconds.')
     img, text = self.state.saliency(name)
-    if img is None: img = self.state.images.set_index('name').loc[name, 'path']
     set_visible(self.strength, not text.startswith(NO_MAP))
+    self.show_picture(file if img is None else img, text)
+
+@patch
+def show_picture(self:ImageClassifier, img, text:str):
+    "The image in detail, with a sentence below it."
+    name = self.state.chosen
     self.shown.value = picture(img, f'{name}. {text}', f'{html.escape(name)}<br><span class="quiet">{html.escape(text)}</span>', 448)
