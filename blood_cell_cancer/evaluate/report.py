@@ -18,7 +18,7 @@ from markupsafe import Markup
 from ..core.plots import Figure
 
 from ..core.html import drawn, html_table, sentence
-from ..core.intervals import wilson, with_ci
+from ..core.intervals import percent, wilson, with_ci
 from ..core.io import read_image, write_json, write_text
 from ..core.tables import jsonable, with_groups
 from ..data.audit.checks import known_set
@@ -282,6 +282,6 @@ def plot_top_losses(self:Report, n:int=8, # maximum number of images
     for ax in axes: ax.axis('off')
     for ax, d in zip(axes, wrong.itertuples()):
         ax.imshow(read_image(d.path))
-        ax.set_title(f'{d.name}\nis {d.target}\npredicted {d.predicted} ({d.confidence:.0%})\nloss {d.loss:.2f}', fontsize=7)
+        ax.set_title(f'{d.name}\nis {d.target}\npredicted {d.predicted} ({percent(d.confidence)})\nloss {d.loss:.2f}', fontsize=7)
     if not len(wrong): axes[0].set_title('no image was misclassified', loc='left')
     return fig
