@@ -101,11 +101,13 @@ def _laboratories(r):
     if len(r.laboratories) < 2: return Markup('')
     note = ('Mean recall over the classes that a laboratory has, with 95 % intervals (Wilson\'s, combined). '
             'A model is as good as its row at the top: an average over laboratories would hide it.')
+    if any(f.missing for f in r.external.values()):
+        note += ' Where a laboratory lacks classes, it is compared below with the figure at home over the shared classes, not with this one.'
     return html_table(laboratory_text(r.laboratories), 'Each laboratory by itself, the worst first') + sentence(note, 'fine')
 
 def _external(r, pictures):
     def part(name, f):
-        table = html_table(f.table(), f'Recall at home and in {name}, by class')
+        table = html_table(f.table(), f'Recall at home and in {name}, by class' + (' that both have' if f.missing else ''))
         return Markup('<h3>') + escape(name) + Markup('</h3>') + sentence(f.lead(), 'lead') + table
     return _laboratories(r) + Markup('').join(part(n, f) for n, f in r.external.items())
 

@@ -6,7 +6,6 @@
 __all__ = ['leakage_of', 'Report', 'evaluate']
 
 # %% ../../nbs/evaluate/09_report.ipynb #c002
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..core.intervals import percent, wilson, with_ci
 from ..core.io import read_image, write_json, write_text
 from ..core.tables import jsonable, with_groups
 from ..data.audit.checks import known_set
+from ..data.audit.report import audited_groups, sections_of
 from ..data.splits import leakage
 from .baselines import histogram_baseline, majority_baseline
 from .calibration import calibration, evaluate_uncertainty, risk_area
@@ -34,14 +34,15 @@ from ..models.bundle import short_card
 
 # %% ../../nbs/evaluate/09_report.ipynb #c005
 def leakage_of(images:pd.DataFrame, # split image table
-               split:str='test' # the evaluated rows
+               split:str='test', # the evaluated rows
+               looked:bool=False # did an audit look for overlapping fields? Otherwise groups in the table tell it
               )->dict: # `known, groups, duplicates, test, share, low, high`, see below
     "How many of the evaluated images training has already seen."
     key = images['group'].where(images['group'] != '', 'sha256:' + images['sha256'])
     rows, trained = images['split'] == split, set(key[images['split'] == 'train'])
     k, n = int(key[rows].isin(trained).sum()), int(rows.sum())
     low, high = wilson(k, n)
-    return dict(known=bool((images['group'] != '').any()), groups=len(leakage(images)), duplicates=k, test=n, share=k/n, low=low, high=high)
+    return dict(known=looked or bool((images['group'] != '').any()), groups=len(leakage(images)), duplicates=k, test=n, share=k/n, low=low, high=high)
 
 # %% ../../nbs/evaluate/09_report.ipynb #c008
 @dataclass
@@ -168,9 +169,7 @@ def _saliency(model, rows, preds, n, progress):
 
 def _audit_rows(audit)->list:
     "Section, verdict and finding of an `Audit`, or of the JSON that it saved."
-    if audit is None: return []
-    if not isinstance(audit, (str, Path)): return audit.table()[['section', 'verdict', 'finding']].to_dict('records')
-    return [dict(section=s['name'], verdict=s['verdict'], finding=s['sentence']) for s in json.loads(Path(audit).read_text())['sections']]
+    return [] if audit is None else [dict(section=s.name, verdict=s.verdict, finding=s.sentence) for s in sections_of(audit)]
 
 # %% ../../nbs/evaluate/09_report.ipynb #c014
 def evaluate(model, # a `Model` or an `Ensemble`
@@ -196,7 +195,8 @@ def evaluate(model, # a `Model` or an `Ensemble`
         others['commonest class'] = majority_baseline(images, split)
         if baselines: others['colour histogram'] = histogram_baseline(images, split, progress=progress)
     joined = ', '.join(dict.fromkeys(images['set'])) if 'set' in images else '' # the names of the sets
-    named, leaks = known_set(images) or joined, leakage_of(images, split)
+    grouped, looked = (images, False) if audit is None else audited_groups(images, audit)
+    named, leaks = known_set(images) or joined, leakage_of(grouped, split, looked)
     laboratories, away, unknown = _external(model, judged, external or {}, progress)
     here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=split)
     if robust is True: robust = robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged)
