@@ -7,6 +7,7 @@ __all__ = ['leakage_of', 'Report', 'evaluate']
 
 # %% ../../nbs/evaluate/09_report.ipynb #c002
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from fastcore.basics import patch
 from markupsafe import Markup
 from ..core.plots import Figure
 
-from ..core.html import drawn, html_table, sentence
+from ..core.html import drawn, html_table
 from ..core.intervals import percent, wilson, with_ci
 from ..core.io import read_image, write_json, write_text
 from ..core.tables import jsonable, with_groups
@@ -25,10 +26,11 @@ from ..data.audit.report import audited_groups, sections_of
 from ..data.splits import leakage
 from .baselines import histogram_baseline, majority_baseline
 from .calibration import calibration, evaluate_uncertainty, risk_area
+from .compare import best_baseline
 from .curves import curves
 from .external import external_validation, laboratory_table, laboratory_text, map_classes
 from .metrics import class_scores, confusion, judge, plot_confusion, scores, top_losses
-from .pages import leakage_text, report_html, saliency_text
+from .pages import data_text, leakage_text, report_html, saliency_text, verdict_box, verdict_of
 from .robustness import robustness
 from ..models.bundle import short_card
 
@@ -56,6 +58,7 @@ class Report:
     facts: list = field(default_factory=list) # (what, value) rows about recipe and data
     warnings: list = field(default_factory=list) # what the reader must know
     data_set: str = '' # the public data set that the images belong to, recognised by their names
+    date: str = field(default_factory=lambda: date.today().isoformat()) # of the evaluation
     leakage: dict = field(default_factory=dict) # of `leakage_of`
     calibration: object = None # `Calibration`
     curves: dict = field(default_factory=dict) # 'roc' and 'pr': `Curves`
@@ -75,6 +78,12 @@ class Report:
 
     @property
     def scores(self): return self.figures['model']
+
+    @cached_property
+    def against(self): return best_baseline(self.preds, self.baselines)
+
+    @cached_property
+    def verdict(self): return verdict_of(self)
 
     @cached_property
     def by_class(self): return class_scores(self.confusion)
@@ -109,13 +118,13 @@ def lead(self:Report)->str:
     return text
 
 @patch
-def __repr__(self:Report): return self.lead()
+def __repr__(self:Report): return f"{self.verdict['verdict']} {self.verdict['advice']}"
 
 @patch
 def _repr_html_(self:Report):
     tables = [(self.table().rename_axis('on the same images'), 'The model and its baselines'), (self.class_table(), 'Figures by class')]
     if len(self.laboratories) > 1: tables.append((laboratory_text(self.laboratories), 'Each laboratory by itself, the worst first'))
-    return sentence(self.lead()) + Markup('').join(html_table(*t) for t in tables)
+    return verdict_box(self.verdict) + Markup('').join(html_table(*t) for t in tables)
 
 # %% ../../nbs/evaluate/09_report.ipynb #c011
 def _facts(model, data_set)->list:
@@ -232,7 +241,8 @@ def to_dict(self:Report,
             points:bool=False # also the points of the curves?
            )->dict:
     "All figures, for JSON."
-    out = dict(model=self.model, split=self.split, lead=self.lead(), data_set=self.data_set, leakage=self.leakage, scores=self.figures,
+    out = dict(model=self.model, split=self.split, lead=self.lead(), verdict=self.verdict, data_set=self.data_set,
+               date=self.date, data=data_text(self), leakage=self.leakage, scores=self.figures,
                classes=self.by_class, confusion=self.confusion.to_numpy().tolist(),
                **{f'{k}_areas': c.areas for k, c in self.curves.items()},
                **_parts(self), laboratories=self.laboratories, audit=self.audit, card=self.card, facts=dict(self.facts),
