@@ -40,7 +40,7 @@ def drawn(plot, *args, **kwargs)->Figure: # returned by `plot`
 
 # %% ../../nbs/core/05_html.ipynb #c007
 def sentence(text:str, kind:str='')->Markup:
-    "A paragraph of kind '', 'lead', 'warn' or 'fine'."
+    "A paragraph of kind '', 'lead', 'warn', 'bad' (red) or 'fine'."
     return (Markup(f'<p class="{kind}">') if kind else Markup('<p>')) + escape(text) + Markup('</p>')
 
 def html_table(d:pd.DataFrame, # its index and columns become header cells
@@ -77,9 +77,9 @@ PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }}</title><style>
 :root { color-scheme: light dark; --ink: #1a1a1a; --paper: #ffffff; --line: #c8c8c8; --mark: #005a8c; --soft: #f1f5f9;
-  --warn: #fff3dc; --edge: #b34700 }
+  --warn: #fff3dc; --edge: #b34700; --bad: #fdeaea; --red: #b3001b }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --paper: #16181b; --line: #4a4f55; --mark: #7cc4ee;
-  --soft: #20252b; --warn: #3a2f18; --edge: #f0a35a } }
+  --soft: #20252b; --warn: #3a2f18; --edge: #f0a35a; --bad: #431a1d; --red: #ff8a80 } }
 * { box-sizing: border-box }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem; margin: 0 auto;
   padding: 1.5rem 1rem 3rem }
@@ -91,6 +91,8 @@ a { color: var(--mark) } :focus-visible { outline: 3px solid var(--mark); outlin
 .lead { font-size: 1.25rem; background: var(--soft); border-left: .35rem solid var(--mark); padding: .7rem 1rem; margin: .6rem 0 }
 .warn { background: var(--warn); border-left: .35rem solid var(--edge); padding: .5rem 1rem; margin: .6rem 0 }
   .fine { font-size: .9rem }
+.bad { background: var(--bad); border: 2px solid var(--red); border-left-width: .6rem; padding: .7rem 1rem; margin: .6rem 0;
+  font-size: 1.25rem }
 nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: 0; list-style: none }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 caption { text-align: left; font-size: .9rem; padding: .2rem 0 }
@@ -102,9 +104,9 @@ figure { margin: 1rem 0; background: #fff; padding: .5rem; width: fit-content; m
 figure svg, figure img { max-width: 100%; height: auto } figcaption { color: #333; font-size: .9rem; max-width: 42rem }
 footer { margin-top: 2.5rem; border-top: 1px solid var(--line); font-size: .9rem }
 @media print { :root { color-scheme: light; --ink: #000; --paper: #fff; --line: #999; --soft: #f4f4f4; --warn: #f4f4f4;
-  --mark: #000; --edge: #000 }
+  --mark: #000; --edge: #000; --bad: #fff; --red: #000 }
  @page { margin: 16mm } body { max-width: none; padding: 0; font-size: 10pt } nav, .skip { display: none }
-  h2 { break-after: avoid } figure, tr, .lead, .warn { break-inside: avoid } footer { margin-top: 1rem; break-before: avoid }
+  h2 { break-after: avoid } figure, tr, .lead, .warn, .bad { break-inside: avoid } footer { margin-top: 1rem; break-before: avoid }
   .wide { overflow: visible } details::details-content { content-visibility: visible; block-size: auto } }
 </style></head><body>
 <a class="skip" href="#content">Skip to the content</a>

@@ -44,12 +44,16 @@ class ExternalValidation:
     classes: pd.DataFrame # one row per shared class: `class, home_k, home_n, external_k, external_n, drop, low, high`
     missing: list = field(default_factory=list) # classes that only one of the two has
 
+    def over(self)->str: # '' if both have all classes
+        "The classes that are compared, where they are not all."
+        return f", over the {len(self.classes)} classes that both have ({', '.join(self.classes['class'])})" if self.missing else ''
+
     def lead(self)->str:
         "The finding in one sentence."
         drop, low, high = self.drop
         change = f'{points_with_ci(drop, low, high)} lower' if drop >= 0 else f'{points_with_ci(-drop, -high, -low)} higher'
         return (f'The mean recall in the other laboratory is {change} than at home: '
-                f'{with_ci(*self.external)} against {with_ci(*self.home)}.')
+                f'{with_ci(*self.external)} against {with_ci(*self.home)}{self.over()}.')
 
     def table(self)->pd.DataFrame:
         "Recall of each class on both sides as text, with intervals."

@@ -6,8 +6,8 @@
 __all__ = ['leakage_of', 'Report', 'evaluate']
 
 # %% ../../nbs/evaluate/09_report.ipynb #c002
-import json
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -17,31 +17,34 @@ from fastcore.basics import patch
 from markupsafe import Markup
 from ..core.plots import Figure
 
-from ..core.html import drawn, html_table, sentence
-from ..core.intervals import wilson, with_ci
+from ..core.html import drawn, html_table
+from ..core.intervals import percent, wilson, with_ci
 from ..core.io import read_image, write_json, write_text
 from ..core.tables import jsonable, with_groups
 from ..data.audit.checks import known_set
+from ..data.audit.report import audited_groups, sections_of
 from ..data.splits import leakage
 from .baselines import histogram_baseline, majority_baseline
 from .calibration import calibration, evaluate_uncertainty, risk_area
+from .compare import best_baseline
 from .curves import curves
 from .external import external_validation, laboratory_table, laboratory_text, map_classes
 from .metrics import class_scores, confusion, judge, plot_confusion, scores, top_losses
-from .pages import leakage_text, report_html, saliency_text
+from .pages import data_text, leakage_text, report_html, saliency_text, verdict_box, verdict_of
 from .robustness import robustness
 from ..models.bundle import short_card
 
 # %% ../../nbs/evaluate/09_report.ipynb #c005
 def leakage_of(images:pd.DataFrame, # split image table
-               split:str='test' # the evaluated rows
+               split:str='test', # the evaluated rows
+               looked:bool=False # did an audit look for overlapping fields? Otherwise groups in the table tell it
               )->dict: # `known, groups, duplicates, test, share, low, high`, see below
     "How many of the evaluated images training has already seen."
     key = images['group'].where(images['group'] != '', 'sha256:' + images['sha256'])
     rows, trained = images['split'] == split, set(key[images['split'] == 'train'])
     k, n = int(key[rows].isin(trained).sum()), int(rows.sum())
     low, high = wilson(k, n)
-    return dict(known=bool((images['group'] != '').any()), groups=len(leakage(images)), duplicates=k, test=n, share=k/n, low=low, high=high)
+    return dict(known=looked or bool((images['group'] != '').any()), groups=len(leakage(images)), duplicates=k, test=n, share=k/n, low=low, high=high)
 
 # %% ../../nbs/evaluate/09_report.ipynb #c008
 @dataclass
@@ -55,6 +58,7 @@ class Report:
     facts: list = field(default_factory=list) # (what, value) rows about recipe and data
     warnings: list = field(default_factory=list) # what the reader must know
     data_set: str = '' # the public data set that the images belong to, recognised by their names
+    date: str = field(default_factory=lambda: date.today().isoformat()) # of the evaluation
     leakage: dict = field(default_factory=dict) # of `leakage_of`
     calibration: object = None # `Calibration`
     curves: dict = field(default_factory=dict) # 'roc' and 'pr': `Curves`
@@ -74,6 +78,12 @@ class Report:
 
     @property
     def scores(self): return self.figures['model']
+
+    @cached_property
+    def against(self): return best_baseline(self.preds, self.baselines)
+
+    @cached_property
+    def verdict(self): return verdict_of(self)
 
     @cached_property
     def by_class(self): return class_scores(self.confusion)
@@ -108,13 +118,13 @@ def lead(self:Report)->str:
     return text
 
 @patch
-def __repr__(self:Report): return self.lead()
+def __repr__(self:Report): return f"{self.verdict['verdict']} {self.verdict['advice']}"
 
 @patch
 def _repr_html_(self:Report):
     tables = [(self.table().rename_axis('on the same images'), 'The model and its baselines'), (self.class_table(), 'Figures by class')]
     if len(self.laboratories) > 1: tables.append((laboratory_text(self.laboratories), 'Each laboratory by itself, the worst first'))
-    return sentence(self.lead()) + Markup('').join(html_table(*t) for t in tables)
+    return verdict_box(self.verdict) + Markup('').join(html_table(*t) for t in tables)
 
 # %% ../../nbs/evaluate/09_report.ipynb #c011
 def _facts(model, data_set)->list:
@@ -168,9 +178,7 @@ def _saliency(model, rows, preds, n, progress):
 
 def _audit_rows(audit)->list:
     "Section, verdict and finding of an `Audit`, or of the JSON that it saved."
-    if audit is None: return []
-    if not isinstance(audit, (str, Path)): return audit.table()[['section', 'verdict', 'finding']].to_dict('records')
-    return [dict(section=s['name'], verdict=s['verdict'], finding=s['sentence']) for s in json.loads(Path(audit).read_text())['sections']]
+    return [] if audit is None else [dict(section=s.name, verdict=s.verdict, finding=s.sentence) for s in sections_of(audit)]
 
 # %% ../../nbs/evaluate/09_report.ipynb #c014
 def evaluate(model, # a `Model` or an `Ensemble`
@@ -196,7 +204,8 @@ def evaluate(model, # a `Model` or an `Ensemble`
         others['commonest class'] = majority_baseline(images, split)
         if baselines: others['colour histogram'] = histogram_baseline(images, split, progress=progress)
     joined = ', '.join(dict.fromkeys(images['set'])) if 'set' in images else '' # the names of the sets
-    named, leaks = known_set(images) or joined, leakage_of(images, split)
+    grouped, looked = (images, False) if audit is None else audited_groups(images, audit)
+    named, leaks = known_set(images) or joined, leakage_of(grouped, split, looked)
     laboratories, away, unknown = _external(model, judged, external or {}, progress)
     here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=split)
     if robust is True: robust = robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged)
@@ -232,7 +241,8 @@ def to_dict(self:Report,
             points:bool=False # also the points of the curves?
            )->dict:
     "All figures, for JSON."
-    out = dict(model=self.model, split=self.split, lead=self.lead(), data_set=self.data_set, leakage=self.leakage, scores=self.figures,
+    out = dict(model=self.model, split=self.split, lead=self.lead(), verdict=self.verdict, data_set=self.data_set,
+               date=self.date, data=data_text(self), leakage=self.leakage, scores=self.figures,
                classes=self.by_class, confusion=self.confusion.to_numpy().tolist(),
                **{f'{k}_areas': c.areas for k, c in self.curves.items()},
                **_parts(self), laboratories=self.laboratories, audit=self.audit, card=self.card, facts=dict(self.facts),
@@ -282,6 +292,6 @@ def plot_top_losses(self:Report, n:int=8, # maximum number of images
     for ax in axes: ax.axis('off')
     for ax, d in zip(axes, wrong.itertuples()):
         ax.imshow(read_image(d.path))
-        ax.set_title(f'{d.name}\nis {d.target}\npredicted {d.predicted} ({d.confidence:.0%})\nloss {d.loss:.2f}', fontsize=7)
+        ax.set_title(f'{d.name}\nis {d.target}\npredicted {d.predicted} ({percent(d.confidence)})\nloss {d.loss:.2f}', fontsize=7)
     if not len(wrong): axes[0].set_title('no image was misclassified', loc='left')
     return fig

@@ -146,8 +146,9 @@ def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mappi
     print_places(**places)
 
 def _print_report(report):
-    "Print a report's tables and warnings."
+    "Print a report's verdict, tables and warnings."
     from blood_cell_cancer.evaluate.external import laboratory_text
+    typer.echo(report)
     typer.echo(report.table().rename_axis(None).to_string())
     if len(report.laboratories) > 1: typer.echo(laboratory_text(report.laboratories).to_string())
     for w in report.warnings: typer.echo(f'Warning: {w}')

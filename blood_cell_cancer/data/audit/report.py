@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['SECTIONS', 'SHOWN', 'Audit', 'leaked_test_images', 'audit', 'save_groups', 'apply_groups', 'plot_tile_map',
-           'audit_html']
+           'audit_html', 'sections_of', 'audited_groups']
 
 # %% ../../../nbs/data/audit/05_report.ipynb #c002
+import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from ...core.io import write_csv, write_json, write_text
 from ...core.progress import progress_bar
 from ...core.tables import check_images, classes_of, jsonable, readable
 from .checks import check_balance, check_labels, check_pairs, check_shortcuts
-from .duplicates import find_duplicates
+from .duplicates import find_duplicates, pair_names
 from .integrity import VERDICTS, Section, _listed, check_integrity
 from .overlaps import find_overlaps, group_images
 from .shortcuts import shortcut_features
@@ -200,3 +201,23 @@ def save(self:Audit, path:str|Path='audit.html', # HTML file; JSON and groups ar
     write_json(self.to_dict(), path.with_suffix('.json'), nan=False)
     save_groups(self.groups, path.with_suffix('.groups.csv'))
     return path
+
+# %% ../../../nbs/data/audit/05_report.ipynb #n027
+def sections_of(audit # an `Audit`, or the JSON file that it saved
+               )->list[Section]:
+    "The sections of an audit."
+    if isinstance(audit, Audit): return audit.sections
+    saved = json.loads(Path(audit).read_text())['sections']
+    return [Section(s['name'], s['verdict'], s['sentence'], pd.DataFrame(s['evidence']), s['figures'], s['seconds']) for s in saved]
+
+def _audited(audit)->int: # images that an audit has seen
+    return len(audit.images) if isinstance(audit, Audit) else json.loads(Path(audit).read_text())['images']
+
+def audited_groups(images:pd.DataFrame, # image table
+                   audit # an `Audit` of it, or the JSON file that it saved
+                  )->tuple[pd.DataFrame, bool]: # the table with the groups that the audit found; did it look for overlaps in all images?
+    "Connect images that an audit found to be duplicates or overlapping fields."
+    known, found = set(pair_names(images)), {s.name: s for s in sections_of(audit) if s.name in ('duplicates', 'overlaps')}
+    pairs = [s.table[s.table['a'].isin(known) & s.table['b'].isin(known)] for s in found.values() if len(s.table)]
+    looked = 'overlaps' in found and not found['overlaps'].sentence.startswith('Not checked')
+    return group_images(images, *pairs), looked and _audited(audit) >= len(images)

@@ -265,8 +265,8 @@ def choose(self:ImageClassifier, event):
     if a.error:
         self.answer.value, self.near.value, self.shown.value = message(a.error, warn=True), '', ''
         return
-    text = f'<p><b>{html.escape(a.probs[0][0])}</b></p>' + ('' if a.possible else message(a.reason))
-    self.answer.value = (message(f'The model abstains: {a.reason}.', warn=True) if a.abstains else text) + prob_bars(a)
+    text = f'<p><b>{html.escape(a.nearest)}</b></p>' + ('' if a.possible else message(a.reason))
+    self.answer.value = (message(f'The model abstains: {a.reason} (nearest: {a.nearest}).', warn=True) if a.abstains else text) + prob_bars(a)
     self.draw_saliency()
     searching = message('Searching; the first time takes some seconds.') if self.state.known is not None else ''
     self.near.value = f'<p class="quiet">{html.escape(self.state.origin())}</p>' + searching

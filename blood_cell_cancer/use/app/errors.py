@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
-from ...core.intervals import wilson, with_ci
+from ...core.intervals import percent, wilson, with_ci
 from ...core.plots import Figure
-from ...core.tables import SPLITS, evaluable, probs_of
-from ...evaluate.metrics import confusion
+from ...core.tables import SPLITS, evaluable
+from ...evaluate.metrics import confusion, top_losses
 from .widgets import Persistent, View, button, chart, control, message, picture, set_visible
 
 # %% ../../../nbs/use/app/06_errors.ipynb #c007
@@ -44,11 +44,7 @@ class Errors(Persistent):
     def losses(self)->pd.DataFrame:
         "Rows with a target and a prediction, with `confidence`, `loss` and `right`, the greatest loss first."
         if self.preds is None: raise ValueError('there are no predictions yet: load a model and labelled images')
-        d = evaluable(self.preds)
-        own = np.array([r[f'p_{r["target"]}'] for r in d.to_dict('records')], float)
-        d = d.assign(confidence=probs_of(d).max(1), loss=-np.log(np.clip(own, 1e-12, 1)) + 0.,
-                     right=(d['target'].astype(str) == d['predicted'].astype(str)).to_numpy())
-        return d.sort_values('loss', ascending=False, kind='stable')
+        return top_losses(self.preds)
 
     def confusion(self)->pd.DataFrame:
         "The confusion matrix."
@@ -57,9 +53,9 @@ class Errors(Persistent):
 # %% ../../../nbs/use/app/06_errors.ipynb #c009
 @patch
 def opened(self:Errors)->pd.DataFrame:
-    "The images of the chosen cell, or else the top losses."
+    "The images of the chosen cell, or else the misclassified ones."
     d = self.losses()
-    return d if not self.cell else d[(d['target'].astype(str) == self.cell[0]) & (d['predicted'].astype(str) == self.cell[1])]
+    return d[~d['right']] if not self.cell else d[(d['target'].astype(str) == self.cell[0]) & (d['predicted'].astype(str) == self.cell[1])]
 
 # %% ../../../nbs/use/app/06_errors.ipynb #c013
 @patch
@@ -173,7 +169,7 @@ def _figure(r)->str: # HTML
     "One image with its true and its predicted class."
     badge = f'<span class="badge{" good" if r["right"] else ""}">{"right" if r["right"] else "wrong"}</span>'
     caption = (f'{html.escape(r["name"].rsplit("/")[-1])}<br>true: {html.escape(r["target"])}<br>predicted: {html.escape(r["predicted"])}, '
-               f'{r["confidence"]:.0%}<br>{badge} <span class="quiet">loss {r["loss"]:.2f}</span>')
+               f'{percent(r["confidence"])}<br>{badge} <span class="quiet">loss {r["loss"]:.2f}</span>')
     return picture(r['path'], f'{r["name"]}, true class {r["target"]}, predicted as {r["predicted"]}', caption)
 
 @patch
@@ -181,7 +177,8 @@ def open_cell(self:ErrorExplorer, cell):
     "Show the images of a cell, or the top losses."
     self.state.cell = list(cell)
     d = self.state.opened()
-    what = f'True class {cell[0]}, predicted as {cell[1]}: {len(d)} image{"s"*(len(d) != 1)}' if cell else 'Top losses: the most confident errors first'
+    losses = 'Top losses: the most confident errors first' if len(d) else 'No image was misclassified'
+    what = f'True class {cell[0]}, predicted as {cell[1]}: {len(d)} image{"s"*(len(d) != 1)}' if cell else losses
     more = f'<p class="quiet">The first {SHOWN} are shown.</p>' if cell and len(d) > SHOWN else ''
     self.heading.value = f'<h3 role="status">{html.escape(what)}</h3>' + more
     cells = ''.join(_figure(r) for r in d.head(SHOWN if cell else 12).to_dict('records'))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ...core.intervals import percent
 from ...core.tables import check_predictions, probs_of
 from .widgets import picture, table_html
 
@@ -28,11 +29,14 @@ class Prediction:
     abstains: bool
     reason: str # why it abstains, or why it can't
 
+    @property
+    def nearest(self)->str: return self.probs[0][0] # the most probable class, which is no answer where the model abstains
+
     def line(self)->str:
         "One sentence."
         if self.error: return f'{self.name} cannot be read.'
-        c, p = self.probs[0]
-        return f'{self.name}: the model abstains, {self.reason}.' if self.abstains else f'{self.name}: {c}, probability {p:.0%}.'
+        if self.abstains: return f'{self.name}: the model abstains, {self.reason} (nearest: {self.nearest}).'
+        return f'{self.name}: {self.nearest}, probability {percent(self.probs[0][1])}.'
 
 # %% ../../../nbs/use/app/04_predictions.ipynb #c006
 def predictions_of(preds:pd.DataFrame # prediction table
@@ -49,16 +53,16 @@ def predictions_of(preds:pd.DataFrame # prediction table
 
 # %% ../../../nbs/use/app/04_predictions.ipynb #c010
 def prob_bars(a:Prediction)->str: # HTML
-    "The classes with their probabilities, and which of them are in the prediction set."
+    "The classes with their probabilities, or the nearest first where the model abstains, and which of them are in the prediction set."
     d = pd.DataFrame(dict(a.probs).items(), columns=['class', 'p'])
+    possible = dict(possible=['yes' if c in a.possible else 'no' for c in d['class']]) if a.possible else {}
+    if a.abstains: return table_html(d[['class']].rename(columns={'class': 'nearest classes'}).assign(**possible))
     bars = [f'<div class="bar" aria-hidden="true"><i style="width:{100*p:.1f}%"></i></div>' for p in d['p']]
-    d = d.assign(probability=d['p'].map('{:.1%}'.format), **{' ': bars}).drop(columns='p')
-    return table_html(d.assign(possible=['yes' if c in a.possible else 'no' for c in d['class']]) if a.possible else d, (' ',))
+    return table_html(d.assign(probability=d['p'].map(percent), **{' ': bars}, **possible).drop(columns='p'), (' ',))
 
 def prediction_row(a:Prediction)->dict:
     "A row of the table of predictions."
     if a.error: return {' ': '', 'image': a.name, 'prediction': 'cannot be read', 'probability': '', 'reason': a.error}
-    c, p = a.probs[0]
     thumb = f'<div style="width:48px">{picture(a.path, "", size=96)}</div>'
-    if a.abstains: c = 'abstains'
-    return {' ': thumb, 'image': a.name, 'prediction': c, 'probability': f'{p:.1%}', 'reason': a.reason if a.abstains else ''}
+    said, why = (f'abstains (nearest: {a.nearest})', a.reason) if a.abstains else (a.nearest, '')
+    return {' ': thumb, 'image': a.name, 'prediction': said, 'probability': '' if a.abstains else percent(a.probs[0][1]), 'reason': why}
