@@ -10,6 +10,7 @@ import _thread
 import html
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -29,15 +30,10 @@ from ...models.backbones import BACKBONES, RECIPES, recipe
 from .widgets import Persistent, View, button, chart, control, message, set_visible, table_html
 
 # %% ../../../nbs/use/app/07_train.ipynb #c006
-def _interrupt_on_close(saving:threading.Event, log:Path)->None:
-    "Interrupt the main thread when standard input ends, unless it is saving already; `log` holds the epochs of the training."
+def _interrupt_on_close(saving:threading.Event)->None:
+    "Interrupt the main thread when standard input ends, unless it is saving already."
     while os.read(0, 1): pass # not through sys.stdin, whose lock would block the end of the process
-    def epochs(): return len(json.loads(log.read_text())['history']) if log.exists() else 0
-    while not saving.is_set():
-        before = epochs()
-        _thread.interrupt_main()
-        # Python drops an interrupt that falls into a destructor or a callback of a library; then the epochs go on.
-        while not saving.wait(.5) and epochs() < before + 2: pass
+    if not saving.is_set(): _thread.interrupt_main()
 
 def _read_job(folder:Path)->tuple: # the job, its image table
     "The task of a training process."
@@ -52,7 +48,8 @@ def run_job(folder:str|Path # of `Trainer.start`
     from blood_cell_cancer.models.training import train
     from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
     folder, saving = Path(folder), threading.Event()
-    threading.Thread(target=_interrupt_on_close, args=(saving, folder/'checkpoints'/'run.json'), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.default_int_handler) # a process started in the background ignores it, and hands that on
+    threading.Thread(target=_interrupt_on_close, args=(saving,), daemon=True).start()
     job, images = _read_job(folder)
     try: model = train(images, recipe(job['recipe']), job['engine'], folder/'checkpoints', progress=False)
     except KeyboardInterrupt: sys.exit('Stopped before the end of the first epoch, so there is nothing to keep.')
