@@ -30,6 +30,7 @@ _PLACES = {
     'evaluate.report': 'evaluate',
     'evaluate.robustness': 'robustness',
     'evaluate.saliency': 'saliency_by_place saliency_maps',
+    'use.app.adapt': 'LabellingPanel',
     'use.app.augment': 'AugmentationExplorer',
     'use.app.classify': 'ImageClassifier',
     'use.app.errors': 'ErrorExplorer',

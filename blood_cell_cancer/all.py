@@ -7,8 +7,8 @@ __all__ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_i
            'save_split', 'show_images', 'show_phantoms', 'split_images', 'RECIPES', 'Model', 'adapt', 'ensemble',
            'fit_uncertainty', 'image_learner', 'image_model', 'least_certain', 'list_backbones', 'load_model', 'recipe',
            'train', 'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place',
-           'saliency_maps', 'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'TrainingPanel',
-           'export_onnx', 'predict']
+           'saliency_maps', 'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier',
+           'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict']
 
 # %% ../nbs/00_all.ipynb #c002
 from .core.plots import show_images
@@ -39,6 +39,7 @@ from .evaluate.robustness import robustness
 from .evaluate.saliency import saliency_by_place, saliency_maps
 
 # %% ../nbs/00_all.ipynb #c008
+from .use.app.adapt import LabellingPanel
 from .use.app.augment import AugmentationExplorer
 from .use.app.classify import ImageClassifier
 from .use.app.errors import ErrorExplorer
@@ -54,4 +55,4 @@ _all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_ima
          'RECIPES', 'Model', 'adapt', 'ensemble', 'fit_uncertainty', 'image_learner', 'image_model', 'least_certain', 'list_backbones', 'load_model',
          'recipe', 'train',
          'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',
-         'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'TrainingPanel', 'export_onnx', 'predict']
+         'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict']

@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,6 +28,14 @@ def own_engines():
     for name, module in ENGINE_MODULES.items():
         if module in sys.modules: ENGINES[name] = sys.modules[module]
         else: ENGINES.pop(name, None)
+
+@pytest.fixture
+def temporary(monkeypatch):
+    "Notebooks make temporary folders and leave them: here they go with the test, else a run needs gigabytes."
+    with tempfile.TemporaryDirectory(prefix='nb-', ignore_cleanup_errors=True) as folder: # its name is short, for sockets may lie in it
+        monkeypatch.setenv('TMPDIR', folder)
+        monkeypatch.setattr(tempfile, 'tempdir', folder)
+        yield Path(folder)
 
 @pytest.fixture(scope='module')
 def drawn_once(tmp_path_factory):

@@ -76,7 +76,7 @@ CHECKS = {f.__name__: f for f in (first_classifier, is_it_really_99, your_own_la
 
 
 @pytest.mark.parametrize('path', LESSONS, ids=lambda p: p.stem)
-def test_lesson(path, monkeypatch, own_engines, drawn_once):
+def test_lesson(path, monkeypatch, own_engines, drawn_once, temporary):
     shells, plain = [], nbdev_runner.CaptureShell
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(nbdev_runner, 'CaptureShell', lambda fn: shells.append(plain(fn)) or shells[-1])

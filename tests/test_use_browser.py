@@ -117,6 +117,7 @@ def annotations_of(page, tmp_path):
 def test_annotate_turn_the_page_and_export(app, home, tmp_path):
     from blood_cell_cancer.data.datasets import folder_images
     from blood_cell_cancer.data.annotations import apply_annotations
+    tab(app, 'Data')
     app.get_by_label('Annotation', exact=True).nth(1).select_option('drop') # the first is the filter
     app.get_by_label('Annotation', exact=True).nth(2).select_option('relabel')
     app.get_by_label('New class').locator('visible=true').select_option('monocyte')
@@ -218,13 +219,26 @@ CONTRAST = """() => {
 }"""
 
 
+def test_label_cells_for_adapting(app):
+    tab(app, 'Adaptation')
+    lists = app.locator('select:visible', has=app.locator('option', has_text='not sure'))
+    lists.nth(7).wait_for()
+    for i in (0, 1): lists.nth(i).select_option('monocyte')
+    app.get_by_role('button', name='Take these labels').click()
+    app.get_by_text('2 images are labelled.').wait_for()
+    app.get_by_role('button', name='Adapt the model').click()
+    app.get_by_role('alert').get_by_text('at least two classes with 5 labelled images each; so far there are 2 of monocyte').wait_for()
+    shot(app, 'adaptation')
+
+
 @pytest.mark.parametrize('scheme,width', [('dark', 1200), ('dark', 390), ('light', 390), ('light', 1200)])
 def test_readable_named_and_in_one_column(app, scheme, width):
     "In light and dark, wide and narrow: nothing too faint, nothing without a name, nothing beyond the edge."
     app.emulate_media(color_scheme=scheme)
     app.set_viewport_size(dict(width=width, height=900))
-    for name in ('Data', 'Augmentation', 'Classifier', 'Errors', 'Training'):
+    for name in ('Classifier', 'Data', 'Augmentation', 'Errors', 'Training', 'Adaptation'):
         tab(app, name)
+        if name == 'Adaptation': app.get_by_role('button', name='Adapt the model').wait_for() # once the model has been loaded
         app.wait_for_timeout(150)
         assert app.evaluate(UNNAMED) == [], name
         assert app.evaluate(CONTRAST) == [], name
@@ -236,9 +250,9 @@ def test_by_keyboard_alone(app):
     app.locator('.tabs button').first.focus()
     app.keyboard.press('Tab')
     app.keyboard.press('Enter')
-    assert app.evaluate("document.activeElement.textContent") == 'Augmentation'
-    app.locator('pre').wait_for()
-    assert app.locator('.tabs button[aria-pressed=true]').text_content() == 'Augmentation'
+    assert app.evaluate("document.activeElement.textContent") == 'Data'
+    app.get_by_text('Page 1 of 3').wait_for()
+    assert app.locator('.tabs button[aria-pressed=true]').text_content() == 'Data'
 
 
 def test_annotations_are_restored_and_nothing_was_sent_elsewhere(app, tmp_path):
