@@ -1,4 +1,4 @@
-"Every notebook runs from top to bottom, as `nbdev_test` runs it (the lessons: `test_lessons.py`)."
+"Every notebook runs from top to bottom, as `nbdev_test` runs it (those of `test_lessons.py` there)."
 from pathlib import Path
 
 import pytest
@@ -7,7 +7,7 @@ from nbdev.config import get_config
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = [p for p in sorted((ROOT/'nbs').rglob('*.ipynb'))
-             if p.parent.name != 'tutorials' and not any(part.startswith(('.', '_')) for part in p.relative_to(ROOT).parts)]
+             if p.parent.name not in ('tutorials', 'guides', 'case_studies', 'studies') and not any(part.startswith(('.', '_')) for part in p.relative_to(ROOT).parts)]
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.relative_to(ROOT/'nbs').with_suffix('').as_posix())
 def test_notebook(path, monkeypatch, own_engines, drawn_once, temporary):

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'IMAGE_COLUMNS', 'IMAGE_SUFFIXES', 'SLIDES', 'OTHER_PICTURES', 'NOT_FINITE', 'image_table', 'check_images',
-           'classes_of', 'check_classes', 'readable', 'list_images', 'images_below', 'softmax', 'prediction_table',
-           'check_predictions', 'probs_of', 'with_groups', 'evaluable', 'jsonable']
+           'classes_of', 'check_classes', 'readable', 'list_images', 'images_below', 'softmax', 'errors_with',
+           'prediction_table', 'check_predictions', 'probs_of', 'output_columns', 'output_table', 'with_groups',
+           'evaluable', 'jsonable']
 
 # %% ../../nbs/core/03_tables.ipynb #c002
 import os
@@ -135,6 +136,13 @@ def softmax(logits:np.ndarray # (n, classes)
 # %% ../../nbs/core/03_tables.ipynb #c023
 NOT_FINITE = 'the model gives no finite numbers for this image'
 
+def errors_with(errors:Iterable[str], # of reading, '' for readable files
+                probs:np.ndarray, # (n, classes), NaN where the model gives no answer
+                paths:Iterable # of the images
+               )->list[str]: # the errors of reading, and one for each other image without an answer
+    "Why images have no prediction."
+    return [e or ('' if fine else f'{path}: {NOT_FINITE}') for e, fine, path in zip(errors, np.isfinite(probs).all(axis=1), paths)]
+
 def prediction_table(images:'pd.DataFrame', # an image table
                      probs:np.ndarray, # float (n, classes), rows of readable images sum to 1, others are NaN
                      classes:Sequence[str], # the model's classes, in order
@@ -150,7 +158,7 @@ def prediction_table(images:'pd.DataFrame', # an image table
     ok = np.isfinite(probs).all(axis=1)
     best = np.where(ok, np.nan_to_num(probs).argmax(axis=1), -1)
     d['predicted'] = pd.Categorical.from_codes(best, categories=list(classes))
-    d['error'] = [e or ('' if fine else f'{path}: {NOT_FINITE}') for e, fine, path in zip(images['error'], ok, d['path'])]
+    d['error'] = errors_with(images['error'], probs, d['path'])
     return check_predictions(d)
 
 # %% ../../nbs/core/03_tables.ipynb #c024
@@ -172,6 +180,26 @@ def probs_of(preds:'pd.DataFrame' # a prediction table
             )->np.ndarray: # float (n, classes), in the order of the model's classes
     "The probabilities of a prediction table as an array."
     return preds[[f'p_{c}' for c in preds['predicted'].cat.categories]].to_numpy(dtype=float)
+
+# %% ../../nbs/core/03_tables.ipynb #a3197823
+def output_columns(logits:np.ndarray, # (n, classes)
+                   features:np.ndarray|None=None, # (n, d), needed with `uncertainty`
+                   uncertainty=None # the model's `Uncertainty`, if it was fitted
+                  )->tuple: # probabilities (n, classes), rows of NaN where an output is not finite; the columns of the uncertainty
+    "What the outputs of a network say of each image."
+    logits = np.array(logits, float)
+    logits[~np.isfinite(logits).all(axis=1)] = np.nan
+    if uncertainty is None: return softmax(logits), {}
+    logits[~np.isfinite(features).all(axis=1)] = np.nan
+    return uncertainty.probs(logits), uncertainty.columns(logits, features)
+
+def output_table(images:'pd.DataFrame', # image table
+                 classes:Sequence[str], # the model's classes, in order
+                 *outputs # as for `output_columns`
+                )->'pd.DataFrame': # one row per image
+    "The prediction table of a network's outputs."
+    probs, columns = output_columns(*outputs)
+    return prediction_table(images, probs, classes).assign(**columns)
 
 # %% ../../nbs/core/03_tables.ipynb #c030
 def with_groups(preds:'pd.DataFrame', # prediction table

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from ..core.tables import check_images, prediction_table, readable, softmax
+from ..core.tables import check_images, output_columns, output_table, readable
 from ..data.augment import ORIENTATIONS, oriented
 from ..data.preprocess import make_preprocess
 from .model import Model, check_classes
@@ -36,7 +36,7 @@ def predict_oriented(model:Model, # a member
     bare = replace(model, recipe=replace(model.recipe, preprocess=()))
     features, logits = bare.features(images, progress,
                                      preprocess=(*preprocess, *make_preprocess(model.recipe.preprocess), Orientation(how)), **kwargs)
-    return features, model.uncertainty.probs(logits) if model.uncertainty else softmax(logits.astype(float))
+    return features, output_columns(logits, features, model.uncertainty)[0]
 
 # %% ../../nbs/models/10_ensemble.ipynb #c011
 def check_weights(weights, # numbers
@@ -107,8 +107,7 @@ class Ensemble:
         "Prediction table, as a model's."
         check_classes(images, self.classes)
         features, logits = self.features(images, progress, **kwargs)
-        if self.uncertainty is None: return prediction_table(images, softmax(logits.astype(float)), self.classes)
-        return prediction_table(images, self.uncertainty.probs(logits), self.classes).assign(**self.uncertainty.columns(logits, features))
+        return output_table(images, self.classes, logits, features, self.uncertainty)
 
     def __repr__(self): return f'{self.name}; {len(self.classes)} classes, {self.parameters[0]:,} parameters'
 

@@ -14,7 +14,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ..core.html import PALETTE
-from ..core.tables import SPLITS, check_classes, check_images, prediction_table, softmax
+from ..core.tables import SPLITS, check_classes, check_images, output_table
 from .backbones import Recipe
 
 # %% ../../nbs/models/08_model.ipynb #c005
@@ -97,10 +97,9 @@ def features(self:Model, images, progress=True, **kwargs):
 def predict(self:Model, images, progress=True, **kwargs):
     "Prediction table of an image table, one row per image in its order; with the columns of uncertainty where it was fitted."
     check_classes(images, self.classes)
-    if self.uncertainty is None:
-        return prediction_table(images, softmax(self.logits(images, progress, **kwargs).astype(float)), self.classes)
+    if self.uncertainty is None: return output_table(images, self.classes, self.logits(images, progress, **kwargs))
     features, logits = self.features(images, progress, **kwargs)
-    return prediction_table(images, self.uncertainty.probs(logits), self.classes).assign(**self.uncertainty.columns(logits, features))
+    return output_table(images, self.classes, logits, features, self.uncertainty)
 
 # %% ../../nbs/models/08_model.ipynb #3cf51e1f
 def plot_epochs(history:pd.DataFrame # of a model, one row per epoch

@@ -14,7 +14,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ import numpy as np
 from ..core.io import ImageError, atomic, file_sha256, locked, read_image, shown, to_pixels, write_json
 from ..core.machine import cores
 from ..core.progress import progress_bar
-from ..core.tables import NOT_FINITE, images_below, softmax
+from ..core.tables import errors_with, images_below, output_columns
 from ..models.facts import BundleError, bundle_tensors, inside, read_bundle
 from ..models.shipped import bundle_folder
 from ..models.uncertainty import Uncertainty
@@ -66,29 +66,25 @@ class OnnxModel:
         try: pixels = to_pixels(read_image(path), self.size, self.preprocess)
         except (ImageError, OSError) as e: return *(np.full(o.shape[1], np.nan, np.float32) for o in self.session.get_outputs()), str(e)
         logits, features = (v[0] for v in self.session.run(['logits', 'features'], {'pixels': pixels[None]}))
-        if np.isfinite(logits).all() and np.isfinite(features).all(): return logits, features, ''
-        return np.full_like(logits, np.nan), features, f'{path}: {NOT_FINITE}'
+        return logits, features, ''
 
     def all_outputs(self, paths:Iterable, threads:int=0)->Iterator[tuple]:
         "`outputs` of any number of files, in their order, on all cores."
         return in_order(self.outputs, paths, threads or cores())
 
-    def predict(self, images, progress=True):
-        "Prediction table of an image table, as `Model.predict` gives it."
-        from blood_cell_cancer.core.tables import check_classes, prediction_table
+    def predict(self, images, progress=True, preprocess=()):
+        "Prediction table of an image table, as `Model.predict` gives it; `preprocess` acts on the images before the bundle's own."
+        from blood_cell_cancer.core.tables import check_classes, output_table
         check_classes(images, self.classes)
-        bar = progress_bar(self.all_outputs(images['path']), 'predicting', len(images), progress)
-        probs, extra, errors = self.columns(list(bar))
-        known = images['error'].to_numpy()
-        return prediction_table(images.assign(error=[k or e for k, e in zip(known, errors)]), probs, self.classes).assign(**extra)
+        model = replace(self, preprocess=(*preprocess, *self.preprocess))
+        outputs = list(progress_bar(model.all_outputs(images['path']), 'predicting', len(images), progress))
+        known = [k or e for k, (*_, e) in zip(images['error'], outputs)]
+        with one_blas_thread(): return output_table(images.assign(error=known), self.classes, *self.arrays(outputs), self.uncertainty)
 
-    def columns(self, outputs:list)->tuple: # probabilities (n, classes), columns of the uncertainty, errors
-        "Outputs as columns of a prediction table."
-        if not outputs: return np.empty((0, len(self.classes))), {}, []
-        logits, features, errors = zip(*outputs)
-        logits, features = np.stack(logits).astype(float), np.stack(features)
-        if not self.uncertainty: return softmax(logits), {}, errors
-        with one_blas_thread(): return self.uncertainty.probs(logits), self.uncertainty.columns(logits, features), errors
+    def arrays(self, outputs:list)->tuple: # logits (n, classes), features (n, d)
+        "Outputs of images as arrays."
+        if not outputs: return tuple(np.empty((0, o.shape[1])) for o in self.session.get_outputs())
+        return tuple(np.stack(v) for v in list(zip(*outputs))[:2])
 
 # %% ../../nbs/use/01_stream.ipynb #c017
 def _open_uncertainty(bundle:Path, facts:dict, width:int)->Uncertainty|None:
@@ -157,7 +153,8 @@ def table_rows(model:OnnxModel, # an opened bundle
                outputs:list # of `OnnxModel.outputs`, one each
               )->list: # rows of text
     "A part of the prediction table."
-    probs, extra, errors = model.columns(outputs)
+    with one_blas_thread(): probs, extra = output_columns(*model.arrays(outputs), model.uncertainty)
+    errors = errors_with((e for *_, e in outputs), probs, (root/name for name in names))
     if extra: extra['ood_score'] = [_number(v, '.6g') for v in extra['ood_score']]
     extra = zip(*extra.values()) if extra else [()]*len(names)
     return [[shown(str(root/name)), shown(name), '', *(_number(v, '.6f') for v in p), '' if error else model.classes[int(p.argmax())],
