@@ -124,8 +124,8 @@ def rows_of(got):
                    seconds=sum(r['seconds'] for _, r in runs if r), remark=m.note)
 
 
-def keep(test, m, answer, said, seconds, got):
-    row = dict(version=version_of(m, test), test=test, mutant=m.why if m else '', **(answer or dict(passed=False, where='', seconds=seconds)))
+def keep(version, test, m, answer, said, seconds, got):
+    row = dict(version=version, test=test, mutant=m.why if m else '', **(answer or dict(passed=False, where='', seconds=seconds)))
     got[row['version']] = row
     with kept.open('a') as f: f.write(json.dumps(row) + '\n')
     how = 'survived' if row['passed'] else 'killed'
@@ -142,15 +142,15 @@ def main():
     for m in MUTANTS: mutated(m, *(f.read_text(encoding='utf-8') for f in files_of(m, root))) # each has its place
     kept.parent.mkdir(exist_ok=True)
     seeds.preload()
-    plain = dict.fromkeys(t for m in chosen for t in m.tests)
-    for (_, test), *answer in seeds.answers(run, [(None, t) for t in plain if version_of(None, t) not in got], args.jobs):
-        keep(test, None, *answer, got)
-    broken = [t for t in plain if not got[version_of(None, t)]['passed']]
+    plain = {t: version_of(None, t) for m in chosen for t in m.tests}
+    for (_, test), *answer in seeds.answers(run, [(None, t) for t, v in plain.items() if v not in got], args.jobs):
+        keep(plain[test], test, None, *answer, got)
+    broken = [t for t, v in plain.items() if not got[v]['passed']]
     # A mutant goes from test to test until one notices it.
     for i in range(max(len(m.tests) for m in MUTANTS)):
-        todo = [(m, m.tests[i]) for m in chosen if len(m.tests) > i and m.tests[i] not in broken and version_of(m, m.tests[i]) not in got
-                and all(got[version_of(m, t)]['passed'] for t in m.tests[:i] if version_of(m, t) in got)]
-        for (m, test), *answer in seeds.answers(run, todo, args.jobs): keep(test, m, *answer, got)
+        todo = {(m, m.tests[i]): v for m in chosen if len(m.tests) > i and m.tests[i] not in broken and (v := version_of(m, m.tests[i])) not in got
+                and all(got[version_of(m, t)]['passed'] for t in m.tests[:i] if version_of(m, t) in got)}
+        for (m, test), *answer in seeds.answers(run, todo, args.jobs): keep(todo[m, test], test, m, *answer, got)
     rows = list(rows_of(got))
     if not args.only:
         with open(table, 'w', newline='', encoding='utf-8') as f:
