@@ -36,6 +36,16 @@ test-seeds: .venv/.dev  ## what depends on a seed, under twenty of them (hours; 
 	nice -n 10 $(RUN)/python tools/seeds.py
 	$(RUN)/python tools/seeds.py --margins
 
+mutants: .venv/.dev  ## do the tests notice mistakes? (an hour; interrupt it and go on): tests/mutants.csv
+	nice -n 10 $(RUN)/python tools/mutants.py
+
+kills: .venv/.dev  ## is anything lost where a process is killed? (an hour; interrupt it and go on): tests/kills.csv
+	nice -n 10 $(RUN)/python tools/kills.py
+
+sbom:  ## the list of all packages in the lock, for scanners, as CycloneDX: out/sbom.json (needs uv)
+	mkdir -p out
+	uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements/base.txt --output-reproducible --of JSON -o out/sbom.json
+
 check: .venv/.dev  ## are modules, notebooks and README in step? and ruff and mypy
 	sh tools/check.sh
 
@@ -68,4 +78,4 @@ clean:  ## remove what was built (not the environments)
 	sh tools/install.sh dev
 	touch .venv/.base $@
 
-.PHONY: help demo test test-fast test-newest test-floors test-seeds update check docs render lab export hooks clean
+.PHONY: help demo test test-fast test-newest test-floors test-seeds mutants kills sbom update check docs render lab export hooks clean

@@ -19,6 +19,27 @@ DURATIONS = Path(__file__).with_name('durations.json') # seconds of the tests of
 FAST = 5 # seconds: what takes longer is not part of `make test-fast`
 SLOW_FIXTURES = {'site', 'app', 'lab', 'setting', 'both'} # of modules; whichever test comes first pays for them
 
+@pytest.fixture(scope='session', autouse=True)
+def offline(tmp_path_factory):
+    "Neither a test nor a process that it starts may reach another computer (see offline/sitecustomize.py); gives the file of attempts."
+    place = Path(__file__).with_name('offline')
+    noted = tmp_path_factory.mktemp('offline')/'attempts.txt'
+    noted.touch()
+    with pytest.MonkeyPatch.context() as m:
+        m.setenv('BLOOD_CELLS_SOCKETS', str(noted))
+        m.setenv('HF_HUB_DISABLE_XET', '1') # it downloads in compiled code
+        m.setenv('PYTHONPATH', os.pathsep.join(filter(None, (str(place), os.environ.get('PYTHONPATH')))))
+        exec(compile((place/'sitecustomize.py').read_text(), str(place/'sitecustomize.py'), 'exec'), dict(__name__='offline'))
+        yield noted
+
+@pytest.fixture(autouse=True)
+def nothing_went_out(offline):
+    "Fails a test that tried; one that means to empties the file."
+    yield
+    tried = offline.read_text()
+    offline.write_text('')
+    assert not tried, f'this test tried to reach another computer:\n{tried}'
+
 @pytest.fixture
 def own_engines():
     "An engine's notebook registers its own cells as the engine; the notebooks after it get the modules."

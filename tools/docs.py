@@ -50,7 +50,7 @@ ROOMS = {
                  'Figures with intervals beside baselines, calibration, external validation, saliency and robustness.'),
     'use': ('Use', 'predict, export, app', 'Predictions, the command line, export, and the widgets and the app.')}
 COURSE = 'tutorials'
-PROJECT = {'CHANGELOG.md': 'changelog', 'CONTRIBUTING.md': 'contributing', 'CODE_OF_CONDUCT.md': 'conduct', 'data/README.md': 'data_sets'}
+PROJECT = {'PROMISES.md': 'promises', 'CHANGELOG.md': 'changelog', 'CONTRIBUTING.md': 'contributing', 'CODE_OF_CONDUCT.md': 'conduct', 'data/README.md': 'data_sets'}
 
 
 def notebooks() -> list[Path]:

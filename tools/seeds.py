@@ -163,6 +163,7 @@ def run_test(path) -> bool:
     copy = Path(tempfile.mkdtemp())/'tests'
     copy.mkdir()
     shutil.copy(root/'tests'/'conftest.py', copy)
+    shutil.copytree(root/'tests'/'offline', copy/'offline')
     for name, f in HOOKS.items(): setattr(builtins, name, f)
     (copy/path.name).write_text(watched(path.read_text(encoding='utf-8'), path.name), encoding='utf-8')
     return pytest.main(['-q', '-x', '--assert=plain', '-p', 'no:cacheprovider', f'--rootdir={copy}', str(copy/path.name)]) in (0, 5)
@@ -184,15 +185,15 @@ def run(path, seed, out):
                                    measured={k: v[1:] for k, v in measured.items()})))
 
 
-def fork(path, seed):
-    "Start a run; its process and the files it answers in."
+def fork(job, *args):
+    "Start `job(*args, file)` in a process of its own: its id, and the folder in which it answers."
     out = Path(tempfile.mkdtemp(prefix='seeds-'))
     pid = os.fork()
     if pid: return pid, out
     os.setsid()
     said = os.open(out/'said.txt', os.O_CREAT | os.O_WRONLY)
     for stream in (1, 2): os.dup2(said, stream)
-    try: run(path, seed, out/'result.json')
+    try: job(*args, out/'result.json')
     except BaseException:
         import traceback
         traceback.print_exc()
@@ -200,6 +201,25 @@ def fork(path, seed):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def answers(job, todo, jobs=1):
+    "Run `job` with each arguments of `todo` in a forked process, `jobs` at a time: arguments, the JSON it wrote or None, what it said, seconds."
+    todo, running = list(todo), {}
+    while todo or running:
+        while todo and len(running) < jobs:
+            args = todo.pop(0)
+            pid, out = fork(job, *args)
+            running[pid] = args, out, time.time()
+        for pid in [p for p, (*_, begun) in running.items() if time.time() - begun > LIMIT]: os.killpg(pid, 9)
+        pid, _ = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            time.sleep(.2)
+            continue
+        args, out, begun = running.pop(pid)
+        answer, said = out/'result.json', (out/'said.txt').read_text(errors='replace')
+        yield args, json.loads(answer.read_text()) if answer.exists() else None, said, round(time.time() - begun, 1)
+        shutil.rmtree(out, ignore_errors=True)
 
 
 def preload():
@@ -281,25 +301,12 @@ def write_margins(files, got):
 def run_all(todo, version, got, jobs):
     "Run in `jobs` processes at a time; each result is kept at once."
     kept.parent.mkdir(exist_ok=True)
-    todo, running = list(todo), {}
-    while todo or running:
-        while todo and len(running) < jobs:
-            path, seed = todo.pop(0)
-            pid, out = fork(path, seed)
-            running[pid] = path, seed, out, time.time()
-        for pid in [p for p, (*_, begun) in running.items() if time.time() - begun > LIMIT]: os.killpg(pid, 9)
-        pid, _ = os.waitpid(-1, os.WNOHANG)
-        if not pid:
-            time.sleep(.2)
-            continue
-        path, seed, out, begun = running.pop(pid)
-        answer = out/'result.json'
-        row = json.loads(answer.read_text()) if answer.exists() else dict(passed=False, seconds=round(time.time() - begun, 1), measured={})
-        got[path, seed] = row = dict(where=name_of(path), seed=seed, version=version[path], **row)
+    for (path, seed), answer, said, seconds in answers(run, todo, jobs):
+        got[path, seed] = row = dict(where=name_of(path), seed=seed, version=version[path],
+                                     **(answer or dict(passed=False, seconds=seconds, measured={})))
         print(f'seed {seed}: {row["where"]} {"passed" if row["passed"] else "FAILED"}, {row["seconds"]} s', flush=True)
-        if not row['passed']: print((out/'said.txt').read_text(errors='replace')[-3000:], flush=True)
+        if not row['passed']: print(said[-3000:], flush=True)
         with kept.open('a') as f: f.write(json.dumps(row) + '\n')
-        shutil.rmtree(out, ignore_errors=True)
 
 
 def main():

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..core.io import file_sha256
 from .backbones import BACKBONES, HALF, IMAGENET, Backbone, backbone, check_build
 from .facts import PARTS, check_fields
 
@@ -118,18 +119,22 @@ def package_weights(b:Backbone)->Weights:
 def hub_weights(b:Backbone)->Weights:
     "Weights from timm's hub, or from the hub's cache on this computer."
     import timm
-    from timm.data import resolve_data_config
+    from huggingface_hub import hf_hub_download
     if not b.hub:
         raise WeightsError(f'timm has no weights of {b.name}: give a file, weights="keras" with the keras engine, or weights="random"')
-    try: model = timm.create_model(b.hub, pretrained=True)
+    cfg = timm.get_pretrained_cfg(b.hub)
+    # timm itself would also unpickle a pytorch_model.bin, where there is no safetensors file.
+    try: path = Path(hf_hub_download(cfg.hf_hub_id, 'model.safetensors'))
     except Exception as e:
-        cfg = timm.get_pretrained_cfg(b.hub)
         raise WeightsError(f'the weights of {b.name} ({cfg.hf_hub_id}) could not be loaded from the hub: {type(e).__name__}. On a computer '
                            f'with a network, download model.safetensors of {cfg.hf_hub_id}, and give it: weights="model.safetensors" '
                            '(--weights), '
                            f'or put it as {b.name}.safetensors into the folder that BLOOD_CELLS_WEIGHTS names') from e
-    cfg = resolve_data_config({}, model=model)
-    return Weights(match_state(model.state_dict(), timm_state(b, {}), b.hub), tuple(cfg['mean']), tuple(cfg['std']), f'timm hub {b.hub}')
+    # In the hub's cache a large file is a link to one whose name is the checksum that the hub states.
+    stated = path.resolve().name
+    if len(stated) == 64 and file_sha256(path) != stated:
+        raise WeightsError(f'{path.resolve()} is damaged: its checksum is not the one that the hub states. Delete it, and it is fetched again')
+    return Weights(match_state(_read_state(path)[0], timm_state(b, {}), b.hub), tuple(cfg.mean), tuple(cfg.std), f'timm hub {b.hub}')
 
 # %% ../../nbs/models/05_weights.ipynb #c017
 KERAS_STATS:dict[str, tuple[tuple, tuple]] = { # where they differ from `Backbone.stats`

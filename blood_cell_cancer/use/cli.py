@@ -32,11 +32,11 @@ def options(debug:Annotated[bool, typer.Option('--debug', help='Show the traceba
 @app.command()
 def fetch(name:Annotated[str, typer.Argument(help='A named set, such as wbc5')]):
     "Tell the terms of a public data set, and download and check it, or say how to get what may not be had by program."
-    from blood_cell_cancer.data.datasets import DATASETS, compare_manifest, fetch, load_images, manifest
+    from blood_cell_cancer.data.datasets import DATASETS, fetch, named_images
     if name in DATASETS: typer.echo(f'Terms, which you accept by using it: {DATASETS[name].terms()}')
     folder = fetch(name)
-    images = load_images(name, data=folder)
-    typer.echo(str(compare_manifest(images, manifest(name), name)) if DATASETS[name].manifest else f'{len(images):,} images')
+    images = named_images(name, folder, fetched=True)
+    typer.echo(f'{len(images):,} images' + '; all files agree with the manifest'*DATASETS[name].manifest)
     print_places(folder=folder)
 
 # %% ../../nbs/use/06_cli.ipynb #c010

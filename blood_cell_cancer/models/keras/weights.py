@@ -114,6 +114,8 @@ def hub_backbone(name:str # a backbone
     build = getattr(keras.applications, backbone(name).keras)
     try: return build(include_top=False, weights='imagenet', pooling='avg', input_shape=(224, 224, 3))
     except Exception as e: # Keras raises a bare Exception where the network fails
+        there = hub_folder()/HUB_FILES[name] # Keras knows no checksum of some of its files
+        if there.is_file(): raise WeightsError(f'{there} is damaged ({e}): delete it, and it is fetched again') from e
         raise WeightsError(f"Keras' weights of {name} could not be downloaded from its hub: {e}. On a computer with a network, "
                            f"download {HUB_FILES[name]} (https://keras.io/api/applications says where from), "
                            f"and put it into {hub_folder()}") from e

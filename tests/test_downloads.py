@@ -1,0 +1,226 @@
+"Downloads from a server on this computer that is slow, breaks off, sends wrong bytes or nothing, or an archive that wants to write elsewhere."
+import hashlib
+import io
+import json
+import threading
+import time
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+
+class Server(ThreadingHTTPServer):
+    "Serves `files`, and does it as `how` says: whole, slow, cut (breaks off in the middle) or missing (404)."
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(('127.0.0.1', 0), Handler)
+        self.files, self.how, self.asked = {}, 'whole', []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self): return f'http://127.0.0.1:{self.server_port}'
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *args): pass
+
+    def answer(self, body=True):
+        self.server.asked.append(f'{self.command} {self.path}')
+        self.rfile.read(int(self.headers.get('Content-Length', 0)))
+        found = next((v for k, v in self.server.files.items() if self.path.split('?')[0].endswith(k)), None)
+        if found is None or self.server.how == 'missing': return self.send_error(404)
+        data, headers = found
+        self.send_response(200)
+        for k, v in {'Content-Length': len(data), **headers}.items(): self.send_header(k, str(v))
+        self.end_headers()
+        if not body: return
+        if self.server.how == 'cut' and 'json' not in headers.get('Content-Type', ''):
+            self.wfile.write(data[:len(data)//2])
+            self.close_connection = True
+            return
+        if self.server.how == 'slow':
+            for i in range(0, len(data), max(1, len(data)//5)):
+                self.wfile.write(data[i:i + max(1, len(data)//5)])
+                self.wfile.flush()
+                time.sleep(.2)
+            return
+        self.wfile.write(data)
+
+    def do_GET(self): self.answer()
+    def do_POST(self): self.answer()
+    def do_HEAD(self): self.answer(body=False)
+
+
+@pytest.fixture
+def server():
+    s = Server()
+    yield s
+    s.shutdown()
+    s.server_close()
+
+
+# Kaggle, through kagglehub: `fetch` and what reads it.
+@pytest.fixture
+def kaggle(server, tmp_path, monkeypatch):
+    "The server as Kaggle with phantoms as the data set wbc5; gives a function that sets what the archive holds besides, or instead."
+    pytest.importorskip('kagglehub')
+    from kagglesdk import kaggle_env
+    from blood_cell_cancer.data import datasets
+    from blood_cell_cancer.data.phantoms.make import make_phantoms
+    monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, server.url)
+    monkeypatch.setenv('KAGGLEHUB_CACHE', str(tmp_path/'cache'))
+    monkeypatch.setenv('HOME', str(tmp_path))
+    for name in ('BLOOD_CELLS_DATA', 'KAGGLE_USERNAME', 'KAGGLE_KEY', 'KAGGLE_API_TOKEN', 'KAGGLE_API_ENVIRONMENT'): monkeypatch.delenv(name, raising=False)
+    make_phantoms(tmp_path/'drawn', n=2, size=32)
+    files = {p.relative_to(tmp_path/'drawn').as_posix(): p.read_bytes() for p in sorted((tmp_path/'drawn').rglob('*.jpg'))}
+    import pandas as pd
+    rows = [dict(path=k, label=k.split('/')[0], sha256=hashlib.sha256(v).hexdigest()) for k, v in files.items()]
+    monkeypatch.setattr(datasets, 'manifest', lambda name: pd.DataFrame(rows))
+    def serve(changed=()):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, 'w') as z:
+            for k, v in (files | dict(changed)).items(): z.writestr(k, v)
+        server.files = {'GetDataset': (json.dumps(dict(currentVersionNumber=1)).encode(), {'Content-Type': 'application/json'}),
+                        'DownloadDataset': (buffer.getvalue(), {'Content-Type': 'application/zip'})}
+        return list(files)
+    return serve
+
+
+def fetched():
+    from blood_cell_cancer.data.datasets import load_images
+    return load_images('wbc5', progress=False)
+
+
+@pytest.mark.parametrize('how', ['whole', 'slow'])
+def test_kaggle_is_fetched_once(kaggle, server, how):
+    server.how, names = how, kaggle()
+    assert len(fetched()) == len(names)
+    n = len([a for a in server.asked if 'DownloadDataset' in a])
+    assert len(fetched()) == len(names) and n == 1 == len([a for a in server.asked if 'DownloadDataset' in a])
+
+
+@pytest.mark.parametrize('how', ['cut', 'missing'])
+def test_kaggle_that_fails_is_named_and_tried_again(kaggle, server, how, tmp_path):
+    from blood_cell_cancer.data.folders import DataError
+    names = kaggle()
+    server.how = how
+    with pytest.raises(DataError, match='(?s)wbc5 could not be fetched .* Fetch it by hand from Kaggle'): fetched()
+    server.how = 'whole'
+    assert len(fetched()) == len(names)
+
+
+def test_kaggle_with_wrong_bytes_stops(kaggle, tmp_path):
+    from blood_cell_cancer.data.folders import DataError
+    from typer.testing import CliRunner
+    from blood_cell_cancer.use.cli import app
+    name, other, *_ = kaggle()
+    kaggle({name: (tmp_path/'drawn'/other).read_bytes()})
+    with pytest.raises(DataError, match=f'1 changed \\({Path(name).name}\\).*These are not the published files: delete .* and fetch it again'): fetched()
+    said = CliRunner().invoke(app, ['fetch', 'wbc5'])
+    assert said.exit_code and 'These are not the published files' in str(said.exception)
+
+
+def test_an_archive_writes_nowhere_else(kaggle, tmp_path):
+    from blood_cell_cancer.data.folders import DataError
+    kaggle({'../'*6 + 'escaped.txt': b'x', f'{tmp_path}/absolute.txt': b'x'})
+    before = {p for p in tmp_path.rglob('*') if (tmp_path/'cache') not in p.parents}
+    try: fetched()
+    except DataError: pass
+    assert {p for p in tmp_path.rglob('*') if (tmp_path/'cache') not in p.parents} - {tmp_path/'cache'} == before
+    assert any(p.name == 'escaped.txt' for p in (tmp_path/'cache').rglob('*')), 'the archive was not unpacked'
+
+
+# Hugging Face's hub, for timm's networks.
+@pytest.fixture
+def hub(server, tmp_path, monkeypatch):
+    "The server as the hub with random weights of a small network; gives its tensors."
+    import huggingface_hub.constants as constants
+    import huggingface_hub.file_download as download
+    from safetensors.torch import save
+    from timm import create_model
+    state = create_model('mobilenetv2_100').state_dict()
+    data = save(state)
+    for name, value in dict(ENDPOINT=server.url, HUGGINGFACE_CO_URL_TEMPLATE=server.url + '/{repo_id}/resolve/{revision}/{filename}',
+                            HF_HUB_CACHE=str(tmp_path/'hub'), HF_HUB_OFFLINE=False, HF_HUB_DISABLE_XET=True, HF_HUB_DOWNLOAD_TIMEOUT=2).items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setattr(download.time, 'sleep', lambda s: None) # between the tries
+    headers = {'ETag': f'"{hashlib.sha256(data).hexdigest()}"', 'X-Repo-Commit': '0'*40, 'Accept-Ranges': 'none'}
+    server.files = {'model.safetensors': (data, headers)}
+    return state
+
+
+def from_hub():
+    from blood_cell_cancer.models.weights import find_weights
+    return find_weights('mobilenetv2', 'hub')
+
+
+@pytest.mark.parametrize('how', ['whole', 'slow'])
+def test_the_hub_is_asked_for_safetensors_and_once(hub, server, how):
+    server.how = how
+    got = from_hub()
+    assert all((got.state[k] == hub[k]).all() for k in got.state)
+    server.how, n = 'missing', len(server.asked)
+    assert (from_hub().state['conv_stem.weight'] == hub['conv_stem.weight']).all()
+    files = [a for a in server.asked if '/resolve/' in a]
+    assert not any(a.startswith('GET') for a in server.asked[n:]) and all(a.endswith('/model.safetensors') for a in files), server.asked
+
+
+@pytest.mark.parametrize('how', ['cut', 'missing'])
+def test_a_hub_that_fails_is_named_and_tried_again(hub, server, how):
+    from blood_cell_cancer.models.weights import WeightsError
+    server.how = how
+    with pytest.raises(WeightsError, match='download model.safetensors of timm/mobilenetv2_100'): from_hub()
+    server.how = 'whole'
+    assert (from_hub().state['conv_stem.weight'] == hub['conv_stem.weight']).all()
+
+
+def test_a_hub_with_wrong_bytes_stops(hub, server, tmp_path):
+    from blood_cell_cancer.models.weights import WeightsError
+    data, headers = server.files['model.safetensors']
+    server.files['model.safetensors'] = data[:-4] + b'evil', headers
+    with pytest.raises(WeightsError, match='is damaged: its checksum is not the one that the hub states. Delete it'): from_hub()
+    next((tmp_path/'hub').rglob('blobs/*')).unlink()
+    server.files['model.safetensors'] = data, headers
+    assert (from_hub().state['conv_stem.weight'] == hub['conv_stem.weight']).all()
+
+
+# Keras' own hub.
+@pytest.fixture
+def keras_hub(server, tmp_path, monkeypatch):
+    keras = pytest.importorskip('keras')
+    from blood_cell_cancer.models.keras.weights import HUB_FILES
+    from keras.src.applications import mobilenet_v2
+    body = keras.applications.MobileNetV2(include_top=False, weights=None, pooling='avg', input_shape=(224, 224, 3))
+    body.save(tmp_path/'whole.h5')
+    server.files = {HUB_FILES['mobilenetv2']: ((tmp_path/'whole.h5').read_bytes(), {})}
+    (tmp_path/'keras').mkdir() # else Keras takes a folder that all share
+    monkeypatch.setattr(mobilenet_v2, 'BASE_WEIGHT_PATH', server.url + '/')
+    monkeypatch.setattr('keras.src.backend.config._KERAS_DIR', str(tmp_path/'keras'))
+    monkeypatch.setenv('KERAS_HOME', str(tmp_path/'keras'))
+    return body
+
+
+def from_keras():
+    from blood_cell_cancer.models.keras.weights import hub_backbone
+    return hub_backbone('mobilenetv2').get_weights()
+
+
+def test_keras_fetches_fails_and_fetches_again(keras_hub, server):
+    from blood_cell_cancer.models.weights import WeightsError
+    want = keras_hub.get_weights()
+    for how in ('missing', 'cut'):
+        server.how = how
+        with pytest.raises(WeightsError, match='could not be downloaded from its hub.*and put it into'): from_keras()
+    for how in ('slow', 'missing'): # then from the cache
+        server.how = how
+        assert all((a == b).all() for a, b in zip(from_keras(), want))
+
+
+def test_keras_with_wrong_bytes_stops(keras_hub, server):
+    from blood_cell_cancer.models.weights import WeightsError
+    name, (data, headers) = next(iter(server.files.items()))
+    server.files[name] = b'no weights'*1000, headers
+    with pytest.raises(WeightsError, match=f'{name} is damaged .*: delete it'): from_keras()

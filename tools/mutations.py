@@ -1,0 +1,236 @@
+"""Mistakes that somebody could make, for tools/mutants.py: what is wrong, the exact text of the code, and what stands there instead.
+
+The text must occur once in the exported cells of the notebook. `tests` are tried in turn until one notices the mistake; without any it is
+the notebook itself. `note` explains a mutant that survives.
+"""
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    notebook: str
+    why: str
+    old: str
+    new: str
+    tests: tuple
+    note: str
+
+
+MUTANTS = []
+
+
+def of(notebook, *mistakes, tests=None):
+    "Mutants of a notebook's module: what is wrong, old, new, and perhaps a note."
+    MUTANTS.extend(Mutant(notebook, *m[:3], tests or (f'nbs/{notebook}.ipynb',), *(m[3:] or [''])) for m in mistakes)
+
+
+of('core/00_io',
+   ('a failed write leaves its temporary file', '        part.unlink(missing_ok=True)\n        raise', '        raise'),
+   ('a file is written in place', "part = path.with_name(f'.{uuid4().hex[:8]}.part{path.suffix}')", 'part = path'),
+   ('a second writer may begin', 'except Timeout: raise RuntimeError(', 'except Timeout: print('),
+   ('a formula may stand in a table', "in ('=', '+', '-', '@')", "in ('=', '+', '-')"),
+   ('the checksum of the first megabyte only', 'while block := f.read(2**20): digest.update(block)', 'digest.update(f.read(2**20))'),
+   ('no limit to the pixels of an image', 'if img.width*img.height > MAX_PIXELS:', 'if img.width*img.height < 0:'),
+   ('16-bit grey is cut instead of scaled', '.astype(np.uint32)//257)', '.astype(np.uint32)%256)'),
+   ('an image is not turned upright', '_to_rgb(ImageOps.exif_transpose(img))', '_to_rgb(img)'),
+   ('the last batch is lost', 'range(0, len(paths) + batch, batch)', 'range(0, len(paths), batch)'))
+of('core/03_tables',
+   ('a path may occur twice', "if len(twice): raise ValueError(f'{len(twice)} paths occur", "if False: raise ValueError(f'{len(twice)} paths occur"),
+   ('classes in another order are taken for the same', 'have != tuple(classes)', 'set(have) != set(classes)'),
+   ('an unreadable image gets the first class', 'np.where(ok, np.nan_to_num(probs).argmax(axis=1), -1)', 'np.nan_to_num(probs).argmax(axis=1)'),
+   ('large logits overflow', 'np.exp(logits - np.max(logits, axis=1, keepdims=True, initial=-np.inf))', 'np.exp(logits)'),
+   ('the softmax is over the images', 'e/e.sum(axis=1, keepdims=True)', 'e/e.sum(axis=0, keepdims=True)'),
+   ('probabilities need not sum to 1', ' and np.allclose(p.sum(axis=1), 1, atol=1e-3)', ''),
+   ('groups are matched by position', "group.reindex(preds['path']).to_numpy()", 'group.to_numpy()'),
+   ('images without a prediction are evaluated', "d['target'].notna() & d['predicted'].notna()", "d['target'].notna()"),
+   ('files in the order of the disk', '    files.sort(key=lambda p: p.relative_to(folder).as_posix())\n', ''),
+   ('unreadable files are left out in silence', 'if len(bad) and not allow:', 'if len(bad) and allow:'))
+of('core/04_intervals',
+   ('intervals of 90 %', '.proportion_ci(level, ', '.proportion_ci(level - .05, '),
+   ('the bootstrap draws images instead of groups', "pd.factorize(own.where(own != '', 'alone ' + own.index.astype(str)))[0]", 'np.arange(len(own))'),
+   ('images without a group are one group', "own.where(own != '', 'alone ' + own.index.astype(str))", 'own'),
+   ("the ends of Newcombe's interval are swapped", 'np.hypot(p1 - l1, u2 - p2), d + np.hypot(u1 - p1, p2 - l2)',
+    'np.hypot(u1 - p1, p2 - l2), d + np.hypot(p1 - l1, u2 - p2)'),
+   ('the interval of a mean does not shrink', 'np.hypot.reduce(p - low)/len(p)', 'np.hypot.reduce(p - low)'))
+of('data/04_annotations',
+   ('a dropped image stays in its split', "if r.annotation == 'drop': out.loc[at, 'split'] = 'dropped'", "if r.annotation == 'drop': pass"),
+   ('one image may be annotated twice', "if len(twice): raise ValueError(f'{twice.iloc[0]} is annotated", "if False: raise ValueError(f'{twice.iloc[0]} is annotated"),
+   ('an image may be relabelled as anything', 'if r.new_label and classes and r.new_label not in classes:', 'if False:'),
+   ('annotations are for whatever has the name', 'if lost := [n for n, s in keys if (n, s) not in where.index]:', 'if lost := []:'))
+of('data/05_splits',
+   ('the leakage check is blind to copies without a group', ".where(d['group'] != '', 'sha256:' + d['sha256'].str[:12])", ".where(d['group'] != '')"),
+   ('the leakage check allows a group on two sides', '(t > 0).sum(axis=1) > 1', '(t > 0).sum(axis=1) > 2'),
+   ('one image too few is shared out', '[:total - out.sum()]', '[:total - out.sum() - 1]'),
+   ('the split depends on the order of the rows', "d.groupby('unit')['key'].min()", "d.groupby('unit')['key'].first()"),
+   ('another seed, the same split', '_draw(first[u], seed)', '_draw(first[u], 0)'),
+   ('images without a group are one unit', "np.where(images['group'] == '', images['path'], 'group:' + images['group'].astype(str))", "images['group'].to_numpy()"),
+   ('groups are split', "if by == 'image': return", "if by in ('image', 'group'): return"),
+   ('duplicates stay', "if duplicates == 'drop': live = live & ~duplicates_in(images[live]).reindex(images.index, fill_value=False)", ''),
+   ('what a person dropped is split', '    live = ~dropped_by_hand(images)\n    # A duplicate', '    live = pd.Series(True, index=images.index)\n    # A duplicate'),
+   ('blocks of one group lie on two sides', "rank.groupby(images['group']).transform('min')", "rank.groupby(images['group']).transform('max')"),
+   ('groups are split where a laboratory is left out', "allocate(strata, units_of(d, 'group')", "allocate(strata, units_of(d, 'image')"),
+   ('a fold validates and tests', 'fold == (i + 1) % k]', 'fold == i % k]'),
+   ('a saved split may give other labels', "if len(other): raise ValueError(f'{path} gives", "if False: raise ValueError(f'{path} gives"),
+   ('an image that has changed keeps its split', "if len(unknown):\n        raise ValueError(f'{path} does not contain", "if False:\n        raise ValueError(f'{path} does not contain"),
+   ('a class may lack in validation', 'for s in SPLITS[:2]:\n', 'for s in SPLITS[:1]:\n'),
+   ('leakage is allowed', 'and not allow_leakage:', 'and allow_leakage:'))
+of('data/08_cache',
+   ('other preprocessing, the same file', 'repr((size, *preprocess))', 'repr(size)'),
+   ('a cut file stays in the cache', '.save(part)\n    part.replace(target)', '.save(target)'),
+   ('the disk may be too small', 'if need > .9*free:', 'if need < 0:'))
+of('data/09_loaders',
+   ('each epoch has the same order', '.default_rng([seed, epoch])', '.default_rng([seed])'),
+   ('validation images are augmented', 'dl(dss.valid, None)', 'dl(dss.valid, aug)'),
+   ('the last batch is always left out', 'drop_last=len(dss.train) % batch == 1', 'drop_last=True'),
+   ('a last batch of one image stays', 'drop_last=len(dss.train) % batch == 1', 'drop_last=False'),
+   ('fixed views are new in each epoch', 't.view = epoch % self.views if self.views else epoch', 't.view = epoch'),
+   ('training images in their order', 'dl(dss.train, aug, shuffle=True, ', 'dl(dss.train, aug, shuffle=False, '))
+of('models/04_facts',
+   ('a damaged file is read', "if file_sha256(file) != facts[what]['sha256']:", 'if False:'),
+   ('a link may point outside', 'not path.resolve().is_relative_to', 'not path.absolute().is_relative_to'),
+   ('this version counts as newer', "if facts['version'] > VERSION:", "if facts['version'] >= VERSION:"),
+   ('weights may be NaN', "if v.dtype.kind == 'f' and not np.isfinite(v).all()]", 'if False]'),
+   ('uncertainty of other classes', "(u['classes'] != facts['classes'] or len(u['thresholds']) != len(u['classes']))", "len(u['thresholds']) != len(u['classes'])"))
+of('models/05_weights',
+   ('tensors of another shape are taken', 'if v.shape != state[k].shape:', 'if False:'),
+   ('weights of another network are taken', "if meta.get('arch', b.timm) != b.timm:", 'if False:'),
+   ("a file's own build is not checked", '        check_build(kwargs)\n', ''))
+of('models/07_features',
+   ('the cache of other weights is used', 'h.update(k.encode() + v.detach().cpu().contiguous().numpy().tobytes())', 'h.update(k.encode())'),
+   ('a damaged cache is used', 'if zlib.crc32(out[:done]) == crc: return done, crc', 'return done, crc'),
+   ('a cache is noted before it is on disk', 'rows = slice(done, done + len(x))', 'rows = slice(0, len(x))'),
+   ('each epoch has the same view', 'self.z[rows, self.epoch % self.z.shape[1]]', 'self.z[rows, 0]'))
+of('models/09_uncertainty',
+   ('the quantile is one rank too low', 'np.ceil((n + 1)*coverage - 1e-9)', 'np.ceil(n*coverage - 1e-9)'),
+   ('the scores begin with the least likely class', 'order = np.argsort(-probs, axis=1', 'order = np.argsort(probs, axis=1'),
+   ('one neighbour too far', 'len(bank) - k, axis=1)[:, len(bank) - k]', 'len(bank) - k - 1, axis=1)[:, len(bank) - k - 1]'),
+   ('a score of NaN is answered', 'if ood_score <= self.limit else', 'if not ood_score > self.limit else'),
+   ('the temperature multiplies', 'softmax(np.asarray(logits, float)/self.temperature)', 'softmax(np.asarray(logits, float)*self.temperature)'),
+   ('the thresholds are of uncalibrated probabilities', 'softmax(logits.astype(float)/temperature), y, coverage', 'softmax(logits.astype(float)), y, coverage'),
+   ('the bank depends on the order of the rows', ".sort_values('key', kind='stable')", ''),
+   ('test images fit the uncertainty', "for s in ('train', 'validation'))", "for s in ('train', 'test'))"),
+   ('one threshold where each class was to have its own', '_quantile(own[targets == c], coverage,', '_quantile(own, coverage,'),
+   ('too few images are answered', "share, method='higher'))", "share, method='lower'))"))
+of('models/10_ensemble',
+   ('the weights do not sum to 1', 'return tuple(float(v) for v in w/w.sum())', 'return tuple(float(v) for v in w)'),
+   ('members may have their classes in another order', 'if m.classes == members[0].classes: continue', 'if set(m.classes) == set(members[0].classes): continue'),
+   ('the weights are fitted on test images', "images['split'] == 'validation'], allow=True)", "images['split'] == 'test'], allow=True)"),
+   ('images are turned before they are cropped', 'preprocess=(*preprocess, *make_preprocess(model.recipe.preprocess), Orientation(how))',
+    'preprocess=(Orientation(how), *preprocess, *make_preprocess(model.recipe.preprocess))'),
+   ('every member weighs the same', 'probs = sum(w*p for w, (_, p) in zip(self.shares, seen))', 'probs = sum(p for _, p in seen)/len(seen)'))
+of('models/14_bundle',
+   ('the old bundle is deleted before the new one is written', '        part.mkdir()\n', '        if folder.exists(): shutil.rmtree(folder)\n        part.mkdir()\n'),
+   ("files of the user's are deleted with the old bundle", "        if p.name not in OWN: os.replace(p, folder/p.name)\n", '        pass\n'),
+   ('what a killed process left is deleted', 'if old.exists(): _clear(old, folder) if folder.exists() else os.replace(old, folder)', 'if old.exists(): shutil.rmtree(old)'),
+   ('a folder that is no bundle is replaced', "if folder.exists() and not (folder/'bundle.json').exists():", 'if False:'),
+   ('the uncertainty is not saved', 'facts |= write_uncertainty(model.uncertainty, part)', 'facts |= {}'),
+   ('the recipe may contradict the preprocessing', "if (r.size, list(r.preprocess)) != (pre['size'], pre['preprocess']):", 'if False:'),
+   ('a damaged member is opened', "if file_sha256(path) != m['sha256']:", 'if False:'))
+of('models/15_checkpoints',
+   ('the last epoch is kept instead of the best', "if better: write_tensors(net, self.folder/'best.safetensors')", "write_tensors(net, self.folder/'best.safetensors')"),
+   ('of equal epochs the last counts as best', 'valid_loss < self.best', 'valid_loss <= self.best'),
+   ('training stops one epoch late', 'self.bad >= self.patience', 'self.bad > self.patience'),
+   ('training goes on with NaN', 'if not np.isfinite(valid_loss):', 'if False:'),
+   ('a continued run forgets its bad epochs', "self.history, self.bad, self.best = state['history'], state['bad'], state['best']",
+    "self.history, self.best = state['history'], state['best']"),
+   ('the old checkpoint is deleted before the JSON points at the new one',
+    "        write_json(dict(history=self.history, bad=self.bad, best=self.best), self.folder/'run.json')\n",
+    "        (self.folder/f'last{n - 1}.safetensors').unlink(missing_ok=True)\n"
+    "        write_json(dict(history=self.history, bad=self.bad, best=self.best), self.folder/'run.json')\n"))
+of('models/16_training',
+   ('training accepts leakage', '    check_split(check_images(images), allow_leakage)\n', ''),
+   ('a run goes on under another seed', "FREE = 'epochs', 'patience'", "FREE = 'epochs', 'patience', 'seed'"),
+   ("an earlier run's checkpoints are continued", "if not resume: (Path(folder)/'run.json').unlink(missing_ok=True)", 'if not resume: pass'),
+   ('two runs write into one folder', 'with locked(folder) if is_first() else nullcontext():', 'with nullcontext():'),
+   ('out-of-fold predictions may be of other images', "if sorted(parts[-1]['path']) != sorted(want):", 'if False:'))
+of('models/17_adapt',
+   ('the cross-validation fits the images that it judges', 'w, b = fit_last_layer(x[rest], y[rest],', 'w, b = fit_last_layer(x, y,'),
+   ('a patient lies in two folds', '.split(y, y, groups)', '.split(y, y, np.arange(len(y)))'),
+   ('an image is its own neighbour', 'knn_score(features, bank, k + 1)', 'knn_score(features, bank, k)'),
+   ('frequent classes weigh more', 'np.eye(len(weight))[y], 1/np.bincount(y)[y]', 'np.eye(len(weight))[y], np.ones(len(y))'),
+   ('the penalty is not in the gradient', ' @ z + penalty*d).ravel()', ' @ z).ravel()'),
+   ('a class with too few images is accepted', 'if 0 < n < LEAST}', 'if n < 0}'))
+of('models/fastai/00_checkpoints',
+   ('each epoch draws the same', 'torch.manual_seed(self.seed*100_003 + epoch)', 'torch.manual_seed(self.seed*100_003)'),
+   ('each epoch has the same order', "if hasattr(self.dls.train, 'set_epoch'): self.dls.train.set_epoch(epoch)", 'pass'),
+   ("a continued run begins with an empty optimizer", '    _load_optimizer(learn.opt.opt, optimizer)\n', ''),
+   tests=('nbs/models/fastai/01_training.ipynb',))
+of('models/fastai/01_training',
+   ('training keeps the last epoch instead of the best', "learn.model.load_state_dict(load_file(run.folder/'best.safetensors'), strict=True)", 'pass'),
+   ('a continued run trains all epochs again', 'left = 0 if run.finished else r.epochs - done', 'left = 0 if run.finished else r.epochs'),
+   ('pixels are normalised in the wrong order', '(x - mean)/std', 'x/std - mean'),
+   ('rows of unreadable images are left out', 'return fill_rows(pooled, ok, net.head[0].in_features), ', 'return np.concatenate(pooled), '))
+of('models/keras/02_data',
+   ('fixed views are new in each epoch', 'epoch % r.views if r.views else epoch', 'epoch'),
+   ('a last batch of one image stays', 'if self.aug and n % r.batch < self.least:', 'if False:'),
+   ('validation images are shuffled', 'epoch_order(range(n), r.seed, epoch) if self.aug else range(n)', 'epoch_order(range(n), r.seed, epoch)'))
+of('models/keras/04_training',
+   ('training keeps the last epoch instead of the best', "    set_net_state(net, read_tensors(run.folder/'best.safetensors'))\n", ''),
+   ('each epoch draws the same', 'self.seed*100_003 + 1000*epoch', 'self.seed*100_003'),
+   ('a continued run begins with an empty optimizer', '        v.assign(optimizer[str(i)].reshape(v.shape))\n', '        pass\n'))
+of('evaluate/00_metrics',
+   ('the confusion matrix is transposed', '_confusion(j.targets, j.predicted, ', '_confusion(j.predicted, j.targets, '),
+   ('recall and precision are swapped', 'return hit/true, hit/said, ', 'return hit/said, hit/true, '),
+   ('the specificity counts the hits twice', 'n - true - said + hit, n - true)', 'n - true - said, n - true)'),
+   ('the lowest loss comes first', "sort_values('loss', ascending=False, kind='stable')", "sort_values('loss', kind='stable')"),
+   ('targets may be of other classes', 'if unknown: raise ValueError(f\'the targets', 'if False: raise ValueError(f\'the targets'))
+of('evaluate/03_compare',
+   ('images are compared by position', 'right[1].loc[paths].to_numpy()', 'right[1].to_numpy()'),
+   ("Holm's correction is not monotonous", 'np.maximum.accumulate(p[order]*np.arange(len(p), 0, -1))', 'p[order]*np.arange(len(p), 0, -1)'),
+   ("Holm's correction is one test short", 'np.arange(len(p), 0, -1)', 'np.arange(len(p) - 1, -1, -1)'),
+   ('the difference has the wrong sign', '(only_a - only_b)/n', '(only_b - only_a)/n'),
+   ('tables of other images are compared', "if odd := sorted(set(paths) ^ set(right[1].index)):", 'if odd := []:'))
+of('evaluate/04_calibration',
+   ('bins that are too high and too low cancel out', 'gap = sum(np.abs(w[:, cell == b]', 'gap = sum((w[:, cell == b]'),
+   ('images of one group are taken for independent', 'bootstrap_counts(j.groups, draws, seed)', "bootstrap_counts(['']*len(j), draws, seed)"),
+   ('images of equal score are taken one by one', 'np.r_[np.diff(score[order]) > 0, True]', 'np.ones(len(j), bool)'),
+   ('the accuracy of the answers counts all images', '_share(j.right[kept].sum(), kept.sum())', '_share(j.right[kept].sum(), len(j))'),
+   ('the most uncertain images come first', "score = -j.probs.max(1) if by == 'confidence'", "score = j.probs.max(1) if by == 'confidence'"))
+of('evaluate/05_external',
+   ('classes that one laboratory lacks are compared', 'a.index[here & there], []', 'a.index[here | there], []'),
+   ('the drop has the wrong sign', 'difference(home, external), t,', 'difference(external, home), t,'),
+   ('the best laboratory comes first', ".sort_values('recall', kind='stable', ignore_index=True)", ".sort_values('recall', ascending=False, kind='stable', ignore_index=True)"),
+   ('an abstention counts as right', '(said & j.right).sum(), said.sum())', 'j.right.sum(), said.sum())'))
+of('use/00_export',
+   ('a network that differs is kept', 'if not gap <= 1e-4*max(1, np.abs(want).max()):', 'if gap < 0:'),
+   ('the mean is not scaled', '-torch.tensor(mean)/torch.tensor(std)', '-torch.tensor(mean)'),
+   ('the checksum of another file is noted', '[file.name] = file_sha256(file)', "[file.name] = file_sha256(bundle/'README.md')"))
+of('use/01_stream',
+   ('half a row stays in the table', "    with open(path, 'rb+') as f: f.truncate(sum(len(line) for line in f if line.endswith(b'\\n')))\n", ''),
+   ('results in another order', 'yield jobs.popleft().result()\n        while', 'yield jobs.pop().result()\n        while'),
+   ('what is done is predicted again', 'model.all_outputs(root/name for name in names[done:])', 'model.all_outputs(root/name for name in names)'),
+   ("another model's table is continued", 'if other := [k for k in now if was.get(k) != now[k]]:', 'if other := []:'),
+   ('a network that is not the exported one is opened', 'if known[file.name] != file_sha256(file):', 'if False:'),
+   ('files that have changed are not noticed', "f'{name}\\0{s.st_size}\\0{s.st_mtime_ns}\\n'", "f'{name}\\0{s.st_size}\\n'"),
+   ('NaN gets a class', 'if np.isfinite(logits).all() and np.isfinite(features).all(): return', 'if True: return'))
+of('use/02_predict',
+   ('names are written as they are', '[shown(v) for v in preds[c]]', 'list(preds[c])'))
+of('data/audit/00_duplicates',
+   ('an image is its own duplicate', 'for i in neighbours if i < j]', 'for i in neighbours if i <= j]'),
+   ('a change of colour hides a copy', '(d - d.mean(axis=(0, 1)))**2', 'd**2'),
+   ('every pair with like fingerprints is a copy', 'if far <= max_distance: best', 'best'),
+   ('an unlabelled image disagrees', 'return known & (', 'return ('),
+   ('pairs with two labels come last', "d.assign(_same=~labels_disagree(d))", 'd.assign(_same=labels_disagree(d))'))
+of('data/audit/01_overlaps',
+   ('identical files are no group', "for same in (images['sha256'].where(images['error'] == '', ''), images['group']):", "for same in (images['group'],):"),
+   ('earlier groups are forgotten', "for same in (images['sha256'].where(images['error'] == '', ''), images['group']):",
+    "for same in (images['sha256'].where(images['error'] == '', ''),):"),
+   ('unreadable files of the same bytes are one image', "images['sha256'].where(images['error'] == '', '')", "images['sha256']"),
+   ('pairs that chance explains are returned', 'chance <= max_false*np.arange(1, len(pairs) + 1)', 'chance <= np.inf'),
+   ('shifts in the wrong direction', 'return dx, dy, inliers(', 'return -dx, dy, inliers('))
+of('data/audit/02_shortcuts',
+   ('the forests are judged on what they were trained on', 'fit, test = (fold != i) & (fold >= 0), fold == i\n        forest', 'fit, test = fold >= 0, fold == i\n        forest'),
+   ('any advantage over the majority is a shortcut', "row['gain'] > LIMITS[cell]", "row['gain'] > 0"),
+   ('a mark is where one mirror image is worse', 'accuracy - np.max([', 'accuracy - np.min(['))
+of('data/audit/03_integrity',
+   ('unusable files come last', 'd.assign(_fine=~bad)', 'd.assign(_fine=bad)'),
+   ('an unreadable file is a warning', "'bad' if bad.any() else 'warning', text, order", "'warning', text, order"),
+   ('a wrong suffix is not seen', "odd = [] if suffix.lower() in SUFFIXES.get(img.format, suffix).split() else ['wrong suffix']", 'odd = []'))
+of('data/audit/04_checks',
+   ('two labels for one picture are a warning', "if clash: return Section(name, 'bad',", "if clash: return Section(name, 'warning',"),
+   ('a laboratory of its own for each class is not seen', ".nunique() == 1).all())", ".nunique() == 0).all())"),
+   ('labels are questioned by classifiers that know them', 'fit, test = (fold != i) & (fold >= 0), (fold == i)', 'fit, test = fold >= 0, (fold == i)'),
+   ('a class without images is a warning', "'bad' if (found == 0).any() else 'warning' if says", "'warning' if says"))
+of('data/audit/05_report',
+   ('the verdict is that of the best section', 'return max((s.verdict for s in self.sections)', 'return min((s.verdict for s in self.sections)'),
+   ('images without a group leak into each other', "set(split.loc[split['split'] == 'train', 'group']) - {''}", "set(split.loc[split['split'] == 'train', 'group'])"),
+   ('groups are applied to images that have changed', "    if len(unknown):\n        raise ValueError(f'{path} does not contain", "    if False:\n        raise ValueError(f'{path} does not contain"))
