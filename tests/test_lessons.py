@@ -64,6 +64,7 @@ def other_laboratories(n):
 def widgets(n):
     assert (n.corrected['split'] == 'dropped').sum() >= 1 and len(n.corrected) == len(n.images)
     assert len(top_losses(n.errors.state.preds)) == len(n.test)
+    assert n.labelling.state.counts().sum() == len(n.labelling.lists) == 8
 
 
 def share_it(n):
@@ -98,6 +99,7 @@ def ensembles(n):
 def adapt(n):
     after = n.report(n.ours)
     assert after['right'] > n.before['right'] + .1 and after['right_where_answered'] > n.before['right_where_answered']
+    assert n.state.counts().sum() == 80 and len(n.state.curve) == 1
 
 
 def system1(n):

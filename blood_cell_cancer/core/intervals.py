@@ -8,7 +8,6 @@ __all__ = ['wilson', 'with_ci', 'points_with_ci', 'percent', 'bootstrap_counts',
 # %% ../../nbs/core/04_intervals.ipynb #c002
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from .io import SEED
 
@@ -20,6 +19,7 @@ def wilson(k:int, # successes
     "Wilson's confidence interval of a proportion."
     if not 0 <= k <= n: raise ValueError(f'{k} of {n}: the successes must lie between 0 and the number of trials')
     if n == 0: return float('nan'), float('nan')
+    from scipy.stats import binomtest # here, for it takes a second to import
     ci = binomtest(int(k), int(n)).proportion_ci(level, method='wilson')
     return float(ci.low), float(ci.high)
 
