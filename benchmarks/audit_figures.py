@@ -56,7 +56,7 @@ def rows_of(a, name):
         for k, v in flat.items(): yield s.name, k.replace('_', ' '), v, None, None
         if 'marks' in s.figures: yield s.name, 'marks: ' + (' '.join(s.figures['marks']) or 'none'), len(s.figures['marks']), None, None
     if not a.pairs: return
-    yield 'groups', 'groups of copies and overlaps', (a.groups['group'][a.groups['group'] != '']).nunique(), None, None
+    yield 'groups', 'groups of duplicates and overlaps', (a.groups['group'][a.groups['group'] != '']).nunique(), None, None
     yield 'groups', 'images in groups', (a.groups['group'] != '').sum(), None, None
     for by in ('image', *(n for n in NAMED_SPLITS if n.startswith(name + '_'))):
         t = a.split_leakage(by)

@@ -1,11 +1,11 @@
 """The figures of a bundle that can be believed, as rows of nbs/tutorials/results/believe.csv.
 
-    BLOOD_CELLS_DATA=folder python benchmarks/believe.py wbc5.bundle wbc5 --by wbc5_published --elsewhere other_labs
+    BLOOD_CELLS_DATA=folder python benchmarks/believe.py wbc5.bundle wbc5 --by wbc5_published --external other_labs
     BLOOD_CELLS_DATA=folder python benchmarks/believe.py ball4.bundle ball4 --by group --groups audit.groups.csv --bar
 
-Rows: the page's figures under the split, how many judged images have a twin in training, coverage and abstention, the AUROC of
-unknowns and the share that falls silent when 95 % of the known images are answered, each beside its control (known classes of
-the same laboratory), the fall in other laboratories, and the heat inside the scale bar's box beside the other corners. The rows
+Rows: the page's figures under the split, how many test images have a duplicate in training, coverage and abstention, the AUROC of
+unknowns and the share from which the model abstains when 95 % of the known images are answered, each beside its control (known classes of
+the same laboratory), the loss of recall in other laboratories, and the saliency inside the scale bar's box beside the other corners. The rows
 of an earlier run of the same model on the same data and split are replaced. `--out` also writes the page.
 """
 import argparse
@@ -24,7 +24,7 @@ from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.evaluate.report import evaluate
 from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.model import data_facts
-from heat_on_bar import corner_heat
+from saliency_on_bar import corner_saliency
 from unknowns import Answers, laboratories, photographs, within
 
 TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'believe.csv'
@@ -37,11 +37,11 @@ def arguments():
     a.add_argument('data')
     a.add_argument('--by', default='group')
     a.add_argument('--split', help='CSV of a saved split')
-    a.add_argument('--groups', help='CSV of groups that `blood-cells audit` wrote: to split by, and to count what crosses')
+    a.add_argument('--groups', help='CSV of groups that `blood-cells audit` wrote: to split by, and to count those that lie on two sides')
     a.add_argument('--name', help='of the model in the table; default: its recipe')
-    a.add_argument('--elsewhere', help='folder of laboratories')
-    a.add_argument('--bar', action='store_true', help="measure heat in the box of ball4's scale bar")
-    a.add_argument('--heat', type=int, default=0, help='test images of each class for that; 0: all')
+    a.add_argument('--external', help='folder of laboratories')
+    a.add_argument('--bar', action='store_true', help="measure saliency in the box of ball4's scale bar")
+    a.add_argument('--saliency', type=int, default=0, help='test images of each class for that; 0: all')
     a.add_argument('--kinds', default='knn mahalanobis')
     a.add_argument('--coverage', type=float, default=.95)
     a.add_argument('--answered', type=float, default=.95)
@@ -63,8 +63,8 @@ def load(a, model):
 def page_rows(r):
     "Figures of the page."
     s, x = r.to_dict(), r.leakage
-    rows = [('twins in training', 'groups' if x['known'] else 'identical files alone', 'test', x['test'], x['share'], x['low'], x['high']),
-            ('groups on two sides', '', 'all', None, x['groups'], None, None)]
+    rows = [('duplicates in training', 'groups' if x['known'] else 'identical files alone', 'test', x['test'], x['share'], x['low'], x['high']),
+            ('divided groups', '', 'all', None, x['groups'], None, None)]
     for name, v in s['scores'].items(): rows += [(k, name, 'test', v['n'], *v[k]) for k in ('accuracy', 'balanced_accuracy', 'macro_f1')]
     rows += [('recall', c['class'], 'test', c['n'], c['recall'], c['recall_low'], c['recall_high']) for c in s['classes']]
     for k in ('roc', 'pr'): rows += [(f'{k} area', c['class'], 'test', c['n'], c['area'], c['low'], c['high'])
@@ -74,8 +74,8 @@ def page_rows(r):
                    name in (('ece', 'calibration error'), ('brier', 'Brier score'), ('log_loss', 'log loss'))]
 
 
-def doubt_rows(kind, model, net, parts, labs, photos, a):
-    "Coverage, silence and unknowns with one measure of strangeness."
+def uncertainty_rows(kind, model, net, parts, labs, photos, a):
+    "Coverage, abstention and unknown images with one kind of OOD score."
     from blood_cell_cancer.evaluate.external import external_validation
     from blood_cell_cancer.evaluate.calibration import calibration, evaluate_uncertainty
     (inner, _), (valid, logits) = (net.outputs(s, parts[s]) for s in ('train', 'validation'))
@@ -89,40 +89,40 @@ def doubt_rows(kind, model, net, parts, labs, photos, a):
                              {**({'photographs': net.table(uncertainty, 'photographs', photos)} if photos is not None else {}),
                               **{f'classes never taught, {n}': t for n, t in unknown.items()}, **controls})
     n, rows = len(test), [('temperature', '', 'validation', len(valid), uncertainty.temperature, None, None)]
-    rows += [('answered', '', 'test', n, *r.selective_coverage),
-             ('right of the answered', '', 'test', int(round(r.selective_coverage[0]*n)), *r.selective_accuracy),
+    rows += [('selective coverage', '', 'test', n, *r.selective_coverage),
+             ('selective accuracy', '', 'test', int(round(r.selective_coverage[0]*n)), *r.selective_accuracy),
              ('set of one class', '', 'test', n, *share(r.sizes.get(1, 0), n)),
              ('area under risk-coverage', '', 'test', n, risk_area(r.curve), None, None),
              ('calibration error', 'after temperature', 'test', n, *calibration(test).ece)]
     rows += [('coverage', c['class'], 'test', c['n'], c['share'], c['low'], c['high']) for c in r.coverage.to_dict('records')]
     for u in r.unknowns.to_dict('records'):
-        for k, name in (('auroc', 'AUROC against home'), ('baseline', 'AUROC against home, by probability alone'),
+        for k, name in (('auroc', 'AUROC against test images'), ('baseline', 'AUROC against test images, by probability alone'),
                         ('abstain', 'abstains')): rows.append((name, u['unknown'], 'unknowns', u['n'], u[k], u[f'{k}_low'], u[f'{k}_high']))
-    rows += [('AUROC against known classes there', n, 'unknowns', len(unknown[n]), *within(known[n], unknown[n])) for n in unknown
+    rows += [('AUROC against known classes of the laboratory', n, 'unknowns', len(unknown[n]), *within(known[n], unknown[n])) for n in unknown
              if n in known]
-    for n, t in known.items(): rows += fall_rows(n, external_validation(test, t), t)
+    for n, t in known.items(): rows += laboratory_rows(n, external_validation(test, t), t)
     return [(f, w, on, n, v, lo, hi, kind) for f, w, on, n, v, lo, hi in rows]
 
 
 def share(k, n): return (k/n, *wilson(int(k), int(n)))
 
 
-def fall_rows(lab, f, said):
-    "The fall in a laboratory, and recall class by class."
+def laboratory_rows(lab, f, said):
+    "The loss of recall in a laboratory, and recall class by class."
     c, n = f.classes, int(f.classes['external_n'].sum())
-    rows = [('fall of mean recall', lab, 'external', n, *f.drop),
+    rows = [('loss of mean recall', lab, 'external', n, *f.drop),
             ('mean recall at home', lab, 'external', int(c['home_n'].sum()), *f.home),
-            ('mean recall there', lab, 'external', n, *f.external)]
-    return rows + [('recall there', f'{lab}, {x["class"]}', 'external', x['external_n'], *share(x['external_k'], x['external_n']))
+            ('mean recall in the laboratory', lab, 'external', n, *f.external)]
+    return rows + [('recall in the laboratory', f'{lab}, {x["class"]}', 'external', x['external_n'], *share(x['external_k'], x['external_n']))
                    for x in c.to_dict('records')]
 
 
-def heat_rows(model, test, n):
-    "Heat inside the bar's box and in the three other corners."
-    t = corner_heat(model, test.groupby('label', observed=True).head(n) if n else test, BAR)
-    rows = [('heat in the box', f'{x["corner"]}, {x["label"]}', 'test', x['n'], x['share'], x['low'], x['high'])
+def saliency_rows(model, test, n):
+    "Saliency inside the bar's box and in the three other corners."
+    t = corner_saliency(model, test.groupby('label', observed=True).head(n) if n else test, BAR)
+    rows = [('saliency in the box', f'{x["corner"]}, {x["label"]}', 'test', x['n'], x['share'], x['low'], x['high'])
             for x in t.to_dict('records')]
-    return [('heat in the box', 'share of the picture', 'test', len(test), t['even'].iloc[0], None, None), *rows]
+    return [('saliency in the box', 'share of the picture', 'test', len(test), t['even'].iloc[0], None, None), *rows]
 
 
 def main():
@@ -135,13 +135,13 @@ def main():
     rows = [(*r, '') for r in page_rows(report)]
     labs, photos, net = laboratories(a.external, model.classes), None if a.no_photographs else photographs(model.classes), Answers(model)
     for i, kind in enumerate(a.kinds.split()):
-        got = doubt_rows(kind, model, net, parts, labs, photos, a)
-        # What does not depend on the measure of strangeness is told once.
-        rows += [r if r[0] not in ('fall of mean recall', 'mean recall at home', 'mean recall there', 'recall there', 'temperature',
+        got = uncertainty_rows(kind, model, net, parts, labs, photos, a)
+        # What does not depend on the kind of OOD score is told once.
+        rows += [r if r[0] not in ('loss of mean recall', 'mean recall at home', 'mean recall in the laboratory', 'recall in the laboratory', 'temperature',
                                    'coverage', 'set of one class', 'area under risk-coverage', 'calibration error') else (*r[:7], '')
-                 for r in got if i == 0 or r[0] in ('answered', 'right of the answered', 'AUROC against home', 'abstains',
-                                                    'AUROC against known classes there')]
-    if a.bar: rows += [(*r, '') for r in heat_rows(model, parts['test'], a.saliency)]
+                 for r in got if i == 0 or r[0] in ('selective coverage', 'selective accuracy', 'AUROC against test images', 'abstains',
+                                                    'AUROC against known classes of the laboratory')]
+    if a.bar: rows += [(*r, '') for r in saliency_rows(model, parts['test'], a.saliency)]
     d = pd.DataFrame(rows, columns=['figure', 'of', 'on', 'n', 'value', 'low', 'high', 'ood_score'])
     key = dict(model=a.name or getattr(model, 'name', '') or model.recipe.name, data=a.data, split=a.by if not a.split else 'file')
     d = d.assign(**key, date=time.strftime('%Y-%m-%d'))[[*key, 'figure', 'of', 'on', 'ood_score', 'n', 'value', 'low', 'high', 'date']]

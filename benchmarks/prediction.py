@@ -35,7 +35,7 @@ PIECES = ('speed', 'engines', 'scale', 'cold', 'audit')
 # ---- what is measured with
 
 def save_bundle(place, uncertainty=False):
-    "A bundle of an untrained network, exported; with doubt that compares with 3,495 training images, as many as system 1 had."
+    "A bundle of an untrained network, exported; with uncertainty that compares with 3,495 training images, as many as system 1 had."
     import pandas as pd
     from blood_cell_cancer.models.backbones import recipe
     from blood_cell_cancer.models.uncertainty import Uncertainty, unit
@@ -69,7 +69,7 @@ def preprocess(place, quick):
     images = folder_images(place/'drawn', progress=False)
     plain = save_bundle(place/'plain.bundle')
     quantise(plain, images.iloc[::4], images.iloc[::4])
-    save_bundle(place/'doubtful.bundle', uncertainty=True)
+    save_bundle(place/'uncertain.bundle', uncertainty=True)
     return images['path'].tolist()
 
 
@@ -135,7 +135,7 @@ def ours(place, bundle='plain.bundle', int8=False):
 CONTENDERS = {'Keras, one image at a time (system 1\'s snippet)': keras_single, 'Keras in batches': keras_batches,
               'timm\'s inference script (its way)': timm_loader,
               'ours': ours, 'ours, 8 bits': lambda place: ours(place, int8=True),
-              'ours, with doubt': lambda place: ours(place, 'doubtful.bundle')}
+              'ours, with uncertainty': lambda place: ours(place, 'uncertain.bundle')}
 
 
 class Child:
@@ -346,7 +346,7 @@ def cold(place, drawn, quick, rounds):
              'bare script: numpy, Pillow, ONNX Runtime, one image (the floor)': [python, '-c', BARE, place/'plain.bundle'/'model.onnx',
                                                                                  image],
              'blood-cells predict, one image': [command, 'predict', place/'plain.bundle', image, '--out', place/'cold.csv', '--quiet'],
-             'blood-cells predict, one image, with uncertainty': [command, 'predict', place/'doubtful.bundle', image, '--out', place/'cold.csv',
+             'blood-cells predict, one image, with uncertainty': [command, 'predict', place/'uncertain.bundle', image, '--out', place/'cold.csv',
                                                             '--quiet'],
              'the same in torch, one image': [python, '-c', TORCH, place/'plain.bundle', image],
              'Keras: load a .keras file, one image': [python, '-c', KERAS, place/'whole.keras', image]}

@@ -1,4 +1,4 @@
-"""Accuracy of a bundle on spoiled test images, by corruption and severity.
+"""Accuracy of a bundle on corrupted test images, by corruption and severity.
 
     BLOOD_CELLS_DATA=folder python benchmarks/robustness.py wbc5.bundle wbc5 --by wbc5_published --severities 1 3 5 --out robustness.csv
 """

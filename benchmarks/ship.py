@@ -1,12 +1,12 @@
-"""Make a bundle that comes with the package: half precision for torch, 8 bits for prediction (but for the first 12 convolutions, which suffer most by it), doubt fitted to what the 8 bits say.
+"""Make a bundle that comes with the package: half precision for torch, 8 bits for prediction (but for the first 12 convolutions, which suffer most by it), uncertainty fitted to the outputs of the 8-bit network.
 
     export BLOOD_CELLS_DATA=folder
     python benchmarks/audit_figures.py wbc5 --source barcelona=basophil,erythroblast,monocyte munich=myeloblast,seg_neutrophil
     blood-cells split --data wbc5 --groups runs/audit/wbc5/audit.groups.csv --out runs/wbc5.csv
     python benchmarks/real_runs.py wbc5 --split runs/wbc5.csv --recipe wbc5_microscopes --views 5 --preprocess "crop:cell reinhard" --run runs/wbc5
-    python benchmarks/ship.py runs/wbc5/model.bundle wbc5 --split runs/wbc5.csv --external other_labs
+    python benchmarks/ship.py runs/wbc5/model.bundle wbc5 --split runs/wbc5.csv --audit runs/audit/wbc5/audit.json --external other_labs
 
-Adds rows to nbs/tutorials/results/shipped.csv: what the 8 bits cost, and how the shipped file does at home and elsewhere.
+Adds rows to nbs/tutorials/results/shipped.csv: what the 8 bits cost, and how the shipped file does at home and in other laboratories.
 """
 import argparse
 import json
@@ -18,6 +18,7 @@ from tempfile import mkdtemp
 
 import numpy as np
 import pandas as pd
+from ship_report import put_report
 
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.core.tables import readable
@@ -25,8 +26,7 @@ from blood_cell_cancer.data.splits import apply_split
 from blood_cell_cancer.models.uncertainty import uncertainty_of
 from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.evaluate.external import laboratories
-from blood_cell_cancer.evaluate.report import evaluate
-from blood_cell_cancer.models.bundle import SHIPPED, add_report, load_model, save_bundle
+from blood_cell_cancer.models.bundle import SHIPPED, load_model, save_bundle
 from blood_cell_cancer.use.export import export_onnx, quantise
 from blood_cell_cancer.use.stream import open_onnx
 
@@ -39,6 +39,7 @@ def arguments():
     a.add_argument('bundle')
     a.add_argument('data')
     a.add_argument('--split', required=True)
+    a.add_argument('--audit', required=True, help='JSON file of the audit')
     a.add_argument('--external', help='folder of laboratories')
     a.add_argument('--bank', type=int, default=500)
     a.add_argument('--out', default=str(SHIPPED))
@@ -72,7 +73,7 @@ def external_rows(model, folder, progress=True):
         preds = model.predict(images.assign(label=pd.Categorical([None]*len(images), categories=model.classes)), progress)
         known = names.isin(model.classes).to_numpy()
         yield from table_rows(f'{lab}, known classes', preds[known], names[known])
-        yield share(f'{lab}, unknown classes: silent', preds.loc[~known, 'abstained'].to_numpy(bool))
+        yield share(f'{lab}, unknown classes: abstains', preds.loc[~known, 'abstained'].to_numpy(bool))
 
 
 def main():
@@ -101,13 +102,13 @@ def main():
     if labs: rows += external_rows(shipped, labs)
     size = sum(f.stat().st_size for f in folder.iterdir())
     rows.append(dict(figure='bytes', value=size))
-    command = f'python benchmarks/ship.py runs/{a.data}/model.bundle {a.data} --split runs/{a.data}.csv' + (f' --external {Path(a.external).name}' if a.external else '')
+    command = f'python benchmarks/ship.py runs/{a.data}/model.bundle {a.data} --split runs/{a.data}.csv --audit runs/audit/{a.data}/audit.json' + (f' --external {Path(a.external).name}' if a.external else '')
     new = pd.DataFrame(rows).assign(bundle=a.data, command=command, date=time.strftime('%Y-%m-%d'))
     old = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=['bundle'])
     pd.concat([old[old['bundle'] != a.data], new]).to_csv(TABLE, index=False)
     print(new.drop(columns=['command', 'date']).to_string())
-    report = evaluate(load_model(folder), images, saliency=0, external=laboratories(labs) if labs else None)
-    add_report(folder, report)
+    put_report(folder, images, f'python benchmarks/ship_report.py {a.data}' + (f' --external {Path(a.external).name}' if a.external else ''),
+               external=laboratories(labs) if labs else None, audit=a.audit)
     assert size < 10_000_000, size
 
 

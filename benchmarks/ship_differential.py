@@ -2,8 +2,8 @@
 
     BLOOD_CELLS_DATA=folder sh benchmarks/differential.sh tf_efficientnet_lite0.in1k.safetensors
 
-Weights in half precision for torch, 8 bits for prediction (but for the first convolutions); temperature, sets and limit of
-strangeness are fitted to the 8-bit network's outputs on laboratories that trained nothing. Adds rows to
+Weights in half precision for torch, 8 bits for prediction (but for the first convolutions); temperature, sets and the limit of
+the OOD score are fitted to the 8-bit network's outputs on laboratories that trained nothing. Adds rows to
 nbs/studies/results/differential.csv: what the 8 bits cost, the home test images, and each laboratory, with what it was used for.
 """
 import argparse
@@ -19,6 +19,7 @@ import torch
 
 import unseen as u
 import unseen_views as d
+from ship_report import put_report
 from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.core.tables import softmax
 from blood_cell_cancer.data.audit.duplicates import find_duplicates
@@ -26,9 +27,8 @@ from blood_cell_cancer.data.audit.overlaps import group_images
 from blood_cell_cancer.data.audit.report import SECTIONS, audit
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.evaluate.external import ood_images
-from blood_cell_cancer.evaluate.report import evaluate
 from blood_cell_cancer.models.backbones import HALF, Recipe
-from blood_cell_cancer.models.bundle import SHIPPED, add_report, load_model, save_bundle
+from blood_cell_cancer.models.bundle import SHIPPED, save_bundle
 from blood_cell_cancer.models.model import Model, data_facts
 from blood_cell_cancer.models.nets import CutNet, count_parameters
 from blood_cell_cancer.models.uncertainty import Uncertainty, bank_rows, fit_temperature, knn_score, unit
@@ -54,6 +54,7 @@ def image_tables(each=900):
     "Image table of the licensed sets with its split: rows that trained, and of the others those like none of them."
     data = Path(os.environ['BLOOD_CELLS_DATA'])
     images = load_images(['wbc5', 'barcelona', data/'other_labs'/'bccd_cropped'], data=data, classes='differential')
+    images['set'] = images['set'].replace({'bccd_cropped': 'bccd'}) # the name under which its terms are known
     t = d.image_table(data)
     rows, judge = d.parts(t, each)
     resolved = lambda k: {str(Path(p).resolve()) for p in t['path'][k]}
@@ -112,7 +113,7 @@ def best_thresholds(probs, ood, t, choose)->tuple: # tau of normal cells' classe
 
 
 def fitted(features, logits, t, choose, bank)->Uncertainty:
-    "Temperature, sets and limit of strangeness from the rows of `t` that lie in the laboratories `choose`."
+    "Temperature, sets and limit of the OOD score from the rows of `t` that lie in the laboratories `choose`."
     k = np.isin(u.group_names(t), choose)
     T = fit_temperature(logits[k], np.array([d.CLASSES.index(c) for c in t['label']])[k])
     found = best_thresholds(softmax(logits/T), knn_score(features, bank, 10), t, choose)
@@ -129,20 +130,19 @@ def lab_rows(uncertainty, features, logits, t, use):
     return table.assign(used=table['laboratory'].map(use))
 
 
-def report_on(folder, images):
-    "Put the figures at home and elsewhere into the bundle and its card."
+def given(images, classes):
+    "What the report is made with: the audit, the other laboratories, and images that hold no single cell."
     data = Path(os.environ['BLOOD_CELLS_DATA'])
-    images = images.assign(set=images['set'].replace({'bccd_cropped': 'bccd'}))
-    jhu, model = load_images('johns_hopkins', data=data), load_model(folder)
+    whole = images.assign(split='')
+    jhu = load_images('johns_hopkins', data=data)
     half = jhu['group'].map(d.half_of)
     external = {'johns_hopkins, half A of the patients (fitted the thresholds)': jhu[half == 'A'],
                 'johns_hopkins, half B (only judged)': jhu[half == 'B'],
                 'wbc_zheng2018 (fitted the thresholds)': load_images(data/'other_labs'/'wbc_zheng2018', classes='folders')}
-    fields = ood_images(data/'ball4', model.classes)
+    fields = ood_images(data/'ball4', classes)
     unknowns = {'fields of a smear, ball4': fields.sample(300, random_state=3).reset_index(drop=True)}
-    whole = images.assign(split='')
-    add_report(folder, evaluate(model, images, saliency=0, external=external, unknowns=unknowns, robust=True,
-                                audit=audit(whole, [s for s in SECTIONS if s != 'overlaps']))) # single cells: no field of view to overlap
+    # Single cells: no field of view to overlap.
+    return dict(audit=audit(whole, [s for s in SECTIONS if s != 'overlaps']), external=external, unknowns=unknowns)
 
 
 def main():
@@ -183,7 +183,7 @@ def main():
     table.to_csv(TABLE, index=False, float_format='%.4f')
     print(table[table['label'] == 'all'].drop(columns=['command', 'date']).to_string())
     print(model.uncertainty.facts, model.uncertainty.temperature, model.uncertainty.thresholds, model.uncertainty.limit)
-    report_on(folder, images)
+    put_report(folder, images, 'python benchmarks/ship_report.py differential', **given(images, model.classes))
     size = sum(f.stat().st_size for f in folder.iterdir())
     print(size, 'bytes')
     assert size < 12_000_000, size

@@ -1,9 +1,9 @@
-"""What a trained model knows of its own limits: coverage, silence before unknowns, and the fall in other laboratories.
+"""What a trained model knows of its own limits: coverage, abstention from unknown images, and the loss of recall in other laboratories.
 
     BLOOD_CELLS_DATA=folder python benchmarks/unknowns.py wbc5.bundle wbc5 --by wbc5_published --external other_labs --out unknowns.json
 
-`--external` names a folder with one folder a laboratory, each with one folder a class. Unknowns are its classes that the model
-was never taught, and scikit-image's photographs (`pip install scikit-image`), whole and in quarters.
+`--external` names a folder with one folder per laboratory, each with one folder per class. Unknowns are its classes that the model
+does not know, and scikit-image's photographs (`pip install scikit-image`), whole and in quarters.
 """
 import argparse
 import json
@@ -46,12 +46,12 @@ def arguments():
     a.add_argument('--answered', type=float, default=.95)
     a.add_argument('--precision', default='fp32')
     a.add_argument('--out', help='JSON file')
-    a.add_argument('--save', help='write a bundle with the first kind of doubt here')
+    a.add_argument('--save', help='write a bundle with the first kind of OOD score here')
     return a.parse_args()
 
 
 def photographs(classes):
-    "scikit-image's photographs, whole and in quarters; a group a photograph."
+    "scikit-image's photographs, whole and in quarters; one group per photograph."
     import skimage.data
     place, out = Path(skimage.data.__file__).parent, Path(mkdtemp())
     for name in PHOTOGRAPHS:
@@ -64,7 +64,7 @@ def photographs(classes):
 
 
 class Answers:
-    "Runs the network once over each table, and answers with any doubt."
+    "Runs the network once over each table, and predicts with any uncertainty."
     def __init__(self, model, **kwargs): self.model, self.kwargs, self.kept = model, kwargs, {}
 
     def outputs(self, name, images):
@@ -115,12 +115,12 @@ def main():
                     **{f'(control) known classes, {n}': t for n, t in known.items()}}
         report = evaluate_uncertainty(test, uncertainty, unknowns)
         external = {n: external_validation(test, t) for n, t in known.items()}
-        spoken = {n: external_validation(test, t[~t['abstained']]) for n, t in known.items() if (~t['abstained']).any()}
+        answered = {n: external_validation(test, t[~t['abstained']]) for n, t in known.items() if (~t['abstained']).any()}
         apart = {n: within(known[n], unknown[n]) for n in unknown if n in known}
         print(f'\n== {kind}: temperature {uncertainty.temperature:.2f}, limit {uncertainty.limit:.3f}\n{report.lead()}\n{report.table().to_string()}\n{report.unknown_table().to_string()}')
         print(f'set sizes {report.sizes.to_dict()}, area under risk-coverage {risk_area(report.curve):.5f}\n{calibration(test).table().to_string()}\n{curves(test).table().to_string()}')
         for n, f in external.items(): print(f'\n{n}: {f.lead()}\n{f.table().to_string()}')
-        for n, f in spoken.items(): print(f'{n}, answered images alone ({int(f.classes["external_n"].sum())}): {f.lead()}')
+        for n, f in answered.items(): print(f'{n}, answered images alone ({int(f.classes["external_n"].sum())}): {f.lead()}')
         for n, v in apart.items(): print(f'{n}: unknown against known classes of the same laboratory, AUROC {with_ci(*v, percent=False)}')
         out[kind] = dict(uncertainty=uncertainty.to_dict(), selective_coverage=report.selective_coverage,
                          selective_accuracy=report.selective_accuracy, accuracy=report.accuracy,

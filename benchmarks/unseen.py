@@ -40,7 +40,7 @@ def arguments():
 
 
 def start():
-    "The eight-class network: the five-class model's trunk under a fresh linear head."
+    "The eight-class network: the frozen layers of the five-class model under a fresh linear head."
     old = load_model('wbc5')
     r = recipe('wbc5_microscopes', name='differential', head='linear', epochs=1,
                note='eight classes; started from the five-class model; see benchmarks/ship_differential.py')
@@ -54,8 +54,8 @@ def start():
 def prefix_session(net, file):
     "The frozen part for ONNX Runtime, which is two to four times as fast as torch."
     if not file.exists():
-        trunk = torch.nn.Sequential(*(m for m, _ in net.pieces()[:net.cut_at()])).eval()
-        torch.onnx.export(trunk, torch.zeros(1, 3, 224, 224), str(file), input_names=['x'], output_names=['y'],
+        frozen = torch.nn.Sequential(*(m for m, _ in net.pieces()[:net.cut_at()])).eval()
+        torch.onnx.export(frozen, torch.zeros(1, 3, 224, 224), str(file), input_names=['x'], output_names=['y'],
                           dynamic_axes={'x': {0: 'n'}, 'y': {0: 'n'}}, dynamo=False)
     return onnx_session(file, threads=1)
 
@@ -160,7 +160,7 @@ class RowsOf:
 
 
 def strictest(model_probs, ood, t, choose, right,
-              blasts)->tuple: # tau of normal cells' classes, tau of the others, limit of strangeness, share answered; or None
+              blasts)->tuple: # tau of normal cells' classes, tau of the others, limit of the OOD score, share answered; or None
     """A second class above its tau forbids an answer. Answer as many cells as possible while, in every laboratory that chooses,
     answers are right and few normal cells are called myeloblast."""
     said, group, y = np.array(d.CLASSES)[model_probs.argmax(1)], group_names(t), t['label'].to_numpy()
@@ -183,9 +183,9 @@ def strictest(model_probs, ood, t, choose, right,
     return best
 
 
-def elsewhere_uncertainty(features, logits, own, keys, t, seen, choose=('jhuA', 'zheng'),
+def external_uncertainty(features, logits, own, keys, t, seen, choose=('jhuA', 'zheng'),
                           bank=300)->Uncertainty: # `seen`: features of what trained
-    "Temperature, sets and limit of strangeness fitted on laboratories that trained nothing."
+    "Temperature, sets and limit of the OOD score fitted on laboratories that trained nothing."
     k = np.isin(group_names(t), choose)
     codes = np.array([d.CLASSES.index(c) for c in t['label']])
     T = float(fit_temperature(logits[k], codes[k]))
@@ -215,7 +215,7 @@ def main():
     own, keys = np.array([d.CLASSES.index(c) for c in R['label']]), R['path'].to_numpy()
     seen, _ = outputs(net, z0)
     def uncertaintyed(features, logits):
-        uncertainty = elsewhere_uncertainty(features, logits, own, keys, J, seen)
+        uncertainty = external_uncertainty(features, logits, own, keys, J, seen)
         table = figures(logits, J, ~np.array(uncertainty.columns(logits, features)['abstained']))
         print(table[table['label'] == 'all'].to_string(), flush=True)
         return uncertainty, table

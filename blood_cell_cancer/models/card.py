@@ -58,7 +58,11 @@ def _figures(facts):
     c = [(r['class'], r['n'], *(_interval(r, k) for k in ('recall', 'precision'))) for r in m['classes']]
     return [f"On the {m['split']} images, with 95 % intervals, beside baselines on the same images:", '',
             *_rows(('', 'right', 'accuracy', 'balanced accuracy', 'macro F1'), t), '',
-            *_rows(('class', 'images', 'recall', 'precision'), c), '', *_beyond(m)]
+            *_rows(('class', 'images', 'recall', 'precision'), c), '', *_beyond(m), *_command(m)]
+
+def _command(m): # that made the figures, if it is known
+    command = m.get('facts', {}).get('command')
+    return [f'- Command: `{command}`'] if command else []
 
 def _interval(row, k): # a figure of one class, which may be undefined
     return with_ci(*(np.nan if row[k + e] is None else row[k + e] for e in ('', '_low', '_high')))

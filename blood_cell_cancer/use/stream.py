@@ -153,7 +153,9 @@ def table_rows(model:OnnxModel, # an opened bundle
                outputs:list # of `OnnxModel.outputs`, one each
               )->list: # rows of text
     "A part of the prediction table."
-    with one_blas_thread(): probs, extra = output_columns(*model.arrays(outputs), model.uncertainty)
+    with one_blas_thread():
+        logits, features = model.arrays(outputs)
+        probs, extra = output_columns(logits, features, model.uncertainty)
     errors = errors_with((e for *_, e in outputs), probs, (root/name for name in names))
     if extra: extra['ood_score'] = [_number(v, '.6g') for v in extra['ood_score']]
     extra = zip(*extra.values()) if extra else [()]*len(names)

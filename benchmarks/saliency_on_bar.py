@@ -1,6 +1,6 @@
-"""Where a bundle looks on a collection with burnt-in scale bars: the share of its heat inside the bar's box.
+"""Where a bundle looks on a collection with burnt-in scale bars: the share of its saliency inside the bar's box.
 
-    BLOOD_CELLS_DATA=folder python benchmarks/heat_on_bar.py ball4.bundle ball4 --by ball4_published
+    BLOOD_CELLS_DATA=folder python benchmarks/saliency_on_bar.py ball4.bundle ball4 --by ball4_published
 """
 import argparse
 import json
@@ -15,13 +15,13 @@ from blood_cell_cancer.evaluate.saliency import box_share, saliency_maps, salien
 from blood_cell_cancer.models.bundle import load_model
 
 
-def corner_heat(model, # a `Model`
+def corner_saliency(model, # a `Model`
                 test:pd.DataFrame, # image table
                 box, # (x0, y0, x1, y1) of the bar, in pixels of the picture
                 margin:float=0, # widen the boxes
                 method:str='grad_cam'
-               )->pd.DataFrame: # a row a corner and class: corner, label, n, share, low, high, even
-    "Share of the heat in the bar's box, and in the three other corners, which tell what a corner gets that holds no bar."
+               )->pd.DataFrame: # one row per corner and class: corner, label, n, share, low, high, even
+    "Share of the saliency in the bar's box, and in the three other corners, which tell what a corner gets that holds no bar."
     size = tuple(int(v) for v in test[['width', 'height']].iloc[0])
     saliency, rows, (x0, y0, x1, y1), (w, h) = saliency_maps(model, test, method=method), [], box, size
     corners = {'bar': tuple(box), 'upper right': (x0, h - y1, x1, h - y0), 'lower left': (w - x1, y0, w - x0, y1),
@@ -53,7 +53,7 @@ def main():
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
     test = images[images['split'] == 'test']
     if a.limit: test = test.groupby('label', observed=True).head(a.limit)
-    d = corner_heat(load_model(a.bundle), test, a.box, a.margin, a.method)
+    d = corner_saliency(load_model(a.bundle), test, a.box, a.margin, a.method)
     if a.out: Path(a.out).write_text(json.dumps(d.to_dict('records'), indent=1))
     print(d.round(3).to_string(index=False))
 
