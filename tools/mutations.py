@@ -153,7 +153,7 @@ of('models/fastai/00_checkpoints',
    ('each epoch draws the same', 'torch.manual_seed(self.seed*100_003 + epoch)', 'torch.manual_seed(self.seed*100_003)'),
    ('each epoch has the same order', "if hasattr(self.dls.train, 'set_epoch'): self.dls.train.set_epoch(epoch)", 'pass'),
    ("a continued run begins with an empty optimizer", '    _load_optimizer(learn.opt.opt, optimizer)\n', ''),
-   tests=('nbs/models/fastai/01_training.ipynb',))
+   tests=('nbs/models/fastai/00_checkpoints.ipynb', 'nbs/models/fastai/01_training.ipynb'))
 of('models/fastai/01_training',
    ('training keeps the last epoch instead of the best', "learn.model.load_state_dict(load_file(run.folder/'best.safetensors'), strict=True)", 'pass'),
    ('a continued run trains all epochs again', 'left = 0 if run.finished else r.epochs - done', 'left = 0 if run.finished else r.epochs'),
