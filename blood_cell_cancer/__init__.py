@@ -22,6 +22,7 @@ _PLACES = {
     'models.fastai.learner': 'image_learner',
     'models.keras.image_model': 'image_model',
     'models.model': 'Model',
+    'models.shipped': 'push_bundle',
     'models.training': 'train',
     'models.uncertainty': 'fit_uncertainty',
     'models.weights': 'list_backbones',

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations',
            'save_split', 'show_images', 'show_phantoms', 'split_images', 'RECIPES', 'Model', 'adapt', 'ensemble',
-           'fit_uncertainty', 'image_learner', 'image_model', 'least_certain', 'list_backbones', 'load_model', 'recipe',
-           'train', 'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place',
-           'saliency_maps', 'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier',
-           'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict']
+           'fit_uncertainty', 'image_learner', 'image_model', 'least_certain', 'list_backbones', 'load_model',
+           'push_bundle', 'recipe', 'train', 'compare_models', 'evaluate', 'external_validation', 'robustness',
+           'saliency_by_place', 'saliency_maps', 'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer',
+           'ImageClassifier', 'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict']
 
 # %% ../nbs/00_all.ipynb #c002
 from .core.plots import show_images
@@ -27,6 +27,7 @@ from .models.ensemble import ensemble
 from .models.fastai.learner import image_learner
 from .models.keras.image_model import image_model
 from .models.model import Model
+from .models.shipped import push_bundle
 from .models.training import train
 from .models.uncertainty import fit_uncertainty
 from .models.weights import list_backbones
@@ -53,6 +54,6 @@ _all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_ima
          'show_images', 'show_phantoms',
          'split_images',
          'RECIPES', 'Model', 'adapt', 'ensemble', 'fit_uncertainty', 'image_learner', 'image_model', 'least_certain', 'list_backbones', 'load_model',
-         'recipe', 'train',
+         'push_bundle', 'recipe', 'train',
          'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',
          'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict']

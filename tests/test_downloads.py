@@ -187,6 +187,71 @@ def test_a_hub_with_wrong_bytes_stops(hub, server, tmp_path):
     assert (from_hub().state['conv_stem.weight'] == hub['conv_stem.weight']).all()
 
 
+# Models that are shared on the hub.
+@pytest.fixture
+def shared(server, tmp_path, monkeypatch):
+    "The server as the hub of models: it takes a commit, and gives what it took. It holds its files in `server.files`."
+    import base64
+    import huggingface_hub.constants as constants
+    import huggingface_hub.file_download as download
+    commit = '1'*40
+    for name, value in dict(HUGGINGFACE_CO_URL_TEMPLATE=server.url + '/{repo_id}/resolve/{revision}/{filename}', HF_HUB_OFFLINE=False,
+                            HF_HUB_DISABLE_XET=True, HF_HUB_DOWNLOAD_TIMEOUT=2, ENDPOINT=server.url).items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setattr('huggingface_hub._snapshot_download.constants.ENDPOINT', server.url)
+    monkeypatch.setattr('huggingface_hub.hf_api.api.endpoint', server.url)
+    monkeypatch.setattr(download.time, 'sleep', lambda s: None)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path/'cache'))
+    as_json = {'Content-Type': 'application/json'}
+
+    class Hub(Handler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
+            self.server.asked.append(f'{self.command} {self.path}')
+            if self.path.endswith('/repos/create'): said = dict(url=server.url + '/lab/cells')
+            elif '/preupload/' in self.path: said = dict(files=[dict(path=f['path'], uploadMode='regular', shouldIgnore=False) for f in json.loads(body)['files']])
+            elif '/commit/' in self.path:
+                taken = [json.loads(line) for line in body.splitlines()]
+                for t in taken:
+                    if t['key'] == 'file':
+                        data = base64.b64decode(t['value']['content'])
+                        server.files['/' + t['value']['path']] = data, {'ETag': f'"{hashlib.sha256(data).hexdigest()}"', 'X-Repo-Commit': commit}
+                names = [dict(rfilename=k[1:]) for k in server.files if k.startswith('/')]
+                info = json.dumps(dict(id='lab/cells', modelId='lab/cells', sha=commit, siblings=names, private=True, tags=[], downloads=0)).encode()
+                tree = [dict(type='file', path=k[1:], size=len(v[0]), oid='2'*40) for k, v in server.files.items() if k.startswith('/')]
+                server.files |= {'lab/cells': (info, as_json), 'revision/main': (info, as_json), f'tree/{commit}': (json.dumps(tree).encode(), as_json)}
+                said = dict(commitUrl=server.url + '/lab/cells/commit/' + commit, commitOid=commit, success=True)
+            else: said = {}
+            data = json.dumps(said).encode()
+            self.send_response(200)
+            for k, v in {'Content-Length': len(data), **as_json}.items(): self.send_header(k, str(v))
+            self.end_headers()
+            self.wfile.write(data)
+    server.RequestHandlerClass = Hub
+    from huggingface_hub import HfApi
+    return HfApi(endpoint=server.url, token='hf_' + 'x'*20)
+
+
+def test_a_model_goes_to_the_hub_and_comes_back(shared, server, tmp_path):
+    import pandas as pd
+    from blood_cell_cancer.models.backbones import IMAGENET, recipe
+    from blood_cell_cancer.models.bundle import load_model
+    from blood_cell_cancer.models.model import Model
+    from blood_cell_cancer.models.nets import CutNet
+    r = recipe('demo', weights='random', size=64)
+    model = Model(CutNet(r.backbone, 3, r.cut, r.head), 'fastai', r, ('a', 'b', 'c'), *IMAGENET, 'random', pd.DataFrame(), {})
+    model.push_to_hub('lab/cells', api=shared)
+    assert {'/README.md', '/bundle.json', '/weights.safetensors'} <= set(server.files)
+    back = load_model('hf://lab/cells')
+    assert all((a == b).all() for a, b in zip(model.net.state_dict().values(), back.net.state_dict().values()))
+    fetched = [a for a in server.asked if a.startswith('GET') and '/resolve/' in a]
+    load_model('hf://lab/cells')
+    assert [a for a in server.asked if a.startswith('GET') and '/resolve/' in a] == fetched, 'what has not changed is not fetched again'
+    server.how = 'missing' # then from this computer
+    assert load_model('hf://lab/cells').classes == model.classes
+    with pytest.raises(ValueError, match='hf://lab/others could not be downloaded'): load_model('hf://lab/others')
+
+
 # Keras' own hub.
 @pytest.fixture
 def keras_hub(server, tmp_path, monkeypatch):

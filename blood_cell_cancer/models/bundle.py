@@ -15,6 +15,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 from fastcore.basics import patch
@@ -27,7 +28,7 @@ from .ensemble import Ensemble, check_members, check_weights
 from .engines import engine_module
 from .facts import ENSEMBLE, FORMAT, VERSION, BundleError, bundle_tensors, inside, read_bundle
 from .model import Model
-from .shipped import SHIPPED, bundle_folder, check_bundle, shipped_bundles
+from .shipped import SHIPPED, bundle_folder, check_bundle, push_bundle, shipped_bundles
 from .uncertainty import Uncertainty
 
 # %% ../../nbs/models/14_bundle.ipynb #c011
@@ -239,3 +240,13 @@ def add_report(folder:str|Path, # a bundle's folder
     facts['extra'] |= report_facts(report)
     write_facts(facts, folder)
     return folder/'README.md'
+
+# %% ../../nbs/models/14_bundle.ipynb #ded00037
+@patch
+def push_to_hub(self:(Model, Ensemble), repo:str, # owner/name on the Hugging Face Hub
+                report=None, # an `evaluate.report.Report`, whose figures and audit go into the card
+                private:bool=True, # visible to its owner only?
+                **kwargs # for `push_bundle`
+               )->str: # address of the page
+    "Save the model and upload it with its card."
+    with TemporaryDirectory() as tmp: return push_bundle(self.save(Path(tmp)/'model.bundle', report=report), repo, private, **kwargs)
