@@ -268,9 +268,9 @@ def lab(tmp_path_factory):
     for f in LESSONS.glob('0*.ipynb'): shutil.copy(f, home)
     env = dict(os.environ, JUPYTER_CONFIG_DIR=str(home/'config'), JUPYTERLAB_SETTINGS_DIR=str(home/'settings'),
                JUPYTERLAB_WORKSPACES_DIR=str(home/'workspaces'), JUPYTER_RUNTIME_DIR=str(home/'runtime'))
-    # Every cell on the page at once, and no question about news.
+    # Every cell on the page at once, and neither news nor a look for a newer version.
     for name, text in (('notebook-extension/tracker', '{"windowingMode": "none"}'),
-                       ('apputils-extension/notification', '{"fetchNews": "false"}')):
+                       ('apputils-extension/notification', '{"fetchNews": "false", "checkForUpdates": false}')):
         file = home/'settings'/'@jupyterlab'/f'{name}.jupyterlab-settings'
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
