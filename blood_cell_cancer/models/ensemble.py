@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.tables import check_images, prediction_table, readable, softmax
+from ..data.audit.seen import union
 from ..data.augment import ORIENTATIONS, oriented
 from ..data.preprocess import make_preprocess
 from .model import Model, check_classes
@@ -87,6 +88,8 @@ class Ensemble:
     def parameters(self): return tuple(map(sum, zip(*(m.parameters for m in self.members))))
     @property
     def history(self): return pd.DataFrame()
+    @property
+    def seen(self): return None if any(m.seen is None for m in self.members) else union(m.seen for m in self.members)
 
     def member_outputs(self, images, progress=True, **kwargs):
         "Of each member: pooled features (n, d) and probabilities (n, classes), means over the orientations."

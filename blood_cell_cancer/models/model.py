@@ -69,6 +69,7 @@ class Model:
     build: dict = field(default_factory=dict) # further arguments with which the network was built
     extra: dict = field(default_factory=dict) # what an evaluation adds: `metrics` and `audit`
     uncertainty: object = None # an `Uncertainty`, fitted by `models.uncertainty.fit_uncertainty`
+    seen: object = None # `SeenImages`: its training and validation images; None: not recorded
 
     def __repr__(self):
         n, t = self.parameters
