@@ -14,7 +14,7 @@ import pandas as pd
 from ..core.tables import check_images, prediction_table, readable, softmax
 from ..data.audit.seen import union
 from ..data.augment import ORIENTATIONS, oriented
-from ..data.preprocess import make_preprocess
+from ..data.preprocess import content_reasons, make_preprocess
 from .model import Model, check_classes
 from .uncertainty import unit
 
@@ -111,7 +111,8 @@ class Ensemble:
         check_classes(images, self.classes)
         features, logits = self.features(images, progress, **kwargs)
         if self.uncertainty is None: return prediction_table(images, softmax(logits.astype(float)), self.classes)
-        return prediction_table(images, self.uncertainty.probs(logits), self.classes).assign(**self.uncertainty.columns(logits, features))
+        content = content_reasons(images, [s for m in self.members for s in m.recipe.preprocess])
+        return prediction_table(images, self.uncertainty.probs(logits), self.classes).assign(**self.uncertainty.columns(logits, features, content))
 
     def __repr__(self): return f'{self.name}; {len(self.classes)} classes, {self.parameters[0]:,} parameters'
 

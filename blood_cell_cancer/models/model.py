@@ -15,6 +15,7 @@ from fastcore.basics import patch
 
 from ..core.html import PALETTE
 from ..core.tables import SPLITS, check_classes, check_images, prediction_table, softmax
+from ..data.preprocess import content_reasons
 from .backbones import Recipe
 
 # %% ../../nbs/models/08_model.ipynb #c005
@@ -101,7 +102,8 @@ def predict(self:Model, images, progress=True, **kwargs):
     if self.uncertainty is None:
         return prediction_table(images, softmax(self.logits(images, progress, **kwargs).astype(float)), self.classes)
     features, logits = self.features(images, progress, **kwargs)
-    return prediction_table(images, self.uncertainty.probs(logits), self.classes).assign(**self.uncertainty.columns(logits, features))
+    columns = self.uncertainty.columns(logits, features, content_reasons(images, self.recipe.preprocess))
+    return prediction_table(images, self.uncertainty.probs(logits), self.classes).assign(**columns)
 
 # %% ../../nbs/models/08_model.ipynb #3cf51e1f
 def plot_epochs(history:pd.DataFrame # of a model, one row per epoch

@@ -76,7 +76,7 @@ class SeenImages:
               )->'SeenImages': # itself
         "Compute the perceptual hashes, once; of files that can't be read any more only the checksum counts."
         if self.bits is not None: return self
-        found = _all_fingerprints(self.paths, ['same'], progress)
+        found = _all_fingerprints(self.paths, ('same',), progress)
         if gone := [p for p, f in zip(self.paths, found) if f is None]:
             warnings.warn(f'{len(gone)} training images can no longer be read, the first is {gone[0]}: of these the model knows '
                           'identical files only')
