@@ -16,7 +16,7 @@ def main():
     files, models = list_images(folder)[0][:300], [open_onnx(b) for b in (first, second)]
     def seconds(m):
         start = time.perf_counter()
-        assert not any(error for _, _, error in m.all_outputs(files))
+        assert not any(error for _, _, error, _ in m.all_outputs(files))
         return time.perf_counter() - start
     for m in models: seconds(m) # caches warm
     ratios = [seconds(models[0])/seconds(models[1]) for _ in range(9)]

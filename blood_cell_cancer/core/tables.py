@@ -184,14 +184,15 @@ def probs_of(preds:'pd.DataFrame' # a prediction table
 # %% ../../nbs/core/03_tables.ipynb #a3197823
 def output_columns(logits:np.ndarray, # (n, classes)
                    features:np.ndarray|None=None, # (n, d), needed with `uncertainty`
-                   uncertainty=None # the model's `Uncertainty`, if it was fitted
+                   uncertainty=None, # the model's `Uncertainty`, if it was fitted
+                   content=None # texts: why an image does not show what the model reads, or ''
                   )->tuple: # probabilities (n, classes), rows of NaN where an output is not finite; the columns of the uncertainty
     "What the outputs of a network say of each image."
     logits = np.array(logits, float)
     logits[~np.isfinite(logits).all(axis=1)] = np.nan
     if uncertainty is None: return softmax(logits), {}
     logits[~np.isfinite(features).all(axis=1)] = np.nan
-    return uncertainty.probs(logits), uncertainty.columns(logits, features)
+    return uncertainty.probs(logits), uncertainty.columns(logits, features, content)
 
 def output_table(images:'pd.DataFrame', # image table
                  classes:Sequence[str], # the model's classes, in order

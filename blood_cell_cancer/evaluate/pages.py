@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from ..core.html import drawn, folded, html_figure, html_table, page_html, sentence
 from ..core.intervals import points_with_ci, with_ci
+from ..data.audit.seen import seen_text
 from .calibration import risk_area
 from .external import laboratory_text
 from .metrics import plot_confusion
@@ -63,6 +64,7 @@ def _judgement(d, leaky)->tuple: # of `best_baseline`; kind, words
 
 def _next(r, d, kind, leaky)->str:
     "What to do after a verdict."
+    if r.seen.get('seen'): return 'evaluate images that the model has not seen.'
     if not d: return 'evaluate on a table that also has the training images, so that baselines can be trained on them.'
     if kind == 'bad': return ('look at the training curve and the confusion matrix; train from pretrained weights, for more epochs '
                               'or with more images of each class; then evaluate again.')
@@ -76,7 +78,7 @@ def verdict_of(r # a `Report`
               )->dict: # `kind` ('bad', 'warn' or 'lead'), `verdict`, `evidence`, `advice`
     "What a model reaches against its best baseline, the evidence, and what to do next."
     d, s, leaky = r.against, r.scores, bool(r.leakage.get('groups'))
-    kind, words = _judgement(d, leaky)
+    kind, words = ('bad', seen_text(r.seen) + '.') if r.seen.get('seen') else _judgement(d, leaky)
     said = f"{words} {with_ci(*s['accuracy'])} of the {r.split} images are classified correctly"
     evidence = f"{s['correct']} of {s['n']} images are right."
     if d:

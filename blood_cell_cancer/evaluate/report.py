@@ -23,12 +23,13 @@ from ..core.io import read_image, write_json, write_text
 from ..core.tables import jsonable, with_groups
 from ..data.audit.checks import known_set
 from ..data.audit.report import audited_groups, sections_of
+from ..data.audit.seen import NO_RECORD, refuse_seen, seen_among
 from ..data.splits import leakage
 from .baselines import histogram_baseline, majority_baseline
 from .calibration import calibration, evaluate_uncertainty, risk_area
 from .compare import best_baseline
 from .curves import curves
-from .external import external_validation, laboratory_table, laboratory_text, map_classes
+from .external import laboratory_table, laboratory_text, validate_laboratories
 from .metrics import class_scores, confusion, judge, plot_confusion, scores, top_losses
 from .pages import data_text, leakage_text, report_html, saliency_text, verdict_box, verdict_of
 from .robustness import robustness
@@ -60,6 +61,7 @@ class Report:
     data_set: str = '' # the public data set that the images belong to, recognised by their names
     date: str = field(default_factory=lambda: date.today().isoformat()) # of the evaluation
     leakage: dict = field(default_factory=dict) # of `leakage_of`
+    seen: dict = field(default_factory=dict) # of `seen_among`: how many of the evaluated images have trained the model
     calibration: object = None # `Calibration`
     curves: dict = field(default_factory=dict) # 'roc' and 'pr': `Curves`
     uncertainty: object = None # `UncertaintyReport`
@@ -145,8 +147,8 @@ def _facts(model, data_set)->list:
             ('input', f'{r.size}x{r.size} RGB, (pixels/255 - {tuple(model.mean)})/{tuple(model.std)}'),
             ('preprocessing', ', '.join(r.preprocess) or 'none'), *data]
 
-def _warnings(model, preds, leaks)->list:
-    warns = [leakage_text(leaks)[0]] if leakage_text(leaks)[1] else []
+def _warnings(model, preds, leaks, seen)->list:
+    warns = ([leakage_text(leaks)[0]] if leakage_text(leaks)[1] else []) + ([] if seen['known'] else [NO_RECORD])
     if model.interrupted: warns.append('Training was interrupted before the end of its recipe.')
     if 'random' in [w.strip().split(' ')[0] for w in model.weights.split(';')]:
         warns.append('The backbone started from random weights, not from pretrained ones.')
@@ -156,19 +158,6 @@ def _warnings(model, preds, leaks)->list:
 
 # %% ../../nbs/evaluate/09_report.ipynb #c013
 def _unlabelled(images, classes): return images.assign(label=pd.Categorical([None]*len(images), categories=list(classes)))
-
-def _external(model, home, laboratories, progress):
-    "Validation by laboratory with its predictions, and prediction tables of unknown classes with their controls."
-    external, judged, unknown = {}, [], {}
-    for name, images in laboratories.items():
-        known, other = map_classes(images, model.classes)
-        if len(known):
-            preds = with_groups(model.predict(known, progress), known)
-            external[name] = external_validation(home, preds)
-            judged.append(preds.assign(laboratory=name, used='external'))
-        if len(other): unknown[f'unknown classes, {name}'] = with_groups(model.predict(other, progress), other)
-        if len(other) and len(known): unknown[f'(control) known classes, {name}'] = preds
-    return dict(sorted(external.items(), key=lambda kv: kv[1].external[0])), judged, unknown
 
 def _saliency(model, rows, preds, n, progress):
     "Saliency maps of the first `n` evaluated images of each class."
@@ -190,7 +179,8 @@ def evaluate(model, # a `Model` or an `Ensemble`
              unknowns:dict|None=None, # name -> image table of images of no class; needs a model with uncertainty
              robust=False, # True: all corruptions at severities 1, 3 and 5; or a `Robustness` made before
              saliency:int=8, # number of saliency maps per class; 0: none
-             audit=None # an `Audit` of the images, or the JSON file that it saved
+             audit=None, # an `Audit` of the images, or the JSON file that it saved
+             allow_training_images:bool=False # evaluate all the same where images have trained the model? The report says so
             )->Report:
     "Evaluate a model on a split, beside the most frequent class and a colour histogram."
     rows = images[images['split'] == split]
@@ -198,6 +188,7 @@ def evaluate(model, # a `Model` or an `Ensemble`
         raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')
     if unknowns and model.uncertainty is None:
         raise ValueError('unknown images need a model with uncertainty: call fit_uncertainty(model, images) first')
+    seen = refuse_seen(seen_among(model, rows, images, progress), allow_training_images)
     preds = with_groups(model.predict(rows, progress), rows)
     judged, others = judge(preds), {}
     if (images['split'] == 'train').any():
@@ -206,11 +197,12 @@ def evaluate(model, # a `Model` or an `Ensemble`
     joined = ', '.join(dict.fromkeys(images['set'])) if 'set' in images else '' # the names of the sets
     grouped, looked = (images, False) if audit is None else audited_groups(images, audit)
     named, leaks = known_set(images) or joined, leakage_of(grouped, split, looked)
-    laboratories, away, unknown = _external(model, judged, external or {}, progress)
+    laboratories, away, unknown, said = validate_laboratories(model, judged, external or {}, allow_training_images, progress)
     here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=split)
     if robust is True: robust = robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged)
     r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=split, preds=preds, baselines=others,
-               history=model.history, facts=_facts(model, named), warnings=_warnings(model, preds, leaks), data_set=named, leakage=leaks,
+               history=model.history, facts=_facts(model, named), warnings=_warnings(model, preds, leaks, seen) + said, data_set=named,
+               leakage=leaks, seen=seen,
                calibration=calibration(judged), laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)),
                external=laboratories, robustness=robust or None,
                saliency=_saliency(model, rows, preds, saliency, progress), audit=_audit_rows(audit))
@@ -242,7 +234,7 @@ def to_dict(self:Report,
            )->dict:
     "All figures, for JSON."
     out = dict(model=self.model, split=self.split, lead=self.lead(), verdict=self.verdict, data_set=self.data_set,
-               date=self.date, data=data_text(self), leakage=self.leakage, scores=self.figures,
+               date=self.date, data=data_text(self), leakage=self.leakage, seen=self.seen, scores=self.figures,
                classes=self.by_class, confusion=self.confusion.to_numpy().tolist(),
                **{f'{k}_areas': c.areas for k, c in self.curves.items()},
                **_parts(self), laboratories=self.laboratories, audit=self.audit, card=self.card, facts=dict(self.facts),

@@ -7,6 +7,7 @@ __all__ = ['PENALTIES', 'LEAST', 'fit_last_layer', 'fold_numbers', 'choose_penal
            'adapt', 'least_certain']
 
 # %% ../../nbs/models/17_adapt.ipynb #c002
+import warnings
 from copy import deepcopy
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ import pandas as pd
 from ..core.intervals import mean_share, wilson, with_ci
 from ..core.io import SEED
 from ..core.tables import check_classes, check_images, readable, softmax
+from ..data.audit.seen import SeenImages, seen_among, seen_text, union
 from .engines import engine_module
 from .uncertainty import conformal_thresholds, fit_temperature, knn_score, unit
 
@@ -124,6 +126,11 @@ def adapted_uncertainty(model, features:np.ndarray, y:np.ndarray, logits:np.ndar
                    thresholds=tuple(map(float, thresholds)), kind='knn', k=k, limit=limit, answered=answered,
                    arrays=dict(bank=bank.astype(np.float16)), facts=dict(labelled=len(y)))
 
+def _warn_seen(model, rows)->None:
+    "Cross-validated figures flatter where the model was trained on the images already."
+    if said := seen_text(seen_among(model, rows)):
+        warnings.warn(f'{said}, and the cross-validated figures will be too good. Label images that the model has not seen')
+
 def adapt(model, # a trained `Model`
           images:pd.DataFrame, # image table with labelled images of the new laboratory; their split does not matter
           folds:int=5, # of the cross-validation
@@ -132,6 +139,7 @@ def adapt(model, # a trained `Model`
          ): # a new `Model`
     "Fit a model's last layer and its uncertainty to labelled images of another laboratory."
     rows, module = _labelled(model, images), engine_module(model.engine)
+    _warn_seen(model, rows)
     y, groups = rows['label'].cat.codes.to_numpy(), rows['group'].where(rows['group'] != '', rows['sha256']).to_numpy()
     features, before = model.features(rows, progress)
     (weight, bias), x = module.last_layer(model.net), module.last_inputs(model.net, features)
@@ -143,7 +151,8 @@ def adapt(model, # a trained `Model`
     if uncertainty is not None:
         yes = ~np.array(uncertainty.columns(after, features)['abstained'])
         facts['answered'], facts['right'] = int(yes.sum()), int((after.argmax(1) == y)[yes].sum())
-    return replace(model, net=module.with_last_layer(model.net, *fit_last_layer(x, y, weight, bias, penalty)), uncertainty=uncertainty,
+    seen = None if model.seen is None else union([model.seen, SeenImages.of(rows.assign(split='train'))])
+    return replace(model, net=module.with_last_layer(model.net, *fit_last_layer(x, y, weight, bias, penalty)), uncertainty=uncertainty, seen=seen,
                    extra={'adaptation': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k == 'name'}})
 
 # %% ../../nbs/models/17_adapt.ipynb #c022

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from ..core.tables import check_images, output_columns, output_table, readable
+from ..data.audit.seen import union
 from ..data.augment import ORIENTATIONS, oriented
-from ..data.preprocess import make_preprocess
+from ..data.preprocess import content_reasons, make_preprocess
 from .model import Model, check_classes
 from .uncertainty import unit
 
@@ -87,6 +88,8 @@ class Ensemble:
     def parameters(self): return tuple(map(sum, zip(*(m.parameters for m in self.members))))
     @property
     def history(self): return pd.DataFrame()
+    @property
+    def seen(self): return None if any(m.seen is None for m in self.members) else union(m.seen for m in self.members)
 
     def member_outputs(self, images, progress=True, **kwargs):
         "Of each member: pooled features (n, d) and probabilities (n, classes), means over the orientations."
@@ -107,7 +110,8 @@ class Ensemble:
         "Prediction table, as a model's."
         check_classes(images, self.classes)
         features, logits = self.features(images, progress, **kwargs)
-        return output_table(images, self.classes, logits, features, self.uncertainty)
+        content = content_reasons(images, [s for m in self.members for s in m.recipe.preprocess]) if self.uncertainty else None
+        return output_table(images, self.classes, logits, features, self.uncertainty, content)
 
     def __repr__(self): return f'{self.name}; {len(self.classes)} classes, {self.parameters[0]:,} parameters'
 

@@ -44,6 +44,7 @@ PARTS = dict(
                        std=(lambda v: _numbers(v) and len(v) == 3 and min(v) > 0, 'three numbers above 0'),
                        preprocess=(_texts, 'a list of names')),
     weights=dict(file=_TEXT, sha256=_TEXT), uncertainty_arrays=dict(file=_TEXT, sha256=_TEXT),
+    training_images=dict(file=_TEXT, sha256=_TEXT), # older bundles have none
     uncertainty=dict(classes=_CLASSES, temperature=(lambda v: _number(v) and v > 0, 'a number above 0'), coverage=_NUMBER,
                      method=(('lac', 'aps').__contains__, '"lac" or "aps"'), conditional=_FLAG,
                      thresholds=(_numbers, 'a list of numbers'), kind=(('knn', 'mahalanobis').__contains__, '"knn" or "mahalanobis"'),
@@ -63,6 +64,7 @@ def check_facts(facts, where)->None: # what the JSON holds; the file, for the me
         raise BundleError(f"{where} has version {facts['version']}; this package reads up to {VERSION}: update it")
     check_fields(facts, SINGLE if facts['format'] == FORMAT else SEVERAL, where)
     if facts['uncertainty']: check_fields(facts, dict(uncertainty_arrays=_OBJECT), where)
+    if facts.get('training_images') is not None: check_fields(facts, dict(training_images=_OBJECT), where)
     for name, fields in PARTS.items():
         if facts.get(name) is not None: check_fields(facts[name], fields, f'{where}, {name}')
     for m in facts.get('members', []): check_fields(m, dict(folder=_TEXT, sha256=_TEXT), f'{where}, members')
@@ -92,7 +94,7 @@ def read_bundle(folder:str|Path, # a bundle's folder
     try: facts = json.loads(path.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as e: raise BundleError(f'{path} is damaged: {e}') from None
     check_facts(facts, path)
-    for what in ('weights', 'uncertainty_arrays')[not weights:]:
+    for what in ('weights', 'training_images', 'uncertainty_arrays') if weights else ('uncertainty_arrays',):
         if not facts.get(what): continue
         file = inside(folder, facts[what]['file'])
         if not file.is_file(): raise BundleError(f'{folder} lacks its {what.replace("_", " ")}, {file.name}')
@@ -101,7 +103,7 @@ def read_bundle(folder:str|Path, # a bundle's folder
 
 def bundle_tensors(folder:Path, # a bundle's folder
                    facts:dict, # of `read_bundle`
-                   what:str='weights' # or 'uncertainty_arrays'
+                   what:str='weights' # or 'uncertainty_arrays', 'training_images'
                   )->dict: # names to arrays
     "The arrays of one of a bundle's files; `BundleError` if a number is not finite."
     file = inside(folder, facts[what]['file'])

@@ -15,6 +15,7 @@ from fastcore.basics import patch
 
 from ..core.html import PALETTE
 from ..core.tables import SPLITS, check_classes, check_images, output_table
+from ..data.preprocess import content_reasons
 from .backbones import Recipe
 
 # %% ../../nbs/models/08_model.ipynb #c005
@@ -69,6 +70,7 @@ class Model:
     build: dict = field(default_factory=dict) # further arguments with which the network was built
     extra: dict = field(default_factory=dict) # what an evaluation adds: `metrics` and `audit`
     uncertainty: object = None # an `Uncertainty`, fitted by `models.uncertainty.fit_uncertainty`
+    seen: object = None # `SeenImages`: its training and validation images; None: not recorded
 
     def __repr__(self):
         n, t = self.parameters
@@ -99,7 +101,7 @@ def predict(self:Model, images, progress=True, **kwargs):
     check_classes(images, self.classes)
     if self.uncertainty is None: return output_table(images, self.classes, self.logits(images, progress, **kwargs))
     features, logits = self.features(images, progress, **kwargs)
-    return output_table(images, self.classes, logits, features, self.uncertainty)
+    return output_table(images, self.classes, logits, features, self.uncertainty, content_reasons(images, self.recipe.preprocess))
 
 # %% ../../nbs/models/08_model.ipynb #3cf51e1f
 def plot_epochs(history:pd.DataFrame # of a model, one row per epoch

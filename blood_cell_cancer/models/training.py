@@ -19,6 +19,7 @@ import pandas as pd
 from ..core.io import SEED, locked, write_json
 from ..core.progress import progress_bar, tell
 from ..core.tables import SPLITS, check_images, classes_of, with_groups
+from ..data.audit.seen import SeenImages
 from ..data.cache import decode_once
 from ..data.preprocess import make_preprocess
 from ..data.splits import check_split, fold_split, folds
@@ -105,7 +106,8 @@ def train(images:pd.DataFrame, # split image table
         rest = replace(r, preprocess=()) if decode else r
         net, history, interrupted = module.train_net(seen, rest, weights, folder, resume, progress, **kwargs)
     return Model(net, engine, r, classes_of(images), tuple(weights.mean), tuple(weights.std), weights.origin, history,
-                 data=data_facts(images), parameters=module.count_parameters(net), interrupted=interrupted, build=weights.timm_kwargs)
+                 data=data_facts(images), parameters=module.count_parameters(net), interrupted=interrupted, build=weights.timm_kwargs,
+                 seen=SeenImages.of(images))
 
 # %% ../../nbs/models/16_training.ipynb #c024
 def out_of_fold(images:pd.DataFrame, # labelled image table

@@ -101,7 +101,9 @@ class Uncertainty:
         if self.kind == 'knn': return knn_score(features, self.arrays['bank'], self.k)
         return mahalanobis_score(features, **self.arrays)
 
-    def columns(self, logits:np.ndarray, features:np.ndarray)->dict:
+    def columns(self, logits:np.ndarray, features:np.ndarray,
+                content=None # texts: why a picture does not show what the model reads; '' or None where it may
+               )->dict:
         "The columns `prediction_set, ood_score, abstained, reason` of a prediction table."
         inside, ood, names = self.sets(self.probs(logits)), self.ood(features), np.array(self.classes)
         reasons = []
@@ -109,6 +111,7 @@ class Uncertainty:
             why = [] if ood_score <= self.limit else [OOD_REASON] # a score of NaN is no reason to answer
             if possible.sum() > 1: why.append(f'several classes possible: {", ".join(names[possible])}')
             reasons.append('; '.join(why) if possible.any() else UNREAD)
+        reasons = [c or r for c, r in zip(content or ['']*len(reasons), reasons)]
         return dict(prediction_set=['|'.join(names[row]) for row in inside], ood_score=ood.astype(float),
                     abstained=[bool(r) for r in reasons], reason=reasons)
 

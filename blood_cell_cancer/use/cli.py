@@ -123,6 +123,7 @@ def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mappi
              saliency:Annotated[int, typer.Option(help='Number of images per class for saliency maps; 0: none')]=8,
              pictures:Annotated[bool, typer.Option('--pictures', help='Show photographs with their saliency maps on the page')]=False,
              audit:Annotated[Optional[Path], typer.Option(help='JSON that `audit` wrote')]=None,
+             allow_training_images:Annotated[bool, typer.Option('--allow-training-images', help='Go on if images trained the model')]=False,
              keep:Annotated[bool, typer.Option('--keep', help='Save the figures in the bundle and its model card')]=False,
              out:Annotated[Path, typer.Option(help='HTML file; the figures are written beside it as JSON')]=Path('report.html'),
              quiet:Quiet=False):
@@ -138,7 +139,7 @@ def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mappi
     labs = {name: table for folder in external or () for name, table in laboratories(folder, not quiet).items()}
     unknowns = {f.name: ood_images(f, model.classes, not quiet) for f in unknown or ()}
     report = evaluate(model, images, on, progress=not quiet, external=labs, unknowns=unknowns, robust=robustness, saliency=saliency,
-                      audit=audit)
+                      audit=audit, allow_training_images=allow_training_images)
     _print_report(report)
     for name, f in report.external.items(): typer.echo(f'{name}: {f.lead()}')
     places = dict(report=report.save(out, pictures), figures=out.with_suffix('.json'))

@@ -60,13 +60,16 @@ class OnnxModel:
     preprocess: tuple # functions from image to image, before the resize
     uncertainty: Uncertainty|None
     file: Path # the network
+    look: Callable|None = None # from an image to why it does not show what the model reads, or ''; None: not looked at
 
-    def outputs(self, path:str|Path)->tuple: # logits (classes,), features (d,), error or ''
+    def outputs(self, path:str|Path)->tuple: # logits (classes,), features (d,), error or '', why it is not what the model reads, or ''
         "Decode one file and run the network on it."
-        try: pixels = to_pixels(read_image(path), self.size, self.preprocess)
-        except (ImageError, OSError) as e: return *(np.full(o.shape[1], np.nan, np.float32) for o in self.session.get_outputs()), str(e)
+        try:
+            img = read_image(path)
+            pixels, content = to_pixels(img, self.size, self.preprocess), self.look(img) if self.look else ''
+        except (ImageError, OSError) as e: return *(np.full(o.shape[1], np.nan, np.float32) for o in self.session.get_outputs()), str(e), ''
         logits, features = (v[0] for v in self.session.run(['logits', 'features'], {'pixels': pixels[None]}))
-        return logits, features, ''
+        return logits, features, '', content
 
     def all_outputs(self, paths:Iterable, threads:int=0)->Iterator[tuple]:
         "`outputs` of any number of files, in their order, on all cores."
@@ -78,8 +81,9 @@ class OnnxModel:
         check_classes(images, self.classes)
         model = replace(self, preprocess=(*preprocess, *self.preprocess))
         outputs = list(progress_bar(model.all_outputs(images['path']), 'predicting', len(images), progress))
-        known = [k or e for k, (*_, e) in zip(images['error'], outputs)]
-        with one_blas_thread(): return output_table(images.assign(error=known), self.classes, *self.arrays(outputs), self.uncertainty)
+        known = [k or e for k, (_, _, e, _) in zip(images['error'], outputs)]
+        content = [c for *_, c in outputs]
+        with one_blas_thread(): return output_table(images.assign(error=known), self.classes, *self.arrays(outputs), self.uncertainty, content)
 
     def arrays(self, outputs:list)->tuple: # logits (n, classes), features (n, d)
         "Outputs of images as arrays."
@@ -106,11 +110,11 @@ def _checked_session(file:Path, facts:dict): # of ONNX Runtime
         raise BundleError(f'{file} has the inputs and outputs {shapes}; a bundle of {len(facts["classes"])} classes needs {want} and features')
     return session, width[0]
 
-def _preprocess(facts:dict)->tuple:
-    "Functions from image to image; their module is loaded only where there are any."
-    if not (names := tuple(facts['preprocessing']['preprocess'])): return ()
-    from blood_cell_cancer.data.preprocess import make_preprocess
-    return make_preprocess(names)
+def _preprocess(facts:dict)->tuple: # functions from image to image; what looks whether an image shows one cell, or None
+    "The preprocessing; its module is loaded only where there is any."
+    if not (names := tuple(facts['preprocessing']['preprocess'])): return (), None
+    from blood_cell_cancer.data.preprocess import make_preprocess, not_one_cell, reads_one_cell
+    return make_preprocess(names), not_one_cell if facts['uncertainty'] and reads_one_cell(names) else None
 
 def open_onnx(bundle:str|Path, # folder of a bundle
               int8:bool=False # use `model.int8.onnx`?
@@ -121,9 +125,9 @@ def open_onnx(bundle:str|Path, # folder of a bundle
     if file is None: raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
     if facts['engine'] == 'ensemble': raise BundleError(f'{bundle} is an ensemble, and {file.name} only one network: remove the file')
     session, width = _checked_session(inside(bundle, file.name), facts)
-    try: preprocess, uncertainty = _preprocess(facts), _open_uncertainty(bundle, facts, width)
+    try: (preprocess, look), uncertainty = _preprocess(facts), _open_uncertainty(bundle, facts, width)
     except (TypeError, ValueError) as e: raise BundleError(f'{bundle} can\'t be opened: {e}') from None
-    return OnnxModel(session, tuple(facts['classes']), facts['preprocessing']['size'], preprocess, uncertainty, file)
+    return OnnxModel(session, tuple(facts['classes']), facts['preprocessing']['size'], preprocess, uncertainty, file, look)
 
 # %% ../../nbs/use/01_stream.ipynb #c021
 def in_order(f:Callable, # of one item
@@ -155,8 +159,8 @@ def table_rows(model:OnnxModel, # an opened bundle
     "A part of the prediction table."
     with one_blas_thread():
         logits, features = model.arrays(outputs)
-        probs, extra = output_columns(logits, features, model.uncertainty)
-    errors = errors_with((e for *_, e in outputs), probs, (root/name for name in names))
+        probs, extra = output_columns(logits, features, model.uncertainty, [c for *_, c in outputs])
+    errors = errors_with((e for _, _, e, _ in outputs), probs, (root/name for name in names))
     if extra: extra['ood_score'] = [_number(v, '.6g') for v in extra['ood_score']]
     extra = zip(*extra.values()) if extra else [()]*len(names)
     return [[shown(str(root/name)), shown(name), '', *(_number(v, '.6f') for v in p), '' if error else model.classes[int(p.argmax())],

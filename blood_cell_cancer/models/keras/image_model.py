@@ -14,6 +14,7 @@ from fastcore.basics import patch
 
 from ...core.io import pixel_batches
 from ...core.tables import check_images, classes_of, readable
+from ...data.audit.seen import SeenImages
 from ...data.augment import augmentation, draw_views
 from ...data.preprocess import make_preprocess
 from ...data.splits import check_split
@@ -57,7 +58,7 @@ def image_model(images:pd.DataFrame, # split image table
     weights = find_weights(r.backbone, r.weights)
     net = build_keras_net(r, len(classes_of(images)), weights)
     made = Model(net, 'keras', r, classes_of(images), tuple(weights.mean), tuple(weights.std), weights.origin, pd.DataFrame(),
-                 data=data_facts(images), parameters=count_parameters(net), build=weights.timm_kwargs)
+                 data=data_facts(images), parameters=count_parameters(net), build=weights.timm_kwargs, seen=SeenImages.of(images))
     whole = compile_net(whole_net(made), r.lr, from_logits=False)
     whole.made_from = made # it shares the layers, so it is trained with them
     return whole, *(image_dataset(images[images['split'] == s], r, s == 'train') for s in ('train', 'validation'))

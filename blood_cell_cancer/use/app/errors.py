@@ -18,6 +18,7 @@ from fastcore.basics import patch
 from ...core.intervals import percent, wilson, with_ci
 from ...core.plots import Figure
 from ...core.tables import SPLITS, evaluable
+from ...data.audit.seen import SeenImagesError, refuse_seen, seen_among, seen_text
 from ...evaluate.metrics import confusion, top_losses
 from .widgets import Persistent, View, button, chart, control, message, picture, set_visible
 
@@ -29,14 +30,17 @@ class Errors(Persistent):
     split: str = 'test' # which rows of a data set to evaluate
     cell: list = field(default_factory=list) # [true class, predicted class], or empty
     threshold: float = 0. # the model abstains below this probability
+    warning: str = '' # of images that trained the model
     SAVED: ClassVar[tuple] = 'split', 'cell', 'threshold'
 
-    def evaluate(self, model, images)->'Errors':
-        "Run a model on the rows of `split`."
+    def evaluate(self, model, images, allow_training_images:bool=False)->'Errors':
+        "Run a model on the rows of `split`; `SeenImagesError` where they trained it, unless allowed."
         rows = images[images['split'] == self.split]
         if not len(rows): raise ValueError(f'no image is in the split {self.split!r}: choose among {sorted(set(images["split"]) - {""})}')
         # A model may know more classes than the images have, but not fewer.
         if set(rows['label'].cat.categories) < set(model.classes): rows = rows.assign(label=rows['label'].cat.set_categories(model.classes))
+        found = refuse_seen(seen_among(model, rows, images), allow_training_images)
+        self.warning = seen_text(found) and f'{seen_text(found)}.'
         self.preds = model.predict(rows, progress=False)
         evaluable(self.preds)
         return self
@@ -116,20 +120,27 @@ class ErrorExplorer(View):
                                w.HTML('<h3>Selective prediction</h3><p class="quiet">Below this probability the model abstains.</p>'),
                                w.HBox([self.threshold, self.coverage]), self.summary, self.plot])
         controls = [w.HBox([self.split, button('Evaluate the model', self.evaluate, primary=True)])] if ask else []
-        self.children = [*controls, self.notice, self.results]
+        self.anyway = button('Evaluate all the same', lambda: self.evaluate(True), 'The figures will be too good')
+        set_visible(self.anyway, False)
+        self.children = [*controls, self.notice, self.anyway, self.results]
         self.threshold.observe(self.moved, 'value')
         self.coverage.observe(self.covered, 'value')
         self.draw()
 
 # %% ../../../nbs/use/app/06_errors.ipynb #c020
 @patch
-def evaluate(self:ErrorExplorer):
-    "Run the model on every image of the split."
+def evaluate(self:ErrorExplorer, allow_training_images:bool=False):
+    "Run the model on every image of the split; a button goes on where images have trained the model."
+    set_visible(self.anyway, False)
     self.notice.value = message('The model is running on every image of the split; this takes a while for thousands.')
     try:
         self.state.split, self.state.cell = self.split.value, []
-        self.state.evaluate(*self.ask())
-        self.notice.value = ''
+        self.state.evaluate(*self.ask(), allow_training_images)
+        self.notice.value = message(self.state.warning, warn=True) if self.state.warning else ''
+    except SeenImagesError as e:
+        self.state.preds, why = None, str(e).partition('. ')[0]
+        self.notice.value = message(f'{why}. Load images that it has not seen.', warn=True)
+        set_visible(self.anyway, True)
     except ValueError as e: self.notice.value = message(e, warn=True)
     self.draw()
     self.changed()
