@@ -256,7 +256,7 @@ def add_report(folder:str|Path, # a bundle's folder
 
 # %% ../../nbs/models/14_bundle.ipynb #ded00037
 @patch
-def push_to_hub(self:(Model, Ensemble), repo:str, # owner/name on the Hugging Face Hub
+def push_to_hub(self:Model|Ensemble, repo:str, # owner/name on the Hugging Face Hub
                 report=None, # an `evaluate.report.Report`, whose figures and audit go into the card
                 private:bool=True, # visible to its owner only?
                 **kwargs # for `push_bundle`
