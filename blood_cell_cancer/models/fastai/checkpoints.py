@@ -34,6 +34,11 @@ def _load_optimizer(opt, arrays:dict)->None:
 class EpochKeeper(Checkpoints, Callback):
     "Seeds each epoch, keeps history and the best network in `folder`, stops early."
     order = 60 # after the recorder has the epoch's figures
+    smoothed = None # value and count of the running mean of the training loss, with which a continued run goes on
+
+    def before_fit(self):
+        loss = self.recorder.smooth_loss
+        if self.smoothed: loss.val, loss.count = self.smoothed
 
     def before_epoch(self):
         self.start_clock()
@@ -43,7 +48,9 @@ class EpochKeeper(Checkpoints, Callback):
 
     def after_epoch(self):
         better = self.note_epoch(*(float(v) for v in self.recorder.log[1:4]))
-        if is_first(): self.write(self.net.state_dict(), _optimizer_tensors(self.opt.opt), better)
+        loss = self.recorder.smooth_loss
+        running = {'loss.val': loss.val, 'loss.count': torch.tensor(loss.count)}
+        if is_first(): self.write(self.net.state_dict(), _optimizer_tensors(self.opt.opt) | running, better)
         if self.finished: raise CancelFitException
 
     @property
@@ -53,6 +60,7 @@ class EpochKeeper(Checkpoints, Callback):
 def restore(learn:Learner, run:EpochKeeper)->int: # epochs done
     "Bring network, optimizer and history back from `run.folder`."
     net, optimizer = run.read()
+    run.smoothed = torch.from_numpy(optimizer.pop('loss.val')), int(optimizer.pop('loss.count'))
     learn.model.load_state_dict({k: torch.from_numpy(v) for k, v in net.items()}, strict=True)
     if learn.opt is None: learn.create_opt()
     _load_optimizer(learn.opt.opt, optimizer)
