@@ -205,7 +205,7 @@ of('use/01_stream',
 of('use/02_predict',
    ('names are written as they are', '[shown(v) for v in preds[c]]', 'list(preds[c])'))
 of('data/audit/00_duplicates',
-   ('an image is its own duplicate', 'for i in neighbours if i < j]', 'for i in neighbours if i <= j]'),
+   ('an image is its own duplicate', 'if i >= j: continue', 'if i > j: continue'),
    ('a change of colour hides a copy', '(d - d.mean(axis=(0, 1)))**2', 'd**2'),
    ('every pair with like fingerprints is a copy', 'if far <= max_distance: best', 'best'),
    ('an unlabelled image disagrees', 'return known & (', 'return ('),
