@@ -66,7 +66,7 @@ def share_it(n):
     assert 'not for clinical use' in n.card and 'not evaluated' in n.card
     assert f"{n.report.to_dict()['scores']['model']['correct']} of" in n.card
     assert n.said[-1] == '[]' and n.said[-2] == str(n.predictions['predicted'].tolist()[:3])
-    assert {p.name for p in n.uploaded.iterdir()} == {'README.md', 'bundle.json', 'weights.safetensors', 'model.onnx'}
+    assert {p.name for p in n.uploaded.iterdir()} == {'README.md', 'bundle.json', 'weights.safetensors', 'training_images.safetensors', 'model.onnx'}
     n.stand_in.create_repo.assert_called_once_with('your-name/blood-cells-demo', private=True, exist_ok=True)
     assert n.same
 
