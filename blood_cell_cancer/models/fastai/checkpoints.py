@@ -34,7 +34,7 @@ def _load_optimizer(opt, arrays:dict)->None:
 class EpochKeeper(Checkpoints, Callback):
     "Seeds each epoch, keeps history and the best network in `folder`, stops early."
     order = 60 # after the recorder has the epoch's figures
-    smoothed = None # value and count of the running mean of the training loss, with which a continued run goes on
+    smoothed:tuple|None = None # value and count of the running mean of the training loss, with which a continued run goes on
 
     def before_fit(self):
         loss = self.recorder.smooth_loss
