@@ -2,8 +2,12 @@ __version__ = "0.1.0"
 
 # The names of `blood_cell_cancer.all`, each fetched from its module when it is first used (PEP 562): `import blood_cell_cancer`
 # loads nothing, and torch only where it is needed. nbdev renews the line above and leaves the rest as it is.
+import os
 import sys
 from typing import TYPE_CHECKING
+
+# ONNX Runtime (since 1.32 on Linux too) otherwise keeps a number of this computer and sends what it does to its makers.
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 
 if TYPE_CHECKING: from .all import *
 

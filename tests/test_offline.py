@@ -1,5 +1,6 @@
 "Nothing in a model file runs, and nothing opens the network; nor does any test."
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -54,6 +55,14 @@ def test_importing_and_help_open_nothing(tmp_path):
     for what in ([], ['predict'], ['train'], ['fetch']):
         seen, got = seen_by(f'sys.argv = ["blood-cells", *{what!r}, "--help"]\nfrom blood_cell_cancer.use.cli import main\nmain()', tmp_path)
         assert 'Usage' in got.stdout and not seen, (seen, got.stderr)
+
+
+def test_prediction_tells_nobody(tmp_path):
+    "ONNX Runtime sends from compiled code, which Python does not see; but it keeps the number of the computer that it sends in a file."
+    code = "import time; from blood_cell_cancer.use.stream import open_onnx; open_onnx('differential'); time.sleep(2)"
+    env = os.environ | dict(HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path/'cache'))
+    subprocess.run([sys.executable, '-c', code], check=True, env={k: v for k, v in env.items() if k != 'ORT_DISABLE_TELEMETRY'})
+    assert not [p for p in tmp_path.rglob('*') if p.is_file()]
 
 
 HOSTILE = '''
