@@ -258,6 +258,7 @@ def test_by_keyboard_alone(app):
 def test_annotations_are_restored_and_nothing_was_sent_elsewhere(app, tmp_path):
     app.reload()
     app.get_by_text('2 annotations of an earlier session were restored.').wait_for()
+    tab(app, 'Data')
     assert len(annotations_of(app, tmp_path)) == 2
     assert app.elsewhere == [] and app.wrong == []
 

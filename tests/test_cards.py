@@ -1,0 +1,18 @@
+"The cards of the bundles that come with the package are those that their JSON gives today."
+import re
+
+import pytest
+
+from blood_cell_cancer.core.io import file_sha256
+from blood_cell_cancer.models.card import card_text
+from blood_cell_cancer.models.facts import read_bundle
+from blood_cell_cancer.models.shipped import SHIPPED, shipped_bundles
+
+
+@pytest.mark.parametrize('name', shipped_bundles())
+def test_a_shipped_card_is_in_step(name):
+    folder = SHIPPED/name
+    facts, card = read_bundle(folder), (folder/'README.md').read_text(encoding='utf-8')
+    assert card == card_text(facts)
+    for file, sha256 in facts['exports'].items(): assert file_sha256(folder/file) == sha256
+    assert not re.search(r'Abstained, \d', card)
