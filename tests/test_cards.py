@@ -1,4 +1,4 @@
-"The cards of the bundles that come with the package are those that their JSON gives today."
+"The cards of the bundles that come with the package are those that their JSON gives today, and say what the audit and corruptions found."
 import re
 
 import pytest
@@ -10,9 +10,12 @@ from blood_cell_cancer.models.shipped import SHIPPED, shipped_bundles
 
 
 @pytest.mark.parametrize('name', shipped_bundles())
-def test_a_shipped_card_is_in_step(name):
+def test_a_shipped_card_is_in_step_and_complete(name):
     folder = SHIPPED/name
     facts, card = read_bundle(folder), (folder/'README.md').read_text(encoding='utf-8')
     assert card == card_text(facts)
     for file, sha256 in facts['exports'].items(): assert file_sha256(folder/file) == sha256
+    assert {s['section'] for s in facts['extra']['audit']} >= {'integrity', 'duplicates', 'shortcuts', 'labels', 'balance'}
+    assert 'Corrupted images (focus, stain, lamp, file): Accuracy on clean images' in card
+    assert f'- Command: `python benchmarks/ship_report.py {name}' in card
     assert not re.search(r'Abstained, \d', card)
