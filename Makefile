@@ -14,7 +14,7 @@ demo: .venv/.base  ## train, evaluate and predict on phantoms; DATA=folder (and 
 test: .venv/.dev  ## every notebook and every test; ends with the count
 	$(RUN)/$(TEST)
 
-test-fast: .venv/.dev  ## what is known to take less than five seconds: under two minutes
+test-fast: .venv/.dev  ## what is known to take less than 2.5 seconds: under two minutes
 	$(RUN)/$(TEST) --fast
 
 test-newest:  ## the same with the newest of everything, in .venv-newest
