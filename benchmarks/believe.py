@@ -8,7 +8,6 @@ unknowns and the share from which the model abstains when 95 % of the known imag
 the same laboratory), the loss of recall in other laboratories, and the saliency inside the scale bar's box beside the other corners. The rows
 of an earlier run of the same model on the same data and split are replaced. `--out` also writes the page.
 """
-import argparse
 import time
 from pathlib import Path
 
@@ -17,13 +16,13 @@ import pandas as pd
 
 from blood_cell_cancer.data.audit.report import apply_groups
 from blood_cell_cancer.data.datasets import load_images
-from blood_cell_cancer.data.splits import apply_split, split_images
 from blood_cell_cancer.models.uncertainty import uncertainty_of
 from blood_cell_cancer.evaluate.calibration import risk_area
 from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.evaluate.report import evaluate
 from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.model import data_facts
+from bundle_and_data import bundle_arguments, split_of
 from saliency_on_bar import corner_saliency
 from unknowns import Answers, laboratories, photographs, within
 
@@ -32,11 +31,7 @@ BAR = 192, 194, 224, 222 # holds every style of ball4's scale bar, in pixels
 
 
 def arguments():
-    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('bundle')
-    a.add_argument('data')
-    a.add_argument('--by', default='group')
-    a.add_argument('--split', help='CSV of a saved split')
+    a = bundle_arguments(__doc__)
     a.add_argument('--groups', help='CSV of groups that `blood-cells audit` wrote: to split by, and to count those that lie on two sides')
     a.add_argument('--name', help='of the model in the table; default: its recipe')
     a.add_argument('--external', help='folder of laboratories')
@@ -54,7 +49,7 @@ def load(a, model):
     "The split images that the bundle was trained with."
     images = load_images(a.data)
     if a.groups: images = apply_groups(images, a.groups)
-    images = apply_split(images, a.split) if a.split else split_images(images, a.by)
+    images = split_of(a, images)
     if model.data and data_facts(images)['sha256'] != model.data['sha256']:
         raise SystemExit('the bundle was trained on other images or another split: give the same data, --by, --groups or --split')
     return images

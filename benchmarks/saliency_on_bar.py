@@ -2,17 +2,15 @@
 
     BLOOD_CELLS_DATA=folder python benchmarks/saliency_on_bar.py ball4.bundle ball4 --by ball4_published
 """
-import argparse
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from blood_cell_cancer.data.datasets import load_images
-from blood_cell_cancer.data.splits import apply_split, split_images
 from blood_cell_cancer.evaluate.saliency import box_share, saliency_maps, saliency_share
 from blood_cell_cancer.models.bundle import load_model
+from bundle_and_data import bundle_arguments, split_of
 
 
 def corner_saliency(model, # a `Model`
@@ -37,11 +35,7 @@ def corner_saliency(model, # a `Model`
 
 
 def main():
-    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('bundle')
-    a.add_argument('data')
-    a.add_argument('--by', default='group')
-    a.add_argument('--split', help='CSV of a saved split')
+    a = bundle_arguments(__doc__)
     a.add_argument('--box', nargs=4, type=float, default=[192, 194, 224, 222],
                    help='x0 y0 x1 y1 of the bar, in pixels of the picture; the default holds every style of ball4')
     a.add_argument('--margin', type=float, default=0)
@@ -49,8 +43,7 @@ def main():
     a.add_argument('--limit', type=int, default=0, help='so many test images of each class')
     a.add_argument('--out', help='JSON file')
     a = a.parse_args()
-    images = load_images(a.data)
-    images = apply_split(images, a.split) if a.split else split_images(images, a.by)
+    images = split_of(a)
     test = images[images['split'] == 'test']
     if a.limit: test = test.groupby('label', observed=True).head(a.limit)
     d = corner_saliency(load_model(a.bundle), test, a.box, a.margin, a.method)

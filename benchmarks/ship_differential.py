@@ -146,6 +146,23 @@ def given(images, classes):
     return dict(audit=audit(whole, [s for s in SECTIONS if s != 'overlaps']), external=external, unknowns=unknowns)
 
 
+def fit_abroad(model, small, home, bank_size):
+    "Fit the model's uncertainty to laboratories that trained nothing; gives the rows of the table."
+    t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA']))
+    away = t[t['set'].isin(['jhu', 'zheng'])].reset_index(drop=True)
+    features, logits = outputs(small, away['path'])
+    kept = home['train'].iloc[bank_rows(home['train']['label'].cat.codes.to_numpy(), home['train']['sha256'].to_numpy(), bank_size)]
+    bank = unit(outputs(small, kept['path'])[0]).astype(np.float16)
+    # Fitted on one laboratory, judged on the other: what the thresholds are worth where they were not fitted.
+    tables = [lab_rows(fitted(features, logits, away, [one], bank), features, logits, away,
+                       {g: f'thresholds from {one}' for g in ('jhuA', 'jhuB', 'zheng')}) for one in CHOSE]
+    model.uncertainty = fitted(features, logits, away, list(CHOSE), bank)
+    model.uncertainty.facts['train'] = len(home['train'])
+    tables.append(lab_rows(model.uncertainty, features, logits, away, dict(jhuA='chose', zheng='chose', jhuB='judges: other patients')))
+    h = pd.DataFrame(dict(set='wbc5', lab='', half='', label=home['test']['label'].astype(str).to_numpy()))
+    return [*tables, lab_rows(model.uncertainty, *outputs(small, home['test']['path']), h, dict(home='home test'))]
+
+
 def main():
     a = arguments()
     images = image_tables(a.each)
@@ -157,21 +174,7 @@ def main():
     export_onnx(work)
     cost = quantise(work, home['train'].groupby('label', observed=True).sample(40, random_state=12), home['test'], whole=a.whole)
     print(cost, flush=True)
-    small = open_onnx(work, int8=True)
-    t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA']))
-    away = t[t['set'].isin(['jhu', 'zheng'])].reset_index(drop=True)
-    features, logits = outputs(small, away['path'])
-    kept = home['train'].iloc[bank_rows(home['train']['label'].cat.codes.to_numpy(), home['train']['sha256'].to_numpy(), a.bank)]
-    bank = unit(outputs(small, kept['path'])[0]).astype(np.float16)
-    # Fitted on one laboratory, judged on the other: what the thresholds are worth where they were not fitted.
-    tables = [lab_rows(fitted(features, logits, away, [one], bank), features, logits, away,
-                       {g: f'thresholds from {one}' for g in ('jhuA', 'jhuB', 'zheng')}) for one in CHOSE]
-    model.uncertainty = fitted(features, logits, away, list(CHOSE), bank)
-    model.uncertainty.facts['train'] = len(home['train'])
-    tables.append(lab_rows(model.uncertainty, features, logits, away, dict(jhuA='chose', zheng='chose', jhuB='judges: other patients')))
-    hf, hl = outputs(small, home['test']['path'])
-    h = pd.DataFrame(dict(set='wbc5', lab='', half='', label=home['test']['label'].astype(str).to_numpy()))
-    tables.append(lab_rows(model.uncertainty, hf, hl, h, dict(home='home test')))
+    tables = fit_abroad(model, open_onnx(work, int8=True), home, a.bank)
     folder = save_bundle(model, Path(a.out)/'differential', half=True)
     shutil.copy(work/'model.int8.onnx', folder)
     facts = json.loads((folder/'bundle.json').read_text())

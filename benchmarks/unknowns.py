@@ -5,7 +5,6 @@
 `--external` names a folder with one folder per laboratory, each with one folder per class. Unknowns are its classes that the model
 does not know, and scikit-image's photographs (`pip install scikit-image`), whole and in quarters.
 """
-import argparse
 import json
 import os
 from pathlib import Path
@@ -16,7 +15,6 @@ from PIL import Image
 
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.core.tables import image_table, prediction_table
-from blood_cell_cancer.data.splits import apply_split, split_images
 from blood_cell_cancer.core.intervals import bootstrap_counts
 from blood_cell_cancer.evaluate.curves import curves, roc_area
 from blood_cell_cancer.evaluate.external import external_validation, map_classes
@@ -26,6 +24,7 @@ from blood_cell_cancer.models.uncertainty import uncertainty_of
 from blood_cell_cancer.core.intervals import with_ci
 from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.model import data_facts
+from bundle_and_data import bundle_arguments, split_of
 
 PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'chelsea.png', 'clock_motion.png', 'coffee.png', 'coins.png', 'grass.png',
                'gravel.png',
@@ -33,11 +32,7 @@ PHOTOGRAPHS = ('astronaut.png', 'brick.png', 'camera.png', 'chelsea.png', 'clock
 
 
 def arguments():
-    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('bundle')
-    a.add_argument('data')
-    a.add_argument('--by', default='group')
-    a.add_argument('--split', help='CSV of a saved split')
+    a = bundle_arguments(__doc__)
     a.add_argument('--external', help='folder of laboratories')
     a.add_argument('--kinds', default='knn mahalanobis')
     a.add_argument('--k', type=int, default=10)
@@ -93,8 +88,7 @@ def within(known, unknown, draws=1000):
 
 def main():
     a = arguments()
-    model, images = load_model(a.bundle), load_images(a.data)
-    images = apply_split(images, a.split) if a.split else split_images(images, a.by)
+    model, images = load_model(a.bundle), split_of(a)
     if model.data and data_facts(images)['sha256'] != model.data['sha256']:
         raise SystemExit('the bundle was trained on other images or another split: give the same data, --by or --split')
     rows = {s: images[(images['split'] == s) & (images['error'] == '')] for s in ('train', 'validation', 'test')}

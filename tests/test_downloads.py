@@ -1,4 +1,5 @@
 "Downloads from a server on this computer that is slow, breaks off, sends wrong bytes or nothing, or an archive that wants to write elsewhere."
+import base64
 import hashlib
 import io
 import json
@@ -134,19 +135,24 @@ def test_an_archive_writes_nowhere_else(kaggle, tmp_path):
 
 
 # Hugging Face's hub, for timm's networks.
+def as_hub(server, monkeypatch, **more):
+    "Let huggingface_hub take the server for the hub, without waiting between its tries."
+    import huggingface_hub.constants as constants
+    import huggingface_hub.file_download as download
+    for name, value in dict(ENDPOINT=server.url, HUGGINGFACE_CO_URL_TEMPLATE=server.url + '/{repo_id}/resolve/{revision}/{filename}',
+                            HF_HUB_OFFLINE=False, HF_HUB_DISABLE_XET=True, HF_HUB_DOWNLOAD_TIMEOUT=2, **more).items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setattr(download.time, 'sleep', lambda s: None)
+
+
 @pytest.fixture
 def hub(server, tmp_path, monkeypatch):
     "The server as the hub with random weights of a small network; gives its tensors."
-    import huggingface_hub.constants as constants
-    import huggingface_hub.file_download as download
     from safetensors.torch import save
     from timm import create_model
     state = create_model('mobilenetv2_100').state_dict()
     data = save(state)
-    for name, value in dict(ENDPOINT=server.url, HUGGINGFACE_CO_URL_TEMPLATE=server.url + '/{repo_id}/resolve/{revision}/{filename}',
-                            HF_HUB_CACHE=str(tmp_path/'hub'), HF_HUB_OFFLINE=False, HF_HUB_DISABLE_XET=True, HF_HUB_DOWNLOAD_TIMEOUT=2).items():
-        monkeypatch.setattr(constants, name, value)
-    monkeypatch.setattr(download.time, 'sleep', lambda s: None) # between the tries
+    as_hub(server, monkeypatch, HF_HUB_CACHE=str(tmp_path/'hub'))
     headers = {'ETag': f'"{hashlib.sha256(data).hexdigest()}"', 'X-Repo-Commit': '0'*40, 'Accept-Ranges': 'none'}
     server.files = {'model.safetensors': (data, headers)}
     return state
@@ -188,47 +194,43 @@ def test_a_hub_with_wrong_bytes_stops(hub, server, tmp_path):
 
 
 # Models that are shared on the hub.
+COMMIT, AS_JSON = '1'*40, {'Content-Type': 'application/json'}
+
+
+class Hub(Handler):
+    "Takes a commit, and serves what it took: `server.files` holds it."
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
+        self.server.asked.append(f'{self.command} {self.path}')
+        said = {}
+        if self.path.endswith('/repos/create'): said = dict(url=self.server.url + '/lab/cells')
+        if '/preupload/' in self.path: said = dict(files=[dict(path=f['path'], uploadMode='regular', shouldIgnore=False) for f in json.loads(body)['files']])
+        if '/commit/' in self.path: said = self.take([json.loads(line) for line in body.splitlines()])
+        data = json.dumps(said).encode()
+        self.send_response(200)
+        for k, v in {'Content-Length': len(data), **AS_JSON}.items(): self.send_header(k, str(v))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def take(self, commit):
+        "Keep the files of a commit, and what is asked about them later."
+        sent = {'/' + t['value']['path']: base64.b64decode(t['value']['content']) for t in commit if t['key'] == 'file'}
+        files = {k: (data, {'ETag': f'"{hashlib.sha256(data).hexdigest()}"', 'X-Repo-Commit': COMMIT}) for k, data in sent.items()}
+        info = dict(id='lab/cells', modelId='lab/cells', sha=COMMIT, siblings=[dict(rfilename=k[1:]) for k in sent], private=True, tags=[], downloads=0)
+        tree = [dict(type='file', path=k[1:], size=len(data), oid='2'*40) for k, data in sent.items()]
+        answers = {'lab/cells': info, 'revision/main': info, f'tree/{COMMIT}': tree}
+        self.server.files |= files | {k: (json.dumps(v).encode(), AS_JSON) for k, v in answers.items()}
+        return dict(commitUrl=f'{self.server.url}/lab/cells/commit/{COMMIT}', commitOid=COMMIT, success=True)
+
+
 @pytest.fixture
 def shared(server, tmp_path, monkeypatch):
-    "The server as the hub of models: it takes a commit, and gives what it took. It holds its files in `server.files`."
-    import base64
-    import huggingface_hub.constants as constants
-    import huggingface_hub.file_download as download
-    commit = '1'*40
-    for name, value in dict(HUGGINGFACE_CO_URL_TEMPLATE=server.url + '/{repo_id}/resolve/{revision}/{filename}', HF_HUB_OFFLINE=False,
-                            HF_HUB_DISABLE_XET=True, HF_HUB_DOWNLOAD_TIMEOUT=2, ENDPOINT=server.url).items():
-        monkeypatch.setattr(constants, name, value)
-    monkeypatch.setattr('huggingface_hub._snapshot_download.constants.ENDPOINT', server.url)
-    monkeypatch.setattr('huggingface_hub.hf_api.api.endpoint', server.url)
-    monkeypatch.setattr(download.time, 'sleep', lambda s: None)
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path/'cache'))
-    as_json = {'Content-Type': 'application/json'}
-
-    class Hub(Handler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
-            self.server.asked.append(f'{self.command} {self.path}')
-            if self.path.endswith('/repos/create'): said = dict(url=server.url + '/lab/cells')
-            elif '/preupload/' in self.path: said = dict(files=[dict(path=f['path'], uploadMode='regular', shouldIgnore=False) for f in json.loads(body)['files']])
-            elif '/commit/' in self.path:
-                taken = [json.loads(line) for line in body.splitlines()]
-                for t in taken:
-                    if t['key'] == 'file':
-                        data = base64.b64decode(t['value']['content'])
-                        server.files['/' + t['value']['path']] = data, {'ETag': f'"{hashlib.sha256(data).hexdigest()}"', 'X-Repo-Commit': commit}
-                names = [dict(rfilename=k[1:]) for k in server.files if k.startswith('/')]
-                info = json.dumps(dict(id='lab/cells', modelId='lab/cells', sha=commit, siblings=names, private=True, tags=[], downloads=0)).encode()
-                tree = [dict(type='file', path=k[1:], size=len(v[0]), oid='2'*40) for k, v in server.files.items() if k.startswith('/')]
-                server.files |= {'lab/cells': (info, as_json), 'revision/main': (info, as_json), f'tree/{commit}': (json.dumps(tree).encode(), as_json)}
-                said = dict(commitUrl=server.url + '/lab/cells/commit/' + commit, commitOid=commit, success=True)
-            else: said = {}
-            data = json.dumps(said).encode()
-            self.send_response(200)
-            for k, v in {'Content-Length': len(data), **as_json}.items(): self.send_header(k, str(v))
-            self.end_headers()
-            self.wfile.write(data)
-    server.RequestHandlerClass = Hub
+    "The server as a hub to which models are uploaded; gives a client for it."
     from huggingface_hub import HfApi
+    as_hub(server, monkeypatch)
+    monkeypatch.setattr('huggingface_hub.hf_api.api.endpoint', server.url)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path/'cache'))
+    server.RequestHandlerClass = Hub
     return HfApi(endpoint=server.url, token='hf_' + 'x'*20)
 
 

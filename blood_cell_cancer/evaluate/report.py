@@ -165,6 +165,12 @@ def _saliency(model, rows, preds, n, progress):
     some = rows[(rows['error'] == '') & rows['label'].notna()].groupby('label', observed=True).head(n)
     return saliency_maps(model, some, preds=preds, progress=progress) if n and len(some) and model.engine in METHODS else None
 
+def _baselines(images, split, histogram, progress)->dict: # name -> prediction table; empty without training rows
+    "What knows nothing of cells."
+    if not (images['split'] == 'train').any(): return {}
+    colours = {'colour histogram': histogram_baseline(images, split, progress=progress)} if histogram else {}
+    return {'commonest class': majority_baseline(images, split), **colours}
+
 def _audit_rows(audit)->list:
     "Section, verdict and finding of an `Audit`, or of the JSON that it saved."
     return [] if audit is None else [dict(section=s.name, verdict=s.verdict, finding=s.sentence) for s in sections_of(audit)]
@@ -190,10 +196,7 @@ def evaluate(model, # a `Model` or an `Ensemble`
         raise ValueError('unknown images need a model with uncertainty: call fit_uncertainty(model, images) first')
     seen = refuse_seen(seen_among(model, rows, images, progress), allow_training_images)
     preds = with_groups(model.predict(rows, progress), rows)
-    judged, others = judge(preds), {}
-    if (images['split'] == 'train').any():
-        others['commonest class'] = majority_baseline(images, split)
-        if baselines: others['colour histogram'] = histogram_baseline(images, split, progress=progress)
+    judged, others = judge(preds), _baselines(images, split, baselines, progress)
     joined = ', '.join(dict.fromkeys(images['set'])) if 'set' in images else '' # the names of the sets
     grouped, looked = (images, False) if audit is None else audited_groups(images, audit)
     named, leaks = known_set(images) or joined, leakage_of(grouped, split, looked)

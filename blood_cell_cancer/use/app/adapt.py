@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from ...core.intervals import with_ci
 from ...core.io import SEED
 from ...core.plots import Figure
-from ...core.tables import check_images, prediction_table, readable, softmax
+from ...core.tables import check_images, output_table, readable
 from ...models.adapt import LEAST, adapt, least_certain
 from ...models.engines import engine_module
 from .widgets import Persistent, View, button, chart, control, message, picture, set_visible, table_html
@@ -53,7 +53,7 @@ class Labeller(Persistent):
             module = engine_module(self.model.engine)
             weight, bias = module.last_layer(self.adapted.net)
             logits = module.last_inputs(self.adapted.net, features) @ weight.T + bias
-        return prediction_table(self.pool, softmax(logits.astype(float)), self.model.classes)
+        return output_table(self.pool, self.model.classes, logits)
 
 # %% ../../../nbs/use/app/08_adapt.ipynb #a010
 @patch
