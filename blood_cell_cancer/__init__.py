@@ -1,7 +1,8 @@
 __version__ = "0.1.0"
 
 # The names of `blood_cell_cancer.all`, each fetched from its module when it is first used (PEP 562): `import blood_cell_cancer`
-# loads nothing, and torch only where it is needed. nbdev renews the line above and leaves the rest as it is.
+# loads nothing, and torch only where it is needed. Not lazy-loader: the order of the two engines is checked before each first use, and
+# `evaluate` is both a room and a name. nbdev renews the line above and leaves the rest as it is.
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -68,4 +69,4 @@ def __getattr__(name):
     return found
 
 
-def __dir__(): return sorted({*globals(), *_WHERE, *_ROOMS})
+def __dir__(): return sorted({*(n for n in globals() if n.startswith('__')), *_WHERE, *_ROOMS})

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.io import file_sha256
-from .backbones import BACKBONES, HALF, IMAGENET, Backbone, backbone, check_build
+from .backbones import BACKBONES, FOUNDATION, HALF, IMAGENET, Backbone, backbone, check_build
 from .facts import PARTS, check_fields
 
 # %% ../../nbs/models/05_weights.ipynb #c004
@@ -47,6 +47,8 @@ def _read_state(path:Path)->tuple[dict, dict]:
     except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as e:
         raise WeightsError(f'{path} is damaged, or holds more than weights, which is never run here ({str(e).splitlines()[0][:100]})') from e
     if isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values()): return state, {}
+    if isinstance(state, dict) and isinstance(state.get('teacher'), dict): # of DINOv2's training, which DinoBloom's files come from
+        return {k.removeprefix('backbone.'): v for k, v in state['teacher'].items() if k.startswith('backbone.')}, {}
     raise WeightsError(f'{path} holds no state dict: save `model.state_dict()`')
 
 def _meta(meta:dict, key:str, default, path:Path):
@@ -55,12 +57,19 @@ def _meta(meta:dict, key:str, default, path:Path):
     except (ValueError, RecursionError): raise WeightsError(f'{path}: its metadata {key} is no JSON') from None
 
 # %% ../../nbs/models/05_weights.ipynb #c007
+def _resized(pos, want):
+    "Position embedding of a vision transformer, interpolated for another number of squares."
+    from timm.layers import resample_abs_pos_embed
+    return resample_abs_pos_embed(pos.float(), [int((want.shape[1] - 1)**.5)]*2, num_prefix_tokens=1)
+
 def match_state(state:dict, # tensors of a file
                 want:dict, # the network's own state dict
                 path='' # for the message
                )->dict: # timm names to float32 tensors, every one that the network wants
     "Tensors by name, or by order where all names differ; any mismatch is an error that names the tensor."
     import torch
+    if 'pos_embed' in want and state.get('pos_embed', want['pos_embed']).shape[1:2] != want['pos_embed'].shape[1:2]:
+        state = {**state, 'pos_embed': _resized(state['pos_embed'], want['pos_embed'])}
     floats = lambda v: v.float() if v.is_floating_point() else v
     if not set(want) & set(state): # all names differ
         state = dict(zip(want, [v for k, v in state.items() if not k.startswith(('_fc.', 'classifier.', 'fc.'))]))
@@ -120,21 +129,22 @@ def hub_weights(b:Backbone)->Weights:
     "Weights from timm's hub, or from the hub's cache on this computer."
     import timm
     from huggingface_hub import hf_hub_download
-    if not b.hub:
+    if not (b.hub or b.source):
         raise WeightsError(f'timm has no weights of {b.name}: give a file, weights="keras" with the keras engine, or weights="random"')
-    cfg = timm.get_pretrained_cfg(b.hub)
+    cfg = timm.get_pretrained_cfg(b.hub) if b.hub else None
     # timm itself would also unpickle a pytorch_model.bin, where there is no safetensors file.
-    try: path = Path(hf_hub_download(cfg.hf_hub_id, 'model.safetensors'))
+    repo, file = b.source or (cfg.hf_hub_id, 'model.safetensors')
+    try: path = Path(hf_hub_download(repo, file))
     except Exception as e:
-        raise WeightsError(f'the weights of {b.name} ({cfg.hf_hub_id}) could not be loaded from the hub: {type(e).__name__}. On a computer '
-                           f'with a network, download model.safetensors of {cfg.hf_hub_id}, and give it: weights="model.safetensors" '
-                           '(--weights), '
-                           f'or put it as {b.name}.safetensors into the folder that BLOOD_CELLS_WEIGHTS names') from e
+        raise WeightsError(f'the weights of {b.name} ({repo}) could not be loaded from the hub: {type(e).__name__}. On a computer '
+                           f'with a network, download {file} of {repo}, and give it: weights="{file}" (--weights), '
+                           f'or put it as {b.name}{Path(file).suffix} into the folder that BLOOD_CELLS_WEIGHTS names') from e
     # In the hub's cache a large file is a link to one whose name is the checksum that the hub states.
     stated = path.resolve().name
     if len(stated) == 64 and file_sha256(path) != stated:
         raise WeightsError(f'{path.resolve()} is damaged: its checksum is not the one that the hub states. Delete it, and it is fetched again')
-    return Weights(match_state(_read_state(path)[0], timm_state(b, {}), b.hub), tuple(cfg.mean), tuple(cfg.std), f'timm hub {b.hub}')
+    mean, std, origin = (cfg.mean, cfg.std, f'timm hub {b.hub}') if cfg else (*b.stats, f'Hugging Face hub {repo}')
+    return Weights(match_state(_read_state(path)[0], timm_state(b, {}), b.hub or repo), tuple(mean), tuple(std), origin)
 
 # %% ../../nbs/models/05_weights.ipynb #c017
 KERAS_STATS:dict[str, tuple[tuple, tuple]] = { # where they differ from `Backbone.stats`
@@ -156,7 +166,7 @@ def local_file(b:Backbone # the backbone
     place = Path(place)
     if not place.exists(): raise WeightsError(f'BLOOD_CELLS_WEIGHTS names {place}, which is not there')
     if place.is_file(): return place
-    found = (p for p in place.iterdir() if p.name.split('.')[0] in (b.name, b.timm) and p.suffix in ('.safetensors', '.pt', '.pth'))
+    found = (p for p in place.iterdir() if p.name.split('.')[0] in (b.name, b.timm) and p.suffix in ('.safetensors', '.pt', '.pth', '.bin'))
     return min(found, default=None)
 
 def find_weights(name:str, # a backbone
@@ -198,8 +208,8 @@ def weights_here(name:str # a backbone
         if path := local_file(b): found.append(f'file {path.name}')
     except WeightsError as e: found.append(f'({e})')
     if packaged_file(b): found.append('package')
-    hub_id = b.hub and timm.get_pretrained_cfg(b.hub).hf_hub_id
-    if hub_id and isinstance(try_to_load_from_cache(hub_id, 'model.safetensors'), str): found.append('hub cache')
+    source = b.source or b.hub and (timm.get_pretrained_cfg(b.hub).hf_hub_id, 'model.safetensors')
+    if source and isinstance(try_to_load_from_cache(*source), str): found.append('hub cache')
     return found
 
 def list_backbones(classes:int=5, # number of classes
@@ -208,12 +218,13 @@ def list_backbones(classes:int=5, # number of classes
                   )->pd.DataFrame: # one row per backbone and engine
     "The registry as a table."
     rows = []
-    for b in BACKBONES.values():
+    for b in (*BACKBONES.values(), *FOUNDATION.values()):
         here = ', '.join(weights_here(b.name)) or 'none: hub, or a file'
+        where = 'head' if cut == 'last30' and not b.last30 else cut
         for engine in ('fastai', 'keras')[:1 + bool(b.keras)]:
-            total, trainable = parameters(b.name, classes, cut, head, engine)
-            first = b.keras_last30 if engine == 'keras' else next(p for p in b.last30 if p[0] != '-').rstrip('.')
-            starts = dict(all='everything', head='head', last30=first)[cut]
+            total, trainable = parameters(b.name, classes, where, head, engine)
+            first = b.keras_last30 if engine == 'keras' else next((p for p in b.last30 if p[0] != '-'), '').rstrip('.')
+            starts = dict(all='everything', head='head', last30=first)[where]
             rows.append(dict(backbone=b.name, engine=engine, network=b.keras if engine == 'keras' else b.timm, trains_from=starts,
                              total=total, trainable=trainable, size=b.size, pixels='0 to 255, RGB', weights_here=here))
     return pd.DataFrame(rows)
