@@ -52,7 +52,7 @@ __all__ = list(_WHERE)
 def _in_order():
     "TensorFlow before triton, which torch loads, would abort the process without a word: say it instead."
     if 'tensorflow' in sys.modules:
-        from .models.keras.setup import triton_first
+        from .core.machine import triton_first
         triton_first()
 
 

@@ -26,11 +26,18 @@ def test_both_engines_work(order):
     assert 'oneDNN' not in done.stderr
 
 
+TOO_LATE = """
+import blood_cell_cancer
+import keras # loads TensorFlow
+for first in ('from blood_cell_cancer.models.keras.setup import import_keras; import_keras(threads=1)',
+              'import blood_cell_cancer.models.fastai.training', 'import blood_cell_cancer.models.nets',
+              'import blood_cell_cancer.data.loaders', 'blood_cell_cancer.train'):
+    try: exec(first)
+    except ImportError as e: print('start again and call import_keras()' in str(e))
+"""
+
+
 @pytest.mark.skipif(find_spec('triton') is None, reason='without triton no order can abort the process')
-@pytest.mark.parametrize('order', [('import tensorflow', KERAS), ('import keras', 'import blood_cell_cancer.models.fastai.training'),
-                                   ('import blood_cell_cancer', 'import keras', 'blood_cell_cancer.train')],
-                         ids=['tensorflow_first', 'keras_before_the_package', 'keras_before_torch'])
-def test_tensorflow_first_is_refused_in_words(order):
-    done = process(*order, COMPUTE)
-    assert done.returncode == 1
-    assert 'start again and call import_keras()' in done.stderr
+def test_tensorflow_first_is_refused_in_words():
+    done = process(TOO_LATE)
+    assert (done.returncode, done.stdout.split()) == (0, ['True']*5), done.stderr

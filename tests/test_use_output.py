@@ -10,8 +10,13 @@ import pytest
 from blood_cell_cancer.data.phantoms.make import make_phantoms
 
 NOISE = 'oneDNN', 'cpu_feature_guard', 'absl', 'cuInit', 'cuda', 'Warning', 'WARNING', 'tensorflow/', '.py'
-CALL = 'from blood_cell_cancer.use.cli import main; main()'
-BOTH = '''
+SMALL = '''
+from dataclasses import replace
+from blood_cell_cancer.models.backbones import RECIPES
+RECIPES['demo'] = replace(RECIPES['demo'], size=32, cut='head')
+'''
+CALL = SMALL + 'from blood_cell_cancer.use.cli import main; main()'
+BOTH = SMALL + '''
 import sys
 from blood_cell_cancer.use.cli import main
 for words in {commands!r}:

@@ -8,6 +8,9 @@ __all__ = ['ViewTransform', 'epoch_order', 'EpochDL', 'image_datasets', 'image_l
 # %% ../../nbs/data/09_loaders.ipynb #c002
 from collections.abc import Sequence
 
+from ..core.machine import triton_first
+
+triton_first()
 import fastai.vision.data # noqa: F401, registers how fastai shows a batch of images
 import numpy as np
 import pandas as pd

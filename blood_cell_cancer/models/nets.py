@@ -8,6 +8,9 @@ __all__ = ['AT_ONCE', 'timm_backbone', 'make_head', 'chain', 'CutNet', 'build_ne
 # %% ../../nbs/models/02_nets.ipynb #c002
 from functools import singledispatch
 
+from ..core.machine import triton_first
+
+triton_first()
 import timm
 import torch
 from timm.models._efficientnet_blocks import InvertedResidual
