@@ -49,7 +49,7 @@ sbom:  ## the list of all packages in the lock, for scanners, as CycloneDX: out/
 check: .venv/.dev  ## are modules, notebooks and README in step? and ruff and mypy
 	sh tools/check.sh
 
-docs: .venv/.dev  ## the documentation site in _docs/; runs the notebooks that changed since the last time
+docs: .venv/.dev  ## the documentation site in _docs/, with the outputs that are committed
 	$(RUN)/python tools/docs.py
 
 render: .venv/.dev  ## run the notebooks and keep the outputs that are committed; ARGS='tutorials/*' selects

@@ -16,12 +16,12 @@ cfg = settings['DEFAULT']
 lessons = sorted((root/'nbs'/'tutorials').glob('[0-9]*.ipynb'))
 beside = sorted(p for room in ('case_studies', 'guides') for p in (root/'nbs'/room).glob('[0-9]*.ipynb'))
 
-# Built in a process of its own, for Sphinx and nbdev change what others import; the runs that are kept here are not used.
+# Built in a process of its own, for Sphinx and nbdev change what others import.
 BUILD = """
 import sys; from pathlib import Path
 sys.path.insert(0, 'tools')
 import docs
-tmp, docs.kept = Path(sys.argv[1]), lambda *_: None
+tmp = Path(sys.argv[1])
 print('\\n'.join(docs.outside(tmp/'planted')))
 sys.exit(docs.build(tmp/'out', tmp/'work'))
 """
@@ -35,7 +35,7 @@ PLANTED = """<link rel="stylesheet" href="//cdn.example/b.css"><link rel="canoni
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
-    "The site without outputs."
+    "The site, with the outputs that are committed."
     tmp = tmp_path_factory.mktemp('docs')
     (tmp/'planted').mkdir()
     (tmp/'planted'/'page.html').write_text(PLANTED)
@@ -116,36 +116,15 @@ def test_links_between_notebooks_lead_somewhere(path):
     for target in re.findall(r'\]\((?!https?:)([^)#]+)\)', text): assert (path.parent/target).exists(), target
 
 
-# A notebook that runs, with cells that must not, and one that fails.
-RUN = """
-import json, sys; from pathlib import Path
-sys.path.insert(0, 'tools')
-import docs, nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-tmp = Path(sys.argv[1]); docs.nbs, docs.work = tmp/'nbs', tmp/'work'
-(docs.nbs/'data').mkdir(parents=True)
-code = ['#| default_exp data.twice', '#| export\\nimport math', '#| export\\ndef twice(x:int|None, # a number\\n)->int: # its double\\n    "Two times."\\n    return 2*x',
-        '#| eval: false\\n1/0', '#| slow\\n1/0', 'twice(21)']
-good, bad = docs.nbs/'data'/'01_good.ipynb', docs.nbs/'data'/'02_bad.ipynb'
-nbformat.write(new_notebook(cells=[new_markdown_cell('# Good'), *map(new_code_cell, code)]), good)
-nbformat.write(new_notebook(cells=[new_code_cell('1/0')]), bad)
-failed, done = docs.run_all([good, bad], 1), docs.kept(good)
-shown = docs.as_page(nbformat.read(done, 4), docs.page(good)).cells
-good.write_text(good.read_text().replace('21', '22'))
-print(json.dumps(dict(failed=failed, bad=docs.kept(bad) is None, changed=docs.kept(good) is None, last=docs.kept(good, last=True) == done,
-                      cells=[c.source for c in shown], said=[o['data']['text/plain'] for c in shown for o in c.get('outputs', [])])))
-"""
-
-
-def test_a_notebook_is_run_once_and_shows_its_entries_and_a_failure_is_named(tmp_path):
-    done = run([sys.executable, '-c', RUN, tmp_path], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    got = json.loads(done.stdout.splitlines()[-1])
-    assert len(got['failed']) == 1 and got['failed'][0].startswith('nbs/data/02_bad.ipynb:') and 'ZeroDivisionError' in got['failed'][0]
-    assert got['bad'] and got['changed'] and got['last'] and got['said'] == ['42']
-    title, entry, source, *rest = got['cells']
-    assert (title, rest) == ('# Good', ['1/0', '1/0', 'twice(21)']) and source.startswith('def twice')
-    assert 'id="api-twice">twice(x)</pre>' in entry and '| x | int \\| None | a number |' in entry and '**its double**' in entry
+def test_a_page_shows_entries_and_the_outputs_that_are_committed(site):
+    text = (site/'data'/'splits.html').read_text()
+    entry, table, source = (text.index(t) for t in ('id="api-quotas">quotas(counts, sizes)</pre>', '<p>images per class, int (classes,)</p>',
+                                                    '<span class="nf">quotas</span>'))
+    assert entry < table < source and '<strong>int (classes, splits)</strong>' in text
+    notebook = json.loads((root/'nbs'/'tutorials'/'02_is_it_really_99.ipynb').read_text())
+    pictures = sum('image/png' in o.get('data', ()) for c in notebook['cells'] for o in c.get('outputs', ()))
+    page = (site/'tutorials'/'is_it_really_99.html').read_text()
+    assert page.count('src="../_images/') == pictures > 3 and 'cell_output' in page and 'google.colab' not in page
 
 
 def test_citation():

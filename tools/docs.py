@@ -1,34 +1,31 @@
-"""The documentation site in `_docs/`: `python tools/docs.py [--run PATTERN] [--jobs N] [--last]`.
+"""The documentation site in `_docs/`: `python tools/docs.py`.
 
-nbdev finds what a notebook exports and adds `show_doc` after it, nbclient runs the notebooks (the outputs that are
-committed may be older), MyST-NB and Sphinx make the pages. Nothing is fetched, neither here nor by who reads the pages.
+Pages show the outputs that are committed (`make render` renews them), so no notebook is run. nbdev finds what a notebook exports and
+adds `show_doc` after it, MyST-NB and Sphinx make the pages. Nothing is fetched, neither here nor by who reads the pages.
 
 Looked at on 2026-11-22 and left: Quarto, nbdev's own way (its binary is in no package registry); mystmd 1.11 (asks
 api.mystmd.org for its theme at each build); mkdocs with mkdocs-jupyter (mkdocs has had no release since August 2024,
 where Sphinx' pydata theme has one nearly each month).
 """
-import argparse
 import ast
-import hashlib
-import os
 import re
 import shutil
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from fnmatch import fnmatch
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
+import pandas
 from nbdev.config import get_config
 from nbdev.doclinks import NbdevLookup, _nbpath2html
 from nbdev.process import NBProcessor
 from nbdev.processors import add_show_docs, hide_line, populate_language
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx.cmd.build import build_main
+
+sys.path.insert(0, str(Path(__file__).with_name('pages')))
+from api import show_doc # noqa: E402
 
 root = Path(__file__).parents[1]
 nbs, work, site = root/'nbs', root/'_proc', root/'_docs'
@@ -75,67 +72,20 @@ def page(path: Path) -> Path:
     return _nbpath2html(path.relative_to(nbs)).with_suffix('')
 
 
-def preprocess(path: Path) -> nbformat.NotebookNode:
-    "A notebook to run: nbdev's `show_doc` after what is exported, and tags for what the directives say."
+def preprocess(path: Path) -> tuple[nbformat.NotebookNode, str]:
+    "A notebook with nbdev's `show_doc` after what is exported, and tags for what the directives say; and the module it is exported to."
     made = NBProcessor(path, procs=[populate_language, hide_line, add_show_docs], process=True).nb
     module = next((f'{get_config().lib_name}.{c.directives_["default_exp"][0]}' for c in made.cells
                    if 'default_exp' in (getattr(c, 'directives_', None) or {})), '')
-    skip, cells = set(get_config().tst_flags.split()), []
+    cells = []
     for c in made.cells:
         said = getattr(c, 'directives_', None) or {}
         tags = {'api'} if getattr(c, 'has_sd', False) else {'source'} & {'source' if 'export' in said else ''}
         if said.keys() & {'hide', 'default_exp'}: tags.add('hide')
-        if said.get('eval:', [''])[0].lower() == 'false' or skip & said.keys(): tags.add('skip-execution')
-        new = new_markdown_cell if c.cell_type == 'markdown' else new_code_cell
-        cells.append(new('\n'.join(line for line in c.source.split('\n') if not line.startswith('#|')), metadata=dict(tags=sorted(tags))))
-    first = new_code_cell(f'from api import entries\nshow_doc = entries({module!r})', metadata=dict(tags=['hide']))
-    return new_notebook(cells=[first, *cells], metadata=dict(kernelspec=dict(name='python3', display_name='python3', language='python')))
-
-
-def digest(path: Path) -> str:
-    "A run is as good as new while the notebook, its tables, and the modules it may import are what they were."
-    rooms = list(ROOMS)
-    seen = rooms[:rooms.index(room_of(path)) + 1] if room_of(path) in rooms else rooms
-    tables = (nbs/COURSE/'results').glob('*.csv') if room_of(path) in READING else []
-    files = [path, root/'tools'/'pages'/'api.py', *tables, *(p for r in seen for p in (get_config().lib_path/r).rglob('*.py'))]
-    return hashlib.sha256(b''.join(hashlib.sha256(p.read_bytes()).digest() for p in sorted(files))).hexdigest()[:16]
-
-
-def kept(path: Path, last: bool = False) -> Path | None:
-    "A run of this notebook as it is now; with `last` the newest one, whatever changed since."
-    name = page(path).as_posix().replace('/', '-')
-    if last: return max((work/'runs').glob(f'{name}.*.ipynb'), key=lambda p: p.stat().st_mtime, default=None)
-    found = work/'runs'/f'{name}.{digest(path)}.ipynb'
-    return found if found.exists() else None
-
-
-def run(path: Path) -> str:
-    "Run a notebook in its folder and keep it; what went wrong, or ''."
-    out, nb = work/'runs'/f'{page(path).as_posix().replace("/", "-")}.{digest(path)}.ipynb', preprocess(path)
-    client = NotebookClient(nb, timeout=1800, kernel_name='python3', store_widget_state=False, extra_arguments=['--log-level=ERROR'],
-                            resources={'metadata': {'path': str(path.parent)}})
-    try: client.execute()
-    except (CellExecutionError, CellControlSignal, DeadKernelError, TimeoutError) as e: return re.sub(r'\x1b\[[0-9;]*m', '', str(e))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for old in out.parent.glob(f'{out.name.split(".")[0]}.*.ipynb'): old.unlink()
-    nbformat.write(nb, out)
-    return ''
-
-
-def run_all(paths: list[Path], jobs: int) -> list[str]:
-    "Run what was not run yet; names and errors of those that failed."
-    failed, began = [], time.time()
-    # One computing thread each; a figure is wanted as a picture, and kernels find `api`.
-    os.environ.update(OMP_NUM_THREADS=os.environ.get('OMP_NUM_THREADS', '1'), TF_CPP_MIN_LOG_LEVEL='2',
-                      PYTHONPATH=str(root/'tools'/'pages'))
-    os.environ.pop('MPLBACKEND', None)
-    with ThreadPoolExecutor(jobs) as pool:
-        tasks = {pool.submit(run, p): p for p in paths}
-        for i, task in enumerate(as_completed(tasks), 1):
-            name, error = tasks[task].relative_to(nbs.parent), task.result()
-            print(f'[{i}/{len(paths)}, {time.time() - began:.0f} s] {name}{" FAILED" if error else ""}', flush=True)
-            if error: failed.append(f'{name}:\n{error}')
-    return failed
+        source, facts = '\n'.join(line for line in c.source.split('\n') if not line.startswith('#|')), dict(tags=sorted(tags))
+        cells.append(new_markdown_cell(source, metadata=facts) if c.cell_type == 'markdown' else
+                     new_code_cell(source, metadata=facts, outputs=[nbformat.from_dict(o) for o in c.get('outputs', ())]))
+    return new_notebook(cells=cells, metadata=dict(kernelspec=dict(name='python3', display_name='python3', language='python'))), module
 
 
 def relink(text: str, here: Path) -> str:
@@ -146,24 +96,11 @@ def relink(text: str, here: Path) -> str:
     return re.sub(rf'\[`([^`]+)`\]\({re.escape(base)}([^)#]+)#([^)]+)\)', to_entry, NbdevLookup().linkify(text))
 
 
-def shown(outputs: list) -> list:
-    "Outputs that a page can show: no warnings, no progress bars; a widget lives only where Python runs."
-    good = []
-    for o in outputs:
-        data = o.get('data', {})
-        if o.output_type == 'stream' and o.name == 'stderr': continue
-        if 'application/vnd.jupyter.widget-view+json' in data:
-            if '%|' in data.get('text/plain', ''): continue
-            o['data'] = {'text/html': '<p class="widget">A widget stands here when the notebook is open in Jupyter.</p>'}
-        good.append(o)
-    return good
-
-
 def imports_only(source: str) -> bool:
     return all(isinstance(t, (ast.Import, ast.ImportFrom)) for t in ast.parse(source).body)
 
 
-def present(cell, here: Path):
+def present(cell, here: Path, module: str):
     "A cell as the site shows it, or None."
     tags = set(cell.metadata.get('tags', []))
     if 'hide' in tags or 'google.colab' in cell.source: return None
@@ -174,22 +111,24 @@ def present(cell, here: Path):
         # Pages have no numbers.
         text = re.sub(r'\]\((?!https?:)([^)]*?)\d+[a-z]*_(\w+\.ipynb)\)', r'](\1\2)', text)
         return new_markdown_cell(relink(text, here))
-    if 'api' in tags:
-        made = [o.data['text/markdown'] for o in cell.outputs if 'text/markdown' in o.get('data', {})]
-        return new_markdown_cell(relink(made[0], here)) if made else None
+    if 'api' in tags: # `show_doc(name)`
+        names = vars(import_module(module))
+        names.setdefault('pd', pandas) # some modules load pandas late, and name it in annotations
+        made = eval(cell.source, {**names, 'show_doc': show_doc})
+        return new_markdown_cell(relink(made._repr_markdown_(), here))
     if 'source' in tags:
         return None if imports_only(cell.source) else new_code_cell(cell.source, metadata=dict(tags=['hide-input']))
-    return new_code_cell(cell.source, outputs=shown(cell.outputs), execution_count=None)
+    return new_code_cell(cell.source, outputs=cell.outputs, execution_count=None)
 
 
-def as_page(nb, here: Path) -> nbformat.NotebookNode:
+def as_page(nb, here: Path, module: str) -> nbformat.NotebookNode:
     "A notebook as the site shows it: what is exported by its entries first, its source folded behind them."
     order = []
     for is_api, run_of in groupby(nb.cells, lambda c: 'api' in c.metadata.get('tags', [])):
         cells = list(run_of)
         # nbdev puts the last name first.
         order = [*order[:-1], *reversed(cells), order[-1]] if is_api else [*order, *cells]
-    made = [c for c in (present(c, here) for c in order) if c is not None]
+    made = [c for c in (present(c, here, module) for c in order) if c is not None]
     return new_notebook(cells=made, metadata=nb.metadata)
 
 
@@ -220,13 +159,13 @@ def flow() -> str:
     return f'<nav class="flow" aria-label="Rooms">{links}</nav>'
 
 
-def write_sources(src: Path, last: bool = False):
+def write_sources(src: Path):
     "Everything that Sphinx reads."
     shutil.rmtree(src, ignore_errors=True)
     shutil.copytree(nbs/'images', src/'images')
     for path in notebooks():
-        done = kept(path, last)
-        nb = as_page(nbformat.read(done, 4) if done else preprocess(path), page(path))
+        nb, module = preprocess(path)
+        nb = as_page(nb, page(path), module)
         if path == nbs/'index.ipynb':
             nb.cells[0].source = re.sub(r'^(> .+)$', lambda m: f'{m[1]}\n\n{flow()}', nb.cells[0].source, count=1, flags=re.M)
             nb.cells.append(new_markdown_cell(contents([f'{r}/index' for r in READING] + ['all'] + [f'{r}/index'
@@ -257,10 +196,10 @@ def outside(folder: Path) -> list[str]:
     return found
 
 
-def build(out: Path = site, scratch: Path = work, last: bool = False) -> int:
+def build(out: Path = site, scratch: Path = work) -> int:
     "The pages; an exit status. A site that is there stays until the new one is whole."
     src, made = scratch/'site', scratch/'html'
-    write_sources(src, last)
+    write_sources(src)
     shutil.rmtree(made, ignore_errors=True)
     if status := build_main(['-q', '-b', 'html', '-c', str(root/'tools'/'pages'), '-d', str(scratch/'doctrees'), str(src),
                              str(made)]): return status
@@ -271,18 +210,7 @@ def build(out: Path = site, scratch: Path = work, last: bool = False) -> int:
 
 
 def main():
-    ask = argparse.ArgumentParser(description='Build the documentation site in _docs/.')
-    ask.add_argument('--run', default='*',
-                     help='run only notebooks whose path below nbs/ matches, e.g. "tutorials/*"; the others show the run that is kept, or none ("" runs nothing)')
-    ask.add_argument('--jobs', type=int, default=min(2, os.cpu_count() or 1), help='notebooks at a time')
-    ask.add_argument('--last', action='store_true', help='take the last run of a notebook even if something changed since')
-    args = ask.parse_args()
-    todo = [p for p in notebooks() if fnmatch(p.relative_to(nbs).as_posix(), args.run) and not kept(p, args.last)]
-    if todo: print(f'{len(todo)} notebooks to run; those that did not change since their last run are not run again', flush=True)
-    if failed := run_all(todo, args.jobs): sys.exit('\n\n'.join(failed) + f'\n\n{len(failed)} notebooks failed; no site was made')
-    if status := build(last=args.last): sys.exit(status)
-    if bare := [p.relative_to(nbs).as_posix() for p in notebooks() if not kept(p, args.last)]:
-        print(f'{len(bare)} pages show no results, since these were not run or have changed meanwhile: {", ".join(bare)}')
+    if status := build(): sys.exit(status)
     print(f'the site is in {site.relative_to(root)}/: open {site.relative_to(root)}/index.html')
 
 

@@ -1,6 +1,5 @@
-"How an exported name looks on the site: its signature, its docstring, and a row for each argument. Runs in the notebooks' kernels."
+"How an exported name looks on the site: its signature, its docstring, and a row for each argument."
 from html import escape
-from importlib import import_module
 from inspect import Parameter, isclass, signature
 
 from fastcore.docments import DocmentTbl
@@ -34,10 +33,6 @@ class Entry(showdoc.BasicMarkdownRenderer):
         return '\n\n'.join(p for p in parts if p.strip())
 
 
-def entries(module):
-    "`show_doc` for a notebook that is exported to `module`."
-    def show_doc(sym, **kwargs):
-        # Python keeps no source of a class made in a notebook, and so no docments: the module's own has them.
-        if isclass(sym) and module: sym = getattr(import_module(module), sym.__qualname__, sym)
-        return showdoc.show_doc(sym, renderer=Entry, **kwargs)
-    return show_doc
+def show_doc(sym, **kwargs):
+    if isclass(sym) and '__init__' not in vars(sym): sym = type(sym.__name__, (), dict(__doc__=sym.__doc__, __module__=sym.__module__)) # its arguments are another library's
+    return showdoc.show_doc(sym, renderer=Entry, **kwargs)

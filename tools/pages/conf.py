@@ -30,7 +30,7 @@ html_sidebars = {'**': ['sidebar-nav-bs'], 'index': [], 'search': [], 'genindex'
 templates_path = ['templates']
 html_use_index = False
 html_theme_options = {
-    'logo': {'text': cfg['title'], 'alt_text': 'Home'}, 'navbar_align': 'left', 'header_links_before_dropdown': 9,
+    'logo': {'text': cfg['title'], 'alt_text': 'Home'}, 'navbar_align': 'left', 'header_links_before_dropdown': 6,
     'navbar_end': ['theme-switcher', 'navbar-icon-links'], 'search_bar_text': 'Search', 'show_toc_level': 2,
     'icon_links': [{'name': 'Source', 'url': cfg['git_url'], 'icon': 'fa-brands fa-github'}],
     'footer_start': ['notice'], 'footer_end': [], 'secondary_sidebar_items': ['page-toc'], 'article_footer_items': [],
