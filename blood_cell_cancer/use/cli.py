@@ -121,7 +121,7 @@ def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mappi
              unknown:Annotated[Optional[list[Path]], typer.Option(help='A folder of images of no class. May be repeated')]=None,
              robustness:Annotated[bool, typer.Option('--robustness', help='Also evaluate corrupted images: 45 passes')]=False,
              saliency:Annotated[int, typer.Option(help='Number of images per class for saliency maps; 0: none')]=8,
-             pictures:Annotated[bool, typer.Option('--pictures', help='Show photographs with their saliency maps on the page')]=False,
+             pictures:Annotated[bool, typer.Option(help='Show the mistakes and the hardest right images on the page')]=True,
              audit:Annotated[Optional[Path], typer.Option(help='JSON that `audit` wrote')]=None,
              allow_training_images:Annotated[bool, typer.Option('--allow-training-images', help='Go on if images trained the model')]=False,
              keep:Annotated[bool, typer.Option('--keep', help='Save the figures in the bundle and its model card')]=False,
