@@ -50,10 +50,12 @@ def html_table(d:pd.DataFrame, # its index and columns become header cells
                caption:str='' # what the table shows
               )->Markup:
     "An accessible HTML table."
-    cell = lambda v, tag, scope: Markup(f'<{tag} scope="{scope}">') + escape(v) + Markup(f'</{tag}>')
+    # A path may be broken after a slash, so that a table of pairs of files is not wider than the page.
+    text = lambda v: v if hasattr(v, '__html__') else Markup(escape(v).replace('/', Markup('/<wbr>')))
+    cell = lambda v, tag, scope: Markup(f'<{tag} scope="{scope}">') + text(v) + Markup(f'</{tag}>')
     join = lambda parts: Markup('').join(parts)
     # On a narrow screen each cell stands in a line of its own, with the name of its column before it (in the style of `PAGE`).
-    named = lambda v, column: Markup('<td data-column="{}">{}</td>').format(column, v)
+    named = lambda v, column: Markup('<td data-column="{}">{}</td>').format(column, text(v))
     row = lambda i, values: Markup('<tr>') + cell(i, 'th', 'row') + join(map(named, values, d.columns)) + Markup('</tr>')
     rows = join(row(i, values) for i, values in zip(d.index, d.astype(object).to_numpy()))
     corner = cell(d.index.name, 'th', 'col') if d.index.name else Markup('<td></td>')

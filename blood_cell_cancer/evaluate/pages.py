@@ -7,14 +7,13 @@ __all__ = ['BASELINES', 'EDGES', 'SECTIONS', 'OPTIONAL', 'leakage_text', 'confus
            'verdict_box', 'data_text', 'report_html']
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c002
-from pathlib import Path
-
 import pandas as pd
 from markupsafe import Markup, escape
 
 from ..core.html import drawn, folded, html_figure, html_picture, html_table, in_a_row, page_html, sentence
 from ..core.intervals import percent, points_with_ci, with_ci
 from ..core.io import ImageError, read_image
+from ..core.tables import folder_names
 from ..data.audit.seen import seen_text
 from .calibration import risk_area
 from .external import laboratory_text
@@ -87,10 +86,6 @@ def verdict_of(r # a `Report`
                      f"a difference in accuracy of {by}, p = {d['p']:.2g} (McNemar).")
     return dict(kind=kind, verdict=f'{said}.', evidence=evidence, advice=f'What to do next: {_next(r, d, kind, leaky)}')
 
-def _folders(preds)->str:
-    "Names of the folders that hold the images; not where these lie, because a report is passed on."
-    return ', '.join(dict.fromkeys(Path(p).parents[len(Path(n).parts) - 1].name for p, n in zip(preds['path'], preds['name'])))
-
 EDGES = dict(bad='#d00000', warn='#d07000', lead='#0072B2') # of a verdict in a notebook, which has no style sheet of ours
 
 def verdict_box(v:dict # of `verdict_of`
@@ -102,7 +97,7 @@ def verdict_box(v:dict # of `verdict_of`
 def data_text(r # a `Report`
              )->str:
     "What was evaluated, when, and of which data."
-    what = ' in the '.join([t for t in (r.data_set, f'folder {_folders(r.preds)}') if t])
+    what = ' in the '.join([t for t in (r.data_set, f'folder {folder_names(r.preds)}') if t])
     return f"Data: {what}; {r.scores['n']} {r.split} images of {len(r.confusion)} classes. Model: {r.model}. Evaluated on {r.date}."
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c008

@@ -44,6 +44,7 @@ def fetch(name:Annotated[str, typer.Argument(help='A named set, such as wbc5')])
 def audit(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False,
           by:Annotated[str, typer.Option(help='What grouped folds keep together: group or block')]='group',
           out:Annotated[Path, typer.Option(help='HTML file; findings as JSON and groups as CSV are written beside it')]=Path('audit.html'),
+          pictures:Annotated[bool, typer.Option(help='Show the images that the findings are about on the page')]=True,
           quiet:Quiet=False):
     "Examine a data set: unreadable files, duplicates, overlaps, shortcuts, label errors, class counts."
     from blood_cell_cancer.data.audit.report import audit
@@ -54,7 +55,9 @@ def audit(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
         t = found.split_leakage(plan)
         typer.echo(f"split {plan}: {t['duplicates']} of {t['test']} test images have a duplicate or overlap in training "
                    f"({t['share']:.1%}, {t['low']:.1%} to {t['high']:.1%})")
-    found.save(out)
+    typer.echo(found.summary['verdict'])
+    for text in found.summary['advice']: typer.echo(f'What to do next: {text}')
+    found.save(out, pictures=pictures)
     print_places(audit=out, findings=out.with_suffix('.json'), groups=out.with_suffix('.groups.csv'))
 
 # %% ../../nbs/use/06_cli.ipynb #c011
