@@ -250,8 +250,8 @@ def demo(data:Annotated[Optional[str], typer.Option(help='A named set or a folde
 
 # %% ../../nbs/use/06_cli.ipynb #c027
 @app.command('app')
-def serve_app(bundle:Annotated[Path, typer.Option(help='Folder of a bundle, or one that comes with the package')]=Path(DEFAULT),
-              data:Annotated[str, typer.Option(help='A named set or a folder of class folders')]='phantoms', classes:Classes=None,
+def serve_app(bundle:Annotated[Path, typer.Option(help='A bundle, a folder of bundles, or one that comes with the package')]=Path(DEFAULT),
+              data:Annotated[str, typer.Option(help='A named set, a folder of class folders, or a folder of such')]='phantoms', classes:Classes=None,
               split:Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote')]=None,
               keep:Annotated[Optional[Path], typer.Option(help="Folder for annotations and choices; default: the user's own")]=None,
               any_folder:Annotated[bool, typer.Option('--any-folder', help='Visitors may name any folder of this computer')]=False,
