@@ -65,7 +65,8 @@ def __getattr__(name):
     # `evaluate` is a room and a function: the room can be called.
     if name in _ROOMS: return import_module(f'{__name__}.{name}')
     if name not in _WHERE: raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    globals()[name] = found = getattr(import_module(f'{__name__}.{_WHERE[name]}'), name)
+    from .core.help import with_arguments
+    globals()[name] = found = with_arguments(getattr(import_module(f'{__name__}.{_WHERE[name]}'), name))
     return found
 
 

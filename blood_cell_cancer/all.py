@@ -11,6 +11,7 @@ __all__ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_i
            'ImageClassifier', 'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict']
 
 # %% ../nbs/00_all.ipynb #c002
+from .core.help import with_arguments
 from .core.plots import show_images
 from .data.annotations import apply_annotations, read_annotations
 from .data.audit.report import audit
@@ -57,3 +58,6 @@ _all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_ima
          'push_bundle', 'recipe', 'train',
          'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',
          'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict']
+
+# %% ../nbs/00_all.ipynb #2669554e
+for _name in _all_: with_arguments(globals()[_name])

@@ -135,6 +135,63 @@ def test_annotate_turn_the_page_and_export(app, home, tmp_path):
     assert applied.loc[annotations.index[0], 'split'] == 'dropped' and applied.loc[annotations.index[1], 'label'] == 'monocyte'
 
 
+def test_the_title_comes_before_the_widgets(browser, address):
+    page = opened(browser)
+    page.goto(address, wait_until='commit')
+    page.locator('#loading h1', has_text='Blood cells').wait_for() # while the kernel starts
+    assert page.locator('.bcc').count() == 0
+    page.close()
+
+
+def test_a_picture_is_enlarged_by_a_click_and_by_enter(app):
+    tab(app, 'Data')
+    first = app.locator('.bcc-card img').first
+    first.click()
+    large = app.locator('dialog.bcc-zoom img')
+    assert large.bounding_box()['width'] > 2*first.bounding_box()['width'] and large.get_attribute('alt') == first.get_attribute('alt')
+    shot(app, 'enlarged')
+    app.keyboard.press('Escape')
+    app.locator('dialog.bcc-zoom').wait_for(state='detached')
+    assert app.evaluate('document.activeElement.alt') == first.get_attribute('alt')
+    app.keyboard.press('Enter')
+    large.wait_for()
+    large.click()
+    app.locator('dialog.bcc-zoom').wait_for(state='detached')
+
+
+def test_mark_many_by_key_and_lose_no_half_made_mark(app, tmp_path):
+    from playwright.sync_api import expect
+    tab(app, 'Data')
+    cards = app.locator('.bcc-card')
+    named = lambda i: cards.nth(i).locator('img').get_attribute('alt').split(',')[0]
+    many = {named(i) for i in (3, 4, 5)}
+    cards.nth(3).locator('img').focus()
+    app.keyboard.press('x')
+    cards.nth(5).locator('img').focus()
+    app.keyboard.press('Shift+X')
+    assert app.locator('.bcc-card.picked').count() == 3
+    app.keyboard.press('2')
+    app.get_by_text('5 annotated: 4 to relabel, 1 to drop').wait_for()
+    assert app.locator('.bcc-card.picked').count() == 0
+    told = annotations_of(app, tmp_path)
+    assert set(told.loc[list(many), 'new_label']) == {'erythroblast'}
+    for i in (3, 4, 5):
+        cards.nth(i).locator('img').focus()
+        app.keyboard.press('0')
+    app.get_by_text('2 annotated: 1 to drop, 1 to relabel').wait_for()
+    # Another button, before the new class is chosen:
+    cards.nth(6).get_by_label('Annotation', exact=True).select_option('relabel')
+    app.get_by_role('button', name='Next page').click()
+    app.get_by_text('Page 2 of 3').wait_for()
+    app.get_by_role('button', name='Previous page').click()
+    app.get_by_text('Page 1 of 3').wait_for()
+    app.get_by_text('1 to relabel: choose the new class').wait_for()
+    expect(cards.nth(6).get_by_label('Annotation', exact=True)).to_have_value('relabel')
+    cards.nth(6).locator('img').focus()
+    app.keyboard.press('0')
+    app.get_by_text('1 to relabel: choose').wait_for(state='detached')
+
+
 def test_a_slider_by_keyboard(app):
     tab(app, 'Augmentation')
     slider = app.get_by_role('slider', name='Rotation, degrees')

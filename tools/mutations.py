@@ -230,7 +230,7 @@ of('data/audit/04_checks',
    ('a laboratory of its own for each class is not seen', ".nunique() == 1).all())", ".nunique() == 0).all())"),
    ('labels are questioned by classifiers that know them', 'fit, test = (fold != i) & (fold >= 0), (fold == i)', 'fit, test = fold >= 0, (fold == i)'),
    ('a class without images is a warning', "'bad' if (found == 0).any() else 'warning' if says", "'warning' if says"))
-of('data/audit/05_report',
+of('data/audit/07_report',
    ('the verdict is that of the best section', 'return max((s.verdict for s in self.sections)', 'return min((s.verdict for s in self.sections)'),
    ('images without a group leak into each other', "set(split.loc[split['split'] == 'train', 'group']) - {''}", "set(split.loc[split['split'] == 'train', 'group'])"),
    ('groups are applied to images that have changed', "    if len(unknown):\n        raise ValueError(f'{path} does not contain", "    if False:\n        raise ValueError(f'{path} does not contain"))

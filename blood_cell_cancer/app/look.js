@@ -1,5 +1,5 @@
-// Additions to ipywidgets: names for slider handles, files dropped on an upload button, a limit on what is sent, and copying.
-// Without this script everything works except dropping files and copying with one click.
+// Additions to ipywidgets: names for slider handles, files dropped on an upload button, a limit on what is sent, copying, larger pictures, and keys.
+// Without this script everything works except dropping files, copying with one click, enlarging, and marking by key.
 (() => {
   if (window.bloodCells) return
   window.bloodCells = true
@@ -48,5 +48,56 @@
     dropped = event.dataTransfer.files
     zone.querySelector('.widget-upload').click()
     dropped = null
+  })
+
+  // A picture is enlarged by a click or Enter, and goes by the same.
+  const enlarge = img => {
+    const view = document.createElement('dialog'), large = document.createElement('img'), text = document.createElement('p')
+    view.className = 'bcc-zoom'
+    large.src = img.src
+    large.alt = text.textContent = img.alt
+    view.append(large, text)
+    view.addEventListener('click', () => view.close())
+    view.addEventListener('keydown', event => { if (event.key === 'Enter') { event.preventDefault(); view.close() } })
+    view.addEventListener('close', () => { view.remove(); img.focus() })
+    document.body.append(view)
+    view.tabIndex = -1
+    view.showModal()
+    view.focus()
+  }
+  document.addEventListener('click', event => { if (event.target.matches?.('.bcc figure img')) enlarge(event.target) })
+
+  // Keys on a picture of the data explorer pick cards and choose in their menus.
+  const choose = (select, index) => {
+    if (!select || index < 0 || index >= select.options.length) return
+    select.selectedIndex = index
+    select.dispatchEvent(new Event('change', {bubbles: true}))
+  }
+  const mark = (card, key) => {
+    const [annotation, label] = card.querySelectorAll('select'), names = [...annotation.options].map(o => o.textContent)
+    if (key === '0') return choose(annotation, 0)
+    if (!/[1-9]/.test(key)) return choose(annotation, names.findIndex(n => n[0] === key && n !== 'relabel' && n !== 'none'))
+    if (Number(key) >= label.options.length) return
+    choose(annotation, names.indexOf('relabel'))
+    choose(label, Number(key))
+  }
+  let last = null
+  document.addEventListener('keydown', event => {
+    const img = event.target
+    if (!img.matches?.('.bcc figure img') || event.ctrlKey || event.metaKey || event.altKey) return
+    const card = img.closest('.bcc-card'), key = event.key.toLowerCase()
+    if (event.key === 'Enter') { event.preventDefault(); return enlarge(img) }
+    if (!card || !/^[xdl0-9]$/.test(key)) return
+    event.preventDefault()
+    const all = [...card.parentElement.children].filter(c => c.offsetParent)
+    if (key === 'x') {
+      const [a, b] = [all.indexOf(event.shiftKey && last ? last : card), all.indexOf(card)].sort((p, q) => p - q)
+      if (event.shiftKey) all.slice(Math.max(a, 0), b + 1).forEach(c => c.classList.add('picked'))
+      else card.classList.toggle('picked')
+      last = card
+      return
+    }
+    const picked = all.filter(c => c.classList.contains('picked'))
+    for (const c of picked.length ? picked : [card]) { mark(c, key); c.classList.remove('picked') }
   })
 })()

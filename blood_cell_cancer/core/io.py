@@ -141,6 +141,18 @@ def _check_file(path)->None:
     if path.is_symlink() and not path.exists(): raise ImageError(f'{path}: a link to a file that is not there')
     if path.exists() and not path.is_file(): raise ImageError(f'{path}: not a file, but a folder, a pipe or a device')
 
+def _pages(img)->int: # of an opened file
+    "Pages of a TIFF, frames of an animation; reduced copies and a phone's previews don't count."
+    count = getattr(img, 'n_frames', 1)
+    if count == 1 or img.format == 'MPO': return 1
+    if img.format != 'TIFF': return count
+    full = 0
+    for i in range(count):
+        img.seek(i)
+        full += not int(img.tag_v2.get(254, 0)) & 1 # NewSubfileType: a reduced copy of another page
+    img.seek(0)
+    return max(1, full)
+
 def read_image(path:str|Path # an image file
               )->Image.Image: # 8-bit RGB, upright, values 0 to 255
     "Read one image completely, or raise `ImageError` with the file's name and the reason."
@@ -148,6 +160,8 @@ def read_image(path:str|Path # an image file
     try:
         with Image.open(path) as img:
             if img.width*img.height > MAX_PIXELS: raise ImageError(f'has {img.width*img.height/1e6:.0f} megapixels: cut out single cells')
+            if (pages := _pages(img)) > 1:
+                raise ImageError(f'holds {pages} images (pages): save each as a file of its own, with ImageMagick: magick FILE page_%d.png')
             img.load()
             return _to_rgb(ImageOps.exif_transpose(img))
     except ImageError as e: raise ImageError(f'{path}: {e}') from None

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'IMAGE_COLUMNS', 'IMAGE_SUFFIXES', 'SLIDES', 'OTHER_PICTURES', 'NOT_FINITE', 'image_table', 'check_images',
-           'classes_of', 'check_classes', 'readable', 'list_images', 'images_below', 'softmax', 'errors_with',
-           'prediction_table', 'check_predictions', 'probs_of', 'output_columns', 'output_table', 'with_groups',
-           'evaluable', 'jsonable']
+           'classes_of', 'check_classes', 'readable', 'list_images', 'folder_names', 'images_below', 'softmax',
+           'errors_with', 'prediction_table', 'check_predictions', 'probs_of', 'output_columns', 'output_table',
+           'with_groups', 'evaluable', 'jsonable']
 
 # %% ../../nbs/core/03_tables.ipynb #c002
 import os
@@ -115,6 +115,11 @@ def list_images(folder:str|Path # a folder, searched recursively, or one image f
     files.sort(key=lambda p: p.relative_to(folder).as_posix())
     images = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES]
     return images, [p for p in files if p.suffix.lower() not in IMAGE_SUFFIXES]
+
+def folder_names(table:'pd.DataFrame' # with the columns `path` and `name`
+                )->str:
+    "Names of the folders that hold images; not where these lie, because reports are passed on."
+    return ', '.join(dict.fromkeys(Path(p).parents[len(Path(n).parts) - 1].name for p, n in zip(table['path'], table['name'])))
 
 def images_below(folder:str|Path # a folder, searched recursively, or one image file
                 )->list[Path]: # image files sorted by name

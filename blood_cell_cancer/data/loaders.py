@@ -94,6 +94,7 @@ def image_loaders(images:pd.DataFrame, # split image table
                   device=None # device of the batches; default: the GPU if there is one
                  )->DataLoaders:
     "fastai `DataLoaders` of an image table."
+    if not {'train', 'validation'} <= set(images['split']): raise ValueError('there are no training and validation images: call split_images first')
     dss, aug = image_datasets(images, size, preprocess), augmentation(augment)
     device = device or default_device()
     def dl(ds, aug, **kw):

@@ -7,19 +7,17 @@ __all__ = ['BASELINES', 'EDGES', 'SECTIONS', 'OPTIONAL', 'leakage_text', 'confus
            'verdict_box', 'data_text', 'report_html']
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c002
-import base64
-import io
-from pathlib import Path
-
 import pandas as pd
 from markupsafe import Markup, escape
 
-from ..core.html import drawn, folded, html_figure, html_table, page_html, sentence
-from ..core.intervals import points_with_ci, with_ci
+from ..core.html import drawn, folded, html_figure, html_picture, html_table, in_a_row, page_html, sentence
+from ..core.intervals import percent, points_with_ci, with_ci
+from ..core.io import ImageError, read_image
+from ..core.tables import folder_names
 from ..data.audit.seen import seen_text
 from .calibration import risk_area
 from .external import laboratory_text
-from .metrics import plot_confusion
+from .metrics import hardest, plot_confusion
 from ..models.model import plot_epochs
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c005
@@ -88,10 +86,6 @@ def verdict_of(r # a `Report`
                      f"a difference in accuracy of {by}, p = {d['p']:.2g} (McNemar).")
     return dict(kind=kind, verdict=f'{said}.', evidence=evidence, advice=f'What to do next: {_next(r, d, kind, leaky)}')
 
-def _folders(preds)->str:
-    "Names of the folders that hold the images; not where these lie, because a report is passed on."
-    return ', '.join(dict.fromkeys(Path(p).parents[len(Path(n).parts) - 1].name for p, n in zip(preds['path'], preds['name'])))
-
 EDGES = dict(bad='#d00000', warn='#d07000', lead='#0072B2') # of a verdict in a notebook, which has no style sheet of ours
 
 def verdict_box(v:dict # of `verdict_of`
@@ -103,7 +97,7 @@ def verdict_box(v:dict # of `verdict_of`
 def data_text(r # a `Report`
              )->str:
     "What was evaluated, when, and of which data."
-    what = ' in the '.join([t for t in (r.data_set, f'folder {_folders(r.preds)}') if t])
+    what = ' in the '.join([t for t in (r.data_set, f'folder {folder_names(r.preds)}') if t])
     return f"Data: {what}; {r.scores['n']} {r.split} images of {len(r.confusion)} classes. Model: {r.model}. Evaluated on {r.date}."
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c008
@@ -114,10 +108,15 @@ def _baselines(r, pictures):
 
 def _matrix(r, pictures):
     m = r.confusion
-    as_table = html_table(m.rename_axis('true class'), 'Rows: true classes; columns: predicted classes; numbers of images')
     caption = 'Rows: true classes. The darker, the larger the share of the true class.'
     figure = html_figure(drawn(plot_confusion, m), confusion_text(m), caption, 'm-')
-    return figure + folded('The same as a table', as_table)
+    what = 'Rows: true classes; columns: predicted classes; numbers of images'
+    if not pictures: return figure + folded('The same as a table', html_table(m.rename_axis('true class'), what))
+    cell = lambda i, j: Markup('<a href="#{}">{}</a>').format(_cell_id(i, j), m.iat[i, j]) if m.iat[i, j] else '0'
+    linked = pd.DataFrame([[cell(i, j) for j in range(len(m))] for i in range(len(m))], m.index.rename('true class'), m.columns, dtype=object) # else pandas would make plain text of the links
+    return figure + html_table(linked, f'{what}. A number leads to its images')
+
+def _cell_id(i, j)->str: return f'images-{i}-{j}'
 
 def _classes(r, pictures): return html_table(r.class_table(), 'Figures by class, with 95 % intervals')
 
@@ -176,15 +175,34 @@ def _robustness(r, pictures):
     table = folded('The same as a table, with intervals', html_table(d.table(), 'Accuracy on corrupted images'))
     return sentence(d.lead(), 'lead') + html_figure(drawn(d.plot_table), alt, caption, 'g-') + table
 
-# %% ../../nbs/evaluate/08_pages.ipynb #c014
-def _pictures(saliency):
-    "Saliency maps over their photographs, as an image inside the page."
-    out = io.BytesIO()
-    drawn(saliency.plot).savefig(out, format='png', dpi=110)
-    data = base64.b64encode(out.getvalue()).decode()
-    alt = f'Saliency maps over {min(8, len(saliency.images))} of the evaluated images'
-    return Markup(f'<figure><img alt="{alt}" src="data:image/png;base64,{data}"></figure>')
+# %% ../../nbs/evaluate/08_pages.ipynb #092a32be
+def _picture(r, d)->Markup: # of a row of `hardest`
+    "An image, with its saliency map if there is one, and what it was taken for."
+    said = f'{d.name}: true {d.target}, predicted {d.predicted} ({percent(d.confidence)})'
+    try: shown = [read_image(d.path)]
+    except ImageError as e: return sentence(f'{said}. The image can no longer be shown: {e}', 'fine')
+    mapped = [] if r.hard_maps is None else list(r.hard_maps.images['path'])
+    if d.path in mapped: shown.append(r.hard_maps.picture(mapped.index(d.path)))
+    return html_picture(shown, said + ', with its saliency map'*(len(shown) > 1), said, side=132 if mapped else 176)
 
+def _cell_images(r, rows, i, j)->Markup:
+    "The images of one cell of the confusion matrix."
+    total, predicted = r.confusion.iat[i, j], r.confusion.columns[j]
+    text = f'{total} right' if i == j else f'{total} classified as {predicted}'
+    if len(rows) < total: text += f', of which {len(rows)} with the highest loss'
+    return Markup('<p id="{}">{}</p>').format(_cell_id(i, j), text + ':') + in_a_row([_picture(r, d) for d in rows.itertuples()])
+
+def _gallery(r, pictures):
+    if not pictures: return ''
+    d, classes, out = hardest(r.preds), list(r.confusion.index), Markup('')
+    for i, true in enumerate(classes):
+        cells = {j: d[(d['target'] == true) & (d['predicted'] == p)] for j, p in enumerate(classes)}
+        order = sorted((j for j in cells if len(cells[j])), key=lambda j: (j == i, -r.confusion.iat[i, j])) # right ones last
+        if order: out += Markup('<h3>{}</h3>').format(true) + Markup('').join(_cell_images(r, cells[j], i, j) for j in order)
+    note = 'Left: the image. Right: where it supports the predicted class (the more colour, the more).' if r.hard_maps is not None else ''
+    return sentence('This page holds photographs of the data set: mind their licence before you pass it on. ' + note, 'fine') + out
+
+# %% ../../nbs/evaluate/08_pages.ipynb #c014
 def _saliency(r, pictures):
     if r.saliency is None: return ''
     p, method = r.saliency_places, dict(grad_cam='Grad-CAM', occlusion='Occlusion')[r.saliency.method]
@@ -193,7 +211,7 @@ def _saliency(r, pictures):
     note = (f'{method} for the predicted class, {len(r.saliency.images)} of the evaluated images. '
             'A saliency map can expose a shortcut; it cannot prove that there is none.')
     table = html_table(pd.DataFrame(cols, index=pd.Index(p['place'], name='region')), 'Where the saliency lies')
-    return sentence(saliency_text(p), 'lead') + table + sentence(note, 'fine') + (_pictures(r.saliency) if pictures else Markup(''))
+    return sentence(saliency_text(p), 'lead') + table + sentence(note, 'fine')
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c016
 def _audit(r, pictures):
@@ -221,12 +239,13 @@ def _card(r, pictures):
     return Markup('').join(Markup('<h3>') + escape(t) + Markup('</h3><ul>') + items(lines) + Markup('</ul>') for t, lines in r.card.items())
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c019
-SECTIONS = {'The model and its baselines': _baselines, 'Confusion matrix': _matrix, 'Figures by class': _classes,
+SECTIONS = {'The model and its baselines': _baselines, 'Confusion matrix': _matrix,
+            'Mistakes, and the hardest right images': _gallery, 'Figures by class': _classes,
             'ROC and precision-recall curves': _curves, 'Calibration': _calibration, 'Uncertainty and abstention': _uncertainty,
             'Laboratories': _external, 'Robustness to corruptions': _robustness, 'Where the model looks': _saliency,
             'Audit of the data': _audit, 'Training': _training, 'Unreadable files': _unreadable,
             'Recipe and data': _facts, 'Model card': _card}
-OPTIONAL = 'Unreadable files', 'Training' # whose absence need not be mentioned
+OPTIONAL = 'Unreadable files', 'Training', 'Mistakes, and the hardest right images' # whose absence need not be mentioned
 
 def _notes(r):
     "What comes before the sections: verdict, evidence, advice, data, leakage, other laboratories, warnings."
@@ -239,7 +258,7 @@ def _notes(r):
     return [*top, *(sentence(*text) for text in leaks), *drops, *warnings]
 
 def report_html(report, # a `Report`
-                pictures:bool=False # show photographs with their saliency maps?
+                pictures:bool=True # show mistakes and the hardest right images?
                )->str:
     "The page of a report."
     parts = {title: section(report, pictures) for title, section in SECTIONS.items()}

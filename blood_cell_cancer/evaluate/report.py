@@ -30,7 +30,7 @@ from .calibration import calibration, evaluate_uncertainty, risk_area
 from .compare import best_baseline
 from .curves import curves
 from .external import laboratory_table, laboratory_text, validate_laboratories
-from .metrics import class_scores, confusion, judge, plot_confusion, scores, top_losses
+from .metrics import class_scores, confusion, hardest, judge, plot_confusion, scores, top_losses
 from .pages import data_text, leakage_text, report_html, saliency_text, verdict_box, verdict_of
 from .robustness import robustness
 from ..models.bundle import short_card
@@ -69,6 +69,7 @@ class Report:
     external: dict = field(default_factory=dict) # laboratory -> `ExternalValidation`
     robustness: object = None # `Robustness`
     saliency: object = None # `Saliency` of some of the evaluated images
+    hard_maps: object = None # `Saliency` of `hardest`: mistakes, and the hardest right images
     audit: list = field(default_factory=list) # dicts: section, verdict, finding
     card: dict = field(default_factory=dict) # sections of the model card: title -> sentences
 
@@ -159,11 +160,13 @@ def _warnings(model, preds, leaks, seen)->list:
 # %% ../../nbs/evaluate/09_report.ipynb #c013
 def _unlabelled(images, classes): return images.assign(label=pd.Categorical([None]*len(images), categories=list(classes)))
 
-def _saliency(model, rows, preds, n, progress):
-    "Saliency maps of the first `n` evaluated images of each class."
+def _saliency(model, rows, preds, n, progress)->dict: # fields of a report
+    "Saliency maps of the first `n` evaluated images of each class, and of the hardest ones."
     from blood_cell_cancer.evaluate.saliency import METHODS, saliency_maps
     some = rows[(rows['error'] == '') & rows['label'].notna()].groupby('label', observed=True).head(n)
-    return saliency_maps(model, some, preds=preds, progress=progress) if n and len(some) and model.engine in METHODS else None
+    if not n or not len(some) or model.engine not in METHODS: return {}
+    hard = rows[rows['path'].isin(hardest(preds)['path'])]
+    return {k: saliency_maps(model, d, preds=preds, progress=progress) for k, d in (('saliency', some), ('hard_maps', hard))}
 
 def _baselines(images, split, histogram, progress)->dict: # name -> prediction table; empty without training rows
     "What knows nothing of cells."
@@ -184,7 +187,7 @@ def evaluate(model, # a `Model` or an `Ensemble`
              external:dict|None=None, # laboratory -> its labelled image table, with its own class names
              unknowns:dict|None=None, # name -> image table of images of no class; needs a model with uncertainty
              robust=False, # True: all corruptions at severities 1, 3 and 5; or a `Robustness` made before
-             saliency:int=8, # number of saliency maps per class; 0: none
+             saliency:int=8, # images per class whose saliency is measured; the mistakes get maps too; 0: none
              audit=None, # an `Audit` of the images, or the JSON file that it saved
              allow_training_images:bool=False # evaluate all the same where images have trained the model? The report says so
             )->Report:
@@ -208,7 +211,7 @@ def evaluate(model, # a `Model` or an `Ensemble`
                leakage=leaks, seen=seen,
                calibration=calibration(judged), laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)),
                external=laboratories, robustness=robust or None,
-               saliency=_saliency(model, rows, preds, saliency, progress), audit=_audit_rows(audit))
+               audit=_audit_rows(audit), **_saliency(model, rows, preds, saliency, progress))
     if len(np.unique(judged.targets)) > 1: r.curves = {k: curves(judged, k) for k in ('roc', 'pr')}
     if model.uncertainty:
         unknown = {n: model.predict(_unlabelled(t, model.classes), progress) for n, t in (unknowns or {}).items()} | unknown
@@ -250,7 +253,7 @@ def to_dict(self:Report,
 
 @patch
 def save(self:Report, path:str|Path, # the HTML file; the JSON gets the same name
-         pictures:bool=False # show photographs with their saliency maps?
+         pictures:bool=True # show mistakes and the hardest right images? They lie inside the file
         )->Path:
     "Write the page, and the figures as JSON beside it."
     path = Path(path)

@@ -179,7 +179,7 @@ def robustness(model, # a `Model` or an `Ensemble`
               )->Robustness:
     "Accuracy on corrupted images."
     rows = readable(images[images['split'] == split], allow=True)
-    if not len(rows): raise ValueError(f'the split {split!r} has no image that can be read')
+    if not len(rows): raise ValueError(f'the split {split!r} has no image that can be read: call split_images, or choose among {sorted(set(images["split"]))}')
     if clean is None: clean = model.predict(rows, progress=False, **kwargs)
     jobs, out = [(c, s) for c in corruptions for s in severities], [_row('clean', 0, clean)]
     for name, severity in progress_bar(jobs, 'robustness', progress=progress, unit='corruptions'):

@@ -115,16 +115,21 @@ class Saliency:
     method: str
     preprocess: tuple = () # the recipe's preprocessing, which the maps' images went through
 
+    def picture(self, i:int)->Image.Image:
+        "The image in row `i`, as the network sees it, under its map."
+        return overlay(_seen(self.images['path'].iloc[i], self.preprocess), self.maps[i])
+
     def plot(self, n:int=8, columns:int=4)->Figure:
-        "The first images with their maps."
-        n = min(n, len(self.images))
+        "Images with their maps, the same number of each class as far as there are as many."
+        chosen = self.images.groupby(self.images['label'].astype(str)).cumcount().to_numpy().argsort(kind='stable')[:n]
+        n = len(chosen)
         rows = -(-n//columns)
         fig = Figure(figsize=(2.2*columns, 2.4*rows), layout='constrained')
         axes = fig.subplots(rows, columns, squeeze=False).ravel()
         for ax in axes: ax.axis('off')
-        for ax, d, saliency in zip(axes, self.images.head(n).itertuples(), self.maps):
-            ax.imshow(overlay(_seen(d.path, self.preprocess), saliency))
-            ax.set_title(f'{d.name}\nwhy {d.explained}?', fontsize=7)
+        for ax, i in zip(axes, chosen):
+            ax.imshow(self.picture(i))
+            ax.set_title(f"{self.images['name'].iloc[i]}\nwhy {self.images['explained'].iloc[i]}?", fontsize=7)
         return fig
 
 # %% ../../nbs/evaluate/06_saliency.ipynb #c019

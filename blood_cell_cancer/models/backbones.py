@@ -7,7 +7,7 @@ __all__ = ['IMAGENET', 'HALF', 'BACKBONES', 'FOUNDATION', 'BUILD', 'CUTS', 'HEAD
            'backbone', 'check_build', 'trainable_names', 'Recipe', 'recipe']
 
 # %% ../../nbs/models/00_backbones.ipynb #c002
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -185,4 +185,6 @@ def recipe(which:'str|dict|Recipe', # a name in `RECIPES`, the fields as a dict,
     if isinstance(which, str):
         if which not in RECIPES: raise ValueError(f'no recipe is called {which!r}; there are {list(RECIPES)}')
         which = RECIPES[which]
+    names = [f.name for f in fields(Recipe)]
+    if unknown := [k for k in changes if k not in names]: raise TypeError(f'a recipe has no field {unknown[0]!r}; it has {names}')
     return replace(which, **changes)

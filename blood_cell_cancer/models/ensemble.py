@@ -143,7 +143,7 @@ def ensemble(members, # of `Model`
     if images is None: raise ValueError("weights='validation' needs the split images that the members were trained with")
     check_classes(images, members[0].classes)
     rows = readable(images[images['split'] == 'validation'], allow=True)
-    if not len(rows): raise ValueError('there are no validation images to fit weights on: split the images first')
+    if not len(rows): raise ValueError('there are no validation images to fit weights on: call split_images first')
     whole = Ensemble(members, (1/n,)*n, tta)
     probs = np.stack([p for _, p in whole.member_outputs(rows, progress)])
     shares = fit_weights(probs, rows['label'].cat.codes.to_numpy())

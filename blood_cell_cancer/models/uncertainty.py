@@ -228,7 +228,7 @@ def fit_uncertainty(model, # a trained `Model`
     check_classes(check_images(images), model.classes)
     train, valid = (readable(images[images['split'] == s], allow=True) for s in ('train', 'validation'))
     if not len(train) or not len(valid):
-        raise ValueError('uncertainty needs training and validation images: split the table as for the training')
+        raise ValueError('uncertainty needs training and validation images: call split_images, or apply the split of the training')
     (features, _), (inner, logits) = model.features(train, progress), model.features(valid, progress)
     model.uncertainty = uncertainty_of(model.classes, features, train['label'].cat.codes.to_numpy(), train['sha256'].to_numpy(),
                                        inner, logits, valid['label'].cat.codes.to_numpy(), **kwargs)

@@ -59,6 +59,7 @@ def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
     "Write a bundle's model as ONNX, with its preprocessing inside, and check its logits."
     if missing := [m for m in ('onnx', 'onnxscript') if find_spec(m) is None]:
         raise RuntimeError(f'the export needs {" and ".join(missing)}: pip install "blood_cell_cancer[export]"')
+    if not Path(bundle).is_dir(): raise BundleError(f'{bundle} is not a folder of yours: export writes into the folder of a bundle')
     import torch
     from blood_cell_cancer.models.bundle import load_model
     model = load_model(bundle)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Data', 'Classes', 'Mapping', 'Drop', 'Split', 'By', 'Seed', 'Bundle', 'Weights', 'Quiet', 'load_data', 'load_split',
-           'print_places']
+           'print_epochs', 'print_report', 'print_summary', 'print_places']
 
 # %% ../../nbs/use/05_options.ipynb #c002
 from pathlib import Path
@@ -38,6 +38,33 @@ def load_split(data, classes, mapping, drop, split, by, seed, quiet):
     images = load_data(data, classes, mapping, drop, quiet)
     if split: return apply_split(images, split)
     return images if set(images['split']) - {''} else split_images(images, by, seed=seed)
+
+def print_epochs(model):
+    "Print why a training ended early."
+    done, most = len(model.history), model.recipe.epochs
+    kept = f'after {done} of {most} epochs; the best of them is kept.'
+    if model.interrupted: typer.echo(f'Interrupted {kept} The same command with --resume continues.')
+    elif done < most: typer.echo(f'Stopped {kept} The validation loss no longer decreased.')
+
+def print_report(report):
+    "Print a report's verdict, tables and warnings."
+    from blood_cell_cancer.evaluate.external import laboratory_text
+    typer.echo(report)
+    typer.echo(report.table().rename_axis(None).to_string())
+    if len(report.laboratories) > 1: typer.echo(laboratory_text(report.laboratories).to_string())
+    for w in report.warnings: typer.echo(f'Warning: {w}')
+
+def print_summary(table:Path, images:Path):
+    "Print the number of rows and of unreadable files of a CSV, or the prediction of a single image."
+    import csv
+    from blood_cell_cancer.use.stream import in_words
+    if table.suffix == '.parquet': return
+    rows = bad = 0
+    with open(table, newline='', encoding='utf-8') as f:
+        for row in csv.DictReader(f): rows, bad = rows + 1, bad + (row['error'] != '')
+    if images.is_file() and bad: raise ValueError(row['error'])
+    if images.is_file(): typer.echo(in_words(row))
+    else: typer.echo(f'{rows} file' + 's'*(rows != 1) + (f', {bad} unreadable (see the column error)' if bad else ''))
 
 def print_places(**places):
     "Print where the results are."

@@ -35,7 +35,7 @@ class Section:
         return head + self.table.head(10).to_html(index=False, float_format='%.3f')
 
 # %% ../../../nbs/data/audit/03_integrity.ipynb #c008
-UNUSABLE = 'empty', 'truncated', 'bomb', 'unreadable'
+UNUSABLE = 'empty', 'truncated', 'bomb', 'several pages', 'unreadable'
 SUFFIXES = dict(JPEG='.jpg .jpeg', MPO='.jpg .jpeg', PNG='.png', BMP='.bmp', TIFF='.tif .tiff', WEBP='.webp')
 MODES = {'P': 'palette', 'PA': 'palette', 'CMYK': 'CMYK', 'RGBA': 'transparent', 'LA': 'transparent', 'L': 'grey', '1': 'grey'}
 TINY = 32 # pixels
@@ -43,6 +43,7 @@ TINY = 32 # pixels
 def _why(error:str, nbytes:int)->str:
     "Classify the error of an image table."
     if nbytes == 0: return 'empty'
+    if 'images (pages)' in error: return 'several pages'
     if 'decompression bomb' in error or 'exceeds limit' in error: return 'bomb'
     return 'truncated' if 'truncated' in error.lower() else 'unreadable'
 

@@ -26,6 +26,7 @@ from fasttransform import Transform
 
 from ...core.io import read_image, to_pixels
 from ...core.tables import check_images, classes_of, readable
+from ...data.audit.seen import SeenImages
 from ...data.augment import Augmentation, apply_views, augmentation, draw_views
 from ...data.preprocess import make_preprocess
 from ...data.splits import check_split
@@ -118,5 +119,7 @@ def from_learner(cls:Model, learn:Learner # of `image_learner`
     history = pd.DataFrame([dict(zip(('train_loss', 'valid_loss', 'valid_accuracy'), map(float, row)))
                             for row in getattr(learn.recorder, 'values', []) if None not in row]) # an epoch without validation has none
     history.insert(0, 'epoch', range(len(history)))
+    # An exported learner, opened again, has no images any more: the model then has no record of them.
+    rows = [dl.dataset.items for dl in learn.dls.loaders if len(dl.dataset)]
     return cls(net, 'fastai', f['recipe'], tuple(learn.dls.vocab), f['mean'], f['std'], f['weights'], history, data=f['data'],
-               parameters=count_parameters(net), build=f['build'])
+               parameters=count_parameters(net), build=f['build'], seen=SeenImages.of(pd.concat(rows)) if rows else None)

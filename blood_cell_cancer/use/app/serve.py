@@ -47,7 +47,7 @@ def serve(bundle:str|Path='', # folder of a bundle
     "Serve the app until Ctrl-C."
     if missing := [m for m in ('voila', 'ipykernel') if find_spec(m) is None]:
         raise RuntimeError(f'the app needs {" and ".join(missing)}: pip install "blood_cell_cancer[app]"')
-    if bundle: check_bundle(bundle)
+    if bundle and not any(Path(bundle).glob('**/bundle.json')): check_bundle(bundle) # a folder of bundles is one to choose from
     if bundle and bundle_folder(bundle) == Path(bundle): bundle = Path(bundle).absolute() # a folder, not a shipped name
     given = dict(bundle=bundle, data=Path(data).absolute() if Path(data).is_dir() else data, classes=classes,
                  split=split and Path(split).absolute(), keep=keep and Path(keep).absolute(), any_folder='yes' if any_folder else '')
