@@ -12,26 +12,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import unseen_views as d
+from ship_nucleus import known_sizes
 from shipped_outputs import GROUPS, arguments, codes, judged, kept, outputs
 from unseen import group_names
 from unseen_size import gain
 
 from blood_cell_cancer.core.io import SEED
 from blood_cell_cancer.models.bundle import load_model
-from blood_cell_cancer.models.nucleus import NucleusSize, nucleus_widths
+from blood_cell_cancer.data.nucleus import nucleus_widths
 
 OUT = Path(__file__).parents[1]/'nbs'/'studies'/'results'
 MIXES = {'normal blood': dict(seg_neutrophil=.6, lymphocyte=.3, monocyte=.07, eosinophil=.03),
          'lymphocytes': dict(lymphocyte=1.), 'blasts': dict(myeloblast=1.),
          'acute leukaemia': dict(myeloblast=.8, lymphocyte=.1, seg_neutrophil=.05, erythroblast=.05)}
-NEUTROPHIL = d.CLASSES.index('seg_neutrophil')
-
-
-def aligned(widths, y, lab):
-    "Munich's widths on Barcelona's scale, by the class that both have; BCCD's cells were cut out one by one and have no scale."
-    out = np.where(lab == 'bccd', np.nan, widths)
-    def usual(g): return np.nanmedian(widths[(lab == g) & (y == NEUTROPHIL)])
-    return np.where(lab == 'munich', out*usual('barcelona')/usual('munich'), out)
 
 
 def adapted(x, z, widths, size, mean, weight, move):
@@ -43,9 +36,9 @@ def adapted(x, z, widths, size, mean, weight, move):
 def main():
     work = arguments(__doc__).parse_args().work
     t, n, found, _ = outputs(work)
-    y, J, lab = codes(t), t.iloc[n:], t['lab'].to_numpy()
+    y, J = codes(t), t.iloc[n:]
     widths = kept(work/'widths.npz', lambda: dict(w=nucleus_widths(t.assign(error=''))))['w']
-    size = NucleusSize.of(aligned(widths[:n], y[:n], lab[:n]), y[:n])
+    size = known_sizes(t.iloc[:n], widths[:n])
     print(size)
     x, z = found['clean']['x'].astype(float), found['clean']['logits'][n:].astype(float)
     mean = np.mean([x[:n][y[:n] == c].mean(0) for c in range(len(d.CLASSES))], axis=0)

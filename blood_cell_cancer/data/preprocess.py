@@ -95,7 +95,7 @@ def nucleus_mask(density:np.ndarray # of `green_density`
     return (density > cv2.threshold(cells[None], 0, 255, cv2.THRESH_OTSU)[0]).astype(np.uint8)
 
 def central_nucleus(a:np.ndarray # uint8 (h, w, 3)
-                   )->'tuple|None': # its middle (x, y) and width, pixels; None for an even colour
+                   )->'tuple|None': # its middle (x, y) and width, pixels; None where nothing absorbs green light
     "The nucleus near the centre. Its width is the square root of its area; 0 where all nuclei are far from the centre."
     h, w = a.shape[:2]
     _, _, stats, centres = cv2.connectedComponentsWithStats(nucleus_mask(green_density(a)))

@@ -175,13 +175,21 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
 @app.command()
 def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGES', help='Labelled images: a folder of class folders')],
           mapping:Mapping=None, drop_unmapped:Drop=False,
+          unlabelled:Annotated[bool, typer.Option('--unlabelled', help='No labels: find the scale on which the size of the nuclei counts '
+                                                  '(at least 20 cells, one magnification)')]=False,
           out:Annotated[Path, typer.Option(help='Folder of the adapted bundle')]=Path('adapted.bundle'), quiet:Quiet=False):
-    "Fit a bundle to a laboratory with some labelled images, at least five of each class."
+    "Fit a bundle to a laboratory with some labelled images, at least five of each class, or with unlabelled ones."
     from blood_cell_cancer.core.intervals import with_ci
     from blood_cell_cancer.data.datasets import load_images
-    from blood_cell_cancer.models.adapt import adapt
+    from blood_cell_cancer.models.adapt import adapt, adapt_unlabelled
     from blood_cell_cancer.models.bundle import load_model
     model = load_model(bundle)
+    if unlabelled:
+        from blood_cell_cancer.core.tables import image_table, images_below
+        ours = adapt_unlabelled(model, image_table([p for d in data for p in images_below(d)], classes=model.classes, progress=not quiet), not quiet)
+        typer.echo(f"{ours.extra['unlabelled']['images']} images: the width of the nuclei counts from now on.")
+        print_places(bundle=ours.save(out))
+        return
     # A list of folders: a laboratory need not have every class of the model.
     images = load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error')
     ours = adapt(model, images, progress=not quiet)

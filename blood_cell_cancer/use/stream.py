@@ -61,14 +61,19 @@ class OnnxModel:
     uncertainty: Uncertainty|None
     file: Path # the network
     look: Callable|None = None # from an image to why it does not show what the model reads, or ''; None: not looked at
+    nucleus: object = None # a `NucleusSize` with the scale of the laboratory; None: widths of nuclei say nothing
+    before: tuple = () # functions from image to image, before the bundle's own; a nucleus is measured after them
 
     def outputs(self, path:str|Path)->tuple: # logits (classes,), features (d,), error or '', why it is not what the model reads, or ''
         "Decode one file and run the network on it."
         try:
             img = read_image(path)
-            pixels, content = to_pixels(img, self.size, self.preprocess), self.look(img) if self.look else ''
+            content = self.look(img) if self.look else ''
+            for f in self.before: img = f(img)
+            pixels = to_pixels(img, self.size, self.preprocess)
         except (ImageError, OSError) as e: return *(np.full(o.shape[1], np.nan, np.float32) for o in self.session.get_outputs()), str(e), ''
         logits, features = (v[0] for v in self.session.run(['logits', 'features'], {'pixels': pixels[None]}))
+        if self.nucleus: logits = self.nucleus.add_one(logits, img)
         return logits, features, '', content
 
     def all_outputs(self, paths:Iterable, threads:int=0)->Iterator[tuple]:
@@ -79,7 +84,7 @@ class OnnxModel:
         "Prediction table of an image table, as `Model.predict` gives it; `preprocess` acts on the images before the bundle's own."
         from blood_cell_cancer.core.tables import check_classes, output_table
         check_classes(images, self.classes)
-        model = replace(self, preprocess=(*preprocess, *self.preprocess))
+        model = replace(self, before=tuple(preprocess))
         outputs = list(progress_bar(model.all_outputs(images['path']), 'predicting', len(images), progress))
         known = [k or e for k, (_, _, e, _) in zip(images['error'], outputs)]
         content = [c for *_, c in outputs]
@@ -116,6 +121,11 @@ def _preprocess(facts:dict)->tuple: # functions from image to image; what looks 
     from blood_cell_cancer.data.preprocess import make_preprocess, not_one_cell, reads_one_cell
     return make_preprocess(names), not_one_cell if facts['uncertainty'] and reads_one_cell(names) else None
 
+def _nucleus(facts:dict): # `NucleusSize`, or None where it would change nothing
+    if not (d := facts.get('nucleus')) or d['scale'] is None: return None
+    from blood_cell_cancer.data.nucleus import NucleusSize
+    return NucleusSize.from_dict(d)
+
 def open_onnx(bundle:str|Path, # folder of a bundle
               int8:bool=False # use `model.int8.onnx`?
              )->OnnxModel:
@@ -127,7 +137,7 @@ def open_onnx(bundle:str|Path, # folder of a bundle
     session, width = _checked_session(inside(bundle, file.name), facts)
     try: (preprocess, look), uncertainty = _preprocess(facts), _open_uncertainty(bundle, facts, width)
     except (TypeError, ValueError) as e: raise BundleError(f'{bundle} can\'t be opened: {e}') from None
-    return OnnxModel(session, tuple(facts['classes']), facts['preprocessing']['size'], preprocess, uncertainty, file, look)
+    return OnnxModel(session, tuple(facts['classes']), facts['preprocessing']['size'], preprocess, uncertainty, file, look, _nucleus(facts))
 
 # %% ../../nbs/use/01_stream.ipynb #c021
 def in_order(f:Callable, # of one item
