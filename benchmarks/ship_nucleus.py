@@ -3,8 +3,8 @@
     export BLOOD_CELLS_DATA=folder
     python benchmarks/ship_nucleus.py
 
-Neither weights nor thresholds of the bundle change. Writes nbs/studies/results/nucleus.csv: each laboratory as its own unlabelled
-folder, by class, with the 8-bit network and the thresholds as shipped, without and with the widths.
+Neither weights nor thresholds of the bundle change. Each laboratory is an unlabelled folder of its own, without and
+with the widths, for the 8-bit network and the thresholds as shipped: nbs/studies/results/nucleus.csv by class, nucleus_gain.csv in all.
 """
 import json
 import os
@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 import unseen as u
 import unseen_views as d
+from shipped_outputs import GROUPS, judged
+from unseen_size import gain
 
 from blood_cell_cancer.data.nucleus import NucleusSize, nucleus_widths
 from blood_cell_cancer.models.bundle import write_facts
 from blood_cell_cancer.models.shipped import SHIPPED
 from blood_cell_cancer.use.stream import open_onnx
 
-TABLE = Path(__file__).parents[1]/'nbs'/'studies'/'results'/'nucleus.csv'
+RESULTS = Path(__file__).parents[1]/'nbs'/'studies'/'results'
 NEUTROPHIL = d.CLASSES.index('seg_neutrophil')
 EACH = 900 # as for ship_differential.py
 
@@ -42,23 +44,26 @@ def main():
     t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA'])).assign(error='')
     train = t.loc[d.parts(t, EACH)[0]].reset_index(drop=True)
     size, model, rows = known_sizes(train, nucleus_widths(train)), open_onnx('differential', int8=True), []
+    judgement = []
     facts = json.loads((SHIPPED/'differential'/'bundle.json').read_text())
     write_facts(facts | dict(nucleus=size.to_dict()), SHIPPED/'differential')
     away = t[t['set'].isin(['jhu', 'zheng'])].reset_index(drop=True)
     group = u.group_names(away)
-    for g in ('jhuA', 'jhuB', 'zheng'):
-        own = away[group == g].reset_index(drop=True)
-        logits, features = model.arrays(list(model.all_outputs(own['path'])))
-        widths = nucleus_widths(own)
-        there = size.scaled_to(logits, widths)
-        for how, z in (('without widths', logits), ('with widths', there.add(logits, widths))):
-            known = u.figures(z, own, ~np.array(model.uncertainty.columns(z, features)['abstained']))
-            said = np.array(d.CLASSES)[z.argmax(1)]
-            known['called_myeloblast'] = [((said == 'myeloblast') & ((own['label'] == c) | (c == 'all'))).sum() for c in known['label']]
-            rows.append(known.assign(how=how, scale=round(there.scale, 3)))
-    table = pd.concat(rows)
-    table.assign(command='python benchmarks/ship_nucleus.py').to_csv(TABLE, index=False, float_format='%.4f')
-    print(size, table.to_string())
+    # Zheng's are two collections of different magnification, named d1 and d2.
+    folder = np.where(group == 'zheng', [Path(p).name[:2] for p in away['path']], group)
+    logits, features = model.arrays(list(model.all_outputs(away['path'])))
+    widths, sized = nucleus_widths(away), logits.copy()
+    for f in np.unique(folder):
+        k = folder == f
+        there = size.scaled_to(logits[k], widths[k])
+        sized[k] = there.add(logits[k], widths[k])
+        print(f, k.sum(), 'cells, scale', round(there.scale, 3))
+    for how, z in (('without widths', logits), ('with widths', sized)):
+        rows.append(u.figures(z, away, ~np.array(model.uncertainty.columns(z, features)['abstained'])).assign(how=how))
+        judgement.append(judged(z, away, how, GROUPS[1:]).merge(gain(logits, z, away, GROUPS[1:])))
+    for table, name in ((pd.concat(rows), 'nucleus'), (pd.concat(judgement), 'nucleus_gain')):
+        table.assign(command='python benchmarks/ship_nucleus.py').to_csv(RESULTS/f'{name}.csv', index=False, float_format='%.4f')
+        print(table.to_string())
 
 
 if __name__ == '__main__': main()

@@ -64,12 +64,12 @@ def outputs(work, views=2):
 def codes(t): return np.array([d.CLASSES.index(c) for c in t['label']])
 
 
-def judged(logits, t, name)->pd.DataFrame:
+def judged(logits, t, name, groups=GROUPS)->pd.DataFrame:
     "One row per laboratory: balanced recall with its interval (classes of ten cells or more), lymphocytes and normal cells called myeloblast, blast AUROC."
     y, said, group, out = codes(t), logits.argmax(1), group_names(t), []
     p = np.exp(logits[:, BLAST] - np.logaddexp.reduce(logits, axis=1))
     normal = t['label'].isin(d.NORMAL).to_numpy()
-    for g in GROUPS:
+    for g in groups:
         k = group == g
         n = np.bincount(y[k], minlength=len(d.CLASSES))
         right = np.bincount(y[k & (said == y)], minlength=len(d.CLASSES))

@@ -68,10 +68,10 @@ class Density:
         return np.array(out)
 
 
-def gain(before, after, t, draws=1000):
+def gain(before, after, t, groups=GROUPS, draws=1000):
     "Difference in balanced recall with its interval: patients (where they are known) or cells are drawn again."
     y, group, rows, r = codes(t), group_names(t), [], np.random.default_rng(SEED)
-    for g in GROUPS:
+    for g in groups:
         k = np.flatnonzero(group == g)
         unit = pd.factorize(t['patient'].iloc[k].where(t['patient'].iloc[k].notna(), pd.Series(k.astype(str), t.index[k])))[0]
         keep = [c for c in range(len(d.CLASSES)) if (y[k] == c).sum() >= 10]

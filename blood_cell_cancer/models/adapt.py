@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PENALTIES', 'LEAST', 'fit_last_layer', 'fold_numbers', 'choose_penalty', 'cross_validate', 'adapted_uncertainty',
-           'adapt', 'adapt_unlabelled', 'least_certain']
+           'adapt', 'adapt_unlabelled', 'adaptation_text', 'least_certain']
 
 # %% ../../nbs/models/17_adapt.ipynb #c002
 import warnings
@@ -168,6 +168,13 @@ def adapt_unlabelled(model, # a trained `Model` that has `nucleus`
     nucleus = model.nucleus.scaled_to(bare.logits(rows, progress), model.nucleus.measure(rows))
     facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), scale=nucleus.scale)
     return replace(model, nucleus=nucleus, extra={'unlabelled': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k in ('name', 'adaptation')}})
+
+def adaptation_text(model)->str: # of `adapt` or `adapt_unlabelled`
+    "What an adaptation did."
+    if a := model.extra.get('unlabelled'): return f"{a['images']} images without labels: from now on the width of the nuclei counts."
+    a = model.extra['adaptation']
+    shares = ', '.join(f"{with_ci(*a[k]['balanced_accuracy'])} {k}" for k in ('before', 'after'))
+    return f"{a['images']} labelled images. Mean recall of the classes: {shares} ({a['folds']}-fold cross-validation)."
 
 # %% ../../nbs/models/17_adapt.ipynb #c022
 def least_certain(preds:pd.DataFrame, # prediction table of a model
