@@ -19,6 +19,7 @@ import torch
 
 import unseen as u
 import unseen_views as d
+from ship_nucleus import known_sizes
 from ship_report import put_report
 from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.core.tables import softmax
@@ -27,6 +28,7 @@ from blood_cell_cancer.data.audit.overlaps import group_images
 from blood_cell_cancer.data.audit.report import SECTIONS, audit
 from blood_cell_cancer.data.audit.seen import SeenImages
 from blood_cell_cancer.data.datasets import load_images
+from blood_cell_cancer.data.nucleus import nucleus_widths
 from blood_cell_cancer.evaluate.external import ood_images
 from blood_cell_cancer.models.backbones import HALF, Recipe
 from blood_cell_cancer.models.bundle import SHIPPED, save_bundle
@@ -170,6 +172,9 @@ def main():
     last = Path(a.work[-1])
     work, size = last/'bundle', json.loads((last/'settings.json').read_text())['size']
     model = model_of(a.work, images, size)
+    t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA'])).assign(error='')
+    train = t.loc[d.parts(t, a.each)[0]].reset_index(drop=True)
+    model.nucleus = known_sizes(train, nucleus_widths(train))
     save_bundle(model, work, half=True)
     export_onnx(work)
     cost = quantise(work, home['train'].groupby('label', observed=True).sample(40, random_state=12), home['test'], whole=a.whole)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CORNER', 'REFERENCE', 'STAINS', 'STRENGTH', 'STEPS', 'LOOK', 'NO_CELL', 'CUT_OUT', 'Mask', 'Background', 'Reinhard',
-           'Macenko', 'green_density', 'nucleus_mask', 'CropCell', 'make_preprocess', 'not_one_cell', 'reads_one_cell',
-           'content_reasons']
+           'Macenko', 'green_density', 'nucleus_mask', 'central_nucleus', 'CropCell', 'make_preprocess', 'not_one_cell',
+           'reads_one_cell', 'content_reasons']
 
 # %% ../../nbs/data/07_preprocess.ipynb #c002
 from collections.abc import Sequence
@@ -94,6 +94,17 @@ def nucleus_mask(density:np.ndarray # of `green_density`
     # A second threshold within the cells separates nuclei from red cells and cytoplasm.
     return (density > cv2.threshold(cells[None], 0, 255, cv2.THRESH_OTSU)[0]).astype(np.uint8)
 
+def central_nucleus(a:np.ndarray # uint8 (h, w, 3)
+                   )->'tuple|None': # its middle (x, y) and width, pixels; None where nothing absorbs green light
+    "The nucleus near the centre. Its width is the square root of its area; 0 where all nuclei are far from the centre."
+    h, w = a.shape[:2]
+    _, _, stats, centres = cv2.connectedComponentsWithStats(nucleus_mask(green_density(a)))
+    if len(stats) < 2: return None
+    # The lobes of a nucleus may be separate, so all components are weighted by size and nearness to the centre.
+    near = np.exp(-((centres[1:] - [w/2, h/2])**2).sum(axis=1)/(2*(min(h, w)/5)**2))
+    weight = stats[1:, 4]*near
+    return (centres[1:]*weight[:, None]).sum(axis=0)/weight.sum(), np.sqrt((stats[1:, 4]*(near > .3)).sum())
+
 @dataclass(frozen=True)
 class CropCell:
     "Crop to a square around the nucleus, scaled by the size of the nucleus."
@@ -101,13 +112,8 @@ class CropCell:
     def __call__(self, img):
         a = np.asarray(img)
         h, w = a.shape[:2]
-        _, _, stats, centres = cv2.connectedComponentsWithStats(nucleus_mask(green_density(a)))
-        if len(stats) < 2: return img # an even colour: nothing to crop to
-        # The lobes of a nucleus may be separate, so all components are weighted by size and nearness to the centre.
-        near = np.exp(-((centres[1:] - [w/2, h/2])**2).sum(axis=1)/(2*(min(h, w)/5)**2))
-        weight = stats[1:, 4]*near
-        middle = (centres[1:]*weight[:, None]).sum(axis=0)/weight.sum()
-        width = np.sqrt((stats[1:, 4]*(near > .3)).sum()) # of the nucleus; from 3/32 to 10/32 of the image, if it was found well
+        if (found := central_nucleus(a)) is None: return img # nothing to crop to
+        middle, width = found # 3/32 to 10/32 of the image, if it was found well
         half = int(self.reach*np.clip(width, min(h, w)*.3/3.2, min(h, w)/3.2)/2)
         pad = cv2.copyMakeBorder(a, half, half, half, half, cv2.BORDER_REPLICATE)
         x, y = middle.round().astype(int)

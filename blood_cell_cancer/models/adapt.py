@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PENALTIES', 'LEAST', 'fit_last_layer', 'fold_numbers', 'choose_penalty', 'cross_validate', 'adapted_uncertainty',
-           'adapt', 'least_certain']
+           'adapt', 'adapt_unlabelled', 'adaptation_text', 'least_certain']
 
 # %% ../../nbs/models/17_adapt.ipynb #c002
 import warnings
@@ -140,6 +140,7 @@ def adapt(model, # a trained `Model`
     "Fit a model's last layer and its uncertainty to labelled images of another laboratory."
     rows, module = _labelled(model, images), engine_module(model.engine)
     _warn_seen(model, rows)
+    model = replace(model, nucleus=None) # the last layer is fitted to what the network says alone
     y, groups = rows['label'].cat.codes.to_numpy(), rows['group'].where(rows['group'] != '', rows['sha256']).to_numpy()
     features, before = model.features(rows, progress)
     (weight, bias), x = module.last_layer(model.net), module.last_inputs(model.net, features)
@@ -154,6 +155,26 @@ def adapt(model, # a trained `Model`
     seen = None if model.seen is None else union([model.seen, SeenImages.of(rows.assign(split='train'))])
     return replace(model, net=module.with_last_layer(model.net, *fit_last_layer(x, y, weight, bias, penalty)), uncertainty=uncertainty, seen=seen,
                    extra={'adaptation': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k == 'name'}})
+
+# %% ../../nbs/models/17_adapt.ipynb #a6fb050b
+def adapt_unlabelled(model, # a trained `Model` that has `nucleus`
+                     images:pd.DataFrame, # image table of the new laboratory, one magnification; labels are not read
+                     progress:bool=True # show a bar
+                    ): # a new `Model`
+    "Find the scale of another laboratory, so that the size of the nuclei counts."
+    if getattr(model, 'nucleus', None) is None:
+        raise ValueError('this model does not know how wide the nuclei of its classes are: adapt it with labelled images')
+    rows, bare = readable(check_images(images), allow=True), replace(model, nucleus=replace(model.nucleus, scale=None))
+    nucleus = model.nucleus.scaled_to(bare.logits(rows, progress), model.nucleus.measure(rows))
+    facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), scale=nucleus.scale)
+    return replace(model, nucleus=nucleus, extra={'unlabelled': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k in ('name', 'adaptation')}})
+
+def adaptation_text(model)->str: # of `adapt` or `adapt_unlabelled`
+    "What an adaptation did."
+    if a := model.extra.get('unlabelled'): return f"{a['images']} images without labels: from now on the width of the nuclei counts."
+    a = model.extra['adaptation']
+    shares = ', '.join(f"{with_ci(*a[k]['balanced_accuracy'])} {k}" for k in ('before', 'after'))
+    return f"{a['images']} labelled images. Mean recall of the classes: {shares} ({a['folds']}-fold cross-validation)."
 
 # %% ../../nbs/models/17_adapt.ipynb #c022
 def least_certain(preds:pd.DataFrame, # prediction table of a model

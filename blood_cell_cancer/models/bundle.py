@@ -22,6 +22,7 @@ from fastcore.basics import patch
 
 from ..core.io import file_sha256, locked, write_json, write_tensors, write_text
 from ..data.audit.seen import SeenImages
+from ..data.nucleus import NucleusSize
 from ..data.preprocess import make_preprocess
 from .backbones import backbone, recipe
 from .card import CARD_SECTIONS, card_text
@@ -55,7 +56,7 @@ def describe(model:Model # a trained model
                 data=model.data, interrupted=model.interrupted, build=model.build,
                 history=model.history.to_dict('records'), extra=model.extra,
                 uncertainty=model.uncertainty.to_dict() if model.uncertainty else None,
-                intended_use=INTENDED_USE, versions=_versions(), created=datetime.now(timezone.utc).isoformat(timespec='seconds'))
+                nucleus=model.nucleus.to_dict() if model.nucleus else None, intended_use=INTENDED_USE, versions=_versions(), created=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
 # %% ../../nbs/models/14_bundle.ipynb #c014
 OWN = 'bundle.json', 'README.md', 'weights.safetensors', 'uncertainty.safetensors', 'training_images.safetensors', 'model.onnx', 'model.int8.onnx', 'members'
@@ -169,6 +170,7 @@ def load_model(which:str|Path # a bundle's folder, or the name of a shipped one
     return Model(net, facts['engine'], r, tuple(facts['classes']), tuple(pre['mean']), tuple(pre['std']), facts['pretrained'],
                  history=pd.DataFrame(facts['history']), data=facts['data'], parameters=(facts['parameters']['total'], facts['parameters']['trainable']),
                  interrupted=facts['interrupted'], build=facts['build'], extra=facts['extra'], seen=read_seen(facts, folder),
+                 nucleus=NucleusSize.from_dict(facts['nucleus']) if facts.get('nucleus') else None,
                  uncertainty=read_uncertainty(facts, folder, backbone(r.backbone).features))
 
 # %% ../../nbs/models/14_bundle.ipynb #c028

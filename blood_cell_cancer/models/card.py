@@ -79,12 +79,22 @@ def _beyond(m):
             f"- Corrupted images (focus, stain, lamp, file): {robust['lead'] if robust else NOT_EVALUATED}"]
 
 # %% ../../nbs/models/11_card.ipynb #n016
+def _nuclei(facts):
+    "What the width of the nuclei counts."
+    if not (s := facts.get('nucleus')): return []
+    if s['scale'] is None:
+        return ['The crop takes the size of a cell away. `blood-cells adapt --unlabelled` gives it back: from at least 20 cells of your '
+                'microscope at one magnification, without labels, it finds the scale on which the widths of the nuclei count.']
+    n = facts['extra'].get('unlabelled', {}).get('images', 0)
+    return [f"The width of the nuclei counts, on a scale found without labels from {n} images of one magnification; it does not hold "
+            'for images of another magnification.']
+
 def _adaptation(facts):
-    a = facts['extra'].get('adaptation')
-    if not a: return []
+    a, lines = facts['extra'].get('adaptation'), _nuclei(facts)
+    if not a: return lines
     place, before, after = ', '.join(a['laboratories']) or 'another laboratory', a['before'], a['after']
     rows = [(c, n, _recall(before, c), _recall(after, c)) for c, (_, n, *_) in after['recall'].items()]
-    lines = [f"The last layer was fitted to {a['images']} labelled images of {place}. Recall on them, with 95 % intervals: of the model as it "
+    lines += [f"The last layer was fitted to {a['images']} labelled images of {place}. Recall on them, with 95 % intervals: of the model as it "
              f"was, and by {a['folds']}-fold cross-validation of the adapted one.", '',
              *_rows(('class', 'images', 'before', 'after'), [*rows, ('balanced accuracy', a['images'], with_ci(*before['balanced_accuracy']),
                                                                   with_ci(*after['balanced_accuracy']))])]

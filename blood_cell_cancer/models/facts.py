@@ -45,6 +45,9 @@ PARTS = dict(
                        preprocess=(_texts, 'a list of names')),
     weights=dict(file=_TEXT, sha256=_TEXT), uncertainty_arrays=dict(file=_TEXT, sha256=_TEXT),
     training_images=dict(file=_TEXT, sha256=_TEXT), # older bundles have none
+    nucleus=dict(widths=(lambda v: _numbers(v) and all(x > 0 for x in v), 'a list of numbers above 0'),
+                 spread=(lambda v: _number(v) and v > 0, 'a number above 0'),
+                 scale=(lambda v: v is None or _number(v) and v > 0, 'a number above 0 or null')),
     uncertainty=dict(classes=_CLASSES, temperature=(lambda v: _number(v) and v > 0, 'a number above 0'), coverage=_NUMBER,
                      method=(('lac', 'aps').__contains__, '"lac" or "aps"'), conditional=_FLAG,
                      thresholds=(_numbers, 'a list of numbers'), kind=(('knn', 'mahalanobis').__contains__, '"knn" or "mahalanobis"'),
@@ -64,12 +67,15 @@ def check_facts(facts, where)->None: # what the JSON holds; the file, for the me
         raise BundleError(f"{where} has version {facts['version']}; this package reads up to {VERSION}: update it")
     check_fields(facts, SINGLE if facts['format'] == FORMAT else SEVERAL, where)
     if facts['uncertainty']: check_fields(facts, dict(uncertainty_arrays=_OBJECT), where)
-    if facts.get('training_images') is not None: check_fields(facts, dict(training_images=_OBJECT), where)
+    for name in ('training_images', 'nucleus'):
+        if facts.get(name) is not None: check_fields(facts, {name: _OBJECT}, where)
     for name, fields in PARTS.items():
         if facts.get(name) is not None: check_fields(facts[name], fields, f'{where}, {name}')
     for m in facts.get('members', []): check_fields(m, dict(folder=_TEXT, sha256=_TEXT), f'{where}, members')
     if (u := facts['uncertainty']) and (u['classes'] != facts['classes'] or len(u['thresholds']) != len(u['classes'])):
         raise BundleError(f'{where}: its uncertainty was fitted to other classes')
+    if (s := facts.get('nucleus')) is not None and len(s['widths']) != len(facts['classes']):
+        raise BundleError(f"{where}: it has {len(s['widths'])} widths of nuclei for {len(facts['classes'])} classes")
 
 # %% ../../nbs/models/04_facts.ipynb #c009
 def inside(folder:Path, # a bundle's folder

@@ -71,6 +71,7 @@ class Model:
     extra: dict = field(default_factory=dict) # what an evaluation adds: `metrics` and `audit`
     uncertainty: object = None # an `Uncertainty`, fitted by `models.uncertainty.fit_uncertainty`
     seen: object = None # `SeenImages`: its training and validation images; None: not recorded
+    nucleus: object = None # a `NucleusSize`: how wide the nuclei of each class are; None: not recorded
 
     def __repr__(self):
         n, t = self.parameters
@@ -81,10 +82,15 @@ class Model:
         return f'{text}, {epochs} (validation accuracy {best["valid_accuracy"]:.4f})'
 
 # %% ../../nbs/models/08_model.ipynb #ce0d0f2c
+def _with_nuclei(model, logits, images, preprocess=(), **_):
+    "Logits with what the widths of the nuclei say, where the scale of the laboratory is known."
+    if model.nucleus is None or model.nucleus.scale is None: return logits
+    return model.nucleus.add(logits, model.nucleus.measure(images, preprocess))
+
 @patch
 def logits(self:Model, images, progress=True, **kwargs):
     "Raw outputs, float32 (n, classes), NaN for unreadable files."
-    return engine_of(self).net_logits(self.net, check_images(images), self, progress=progress, **kwargs)
+    return _with_nuclei(self, engine_of(self).net_logits(self.net, check_images(images), self, progress=progress, **kwargs), images, **kwargs)
 
 @patch
 def features(self:Model, images, progress=True, **kwargs):
@@ -93,7 +99,8 @@ def features(self:Model, images, progress=True, **kwargs):
     if not hasattr(module, 'net_features'):
         raise NotImplementedError(f'the {self.engine} engine gives no features (net_features), '
                                   'which uncertainty needs: use the fastai engine')
-    return module.net_features(self.net, check_images(images), self, progress=progress, **kwargs)
+    features, logits = module.net_features(self.net, check_images(images), self, progress=progress, **kwargs)
+    return features, _with_nuclei(self, logits, images, **kwargs)
 
 @patch
 def predict(self:Model, images, progress=True, **kwargs):

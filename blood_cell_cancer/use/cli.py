@@ -164,20 +164,20 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
 @app.command()
 def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGES', help='Labelled images: a folder of class folders')],
           mapping:Mapping=None, drop_unmapped:Drop=False,
+          unlabelled:Annotated[bool, typer.Option('--unlabelled', help='Let the size of the nuclei count, found from 20 or more cells of one magnification')]=False,
           out:Annotated[Path, typer.Option(help='Folder of the adapted bundle')]=Path('adapted.bundle'), quiet:Quiet=False):
-    "Fit a bundle to a laboratory with some labelled images, at least five of each class."
-    from blood_cell_cancer.core.intervals import with_ci
+    "Fit a bundle to a laboratory with some labelled images, at least five of each class, or with unlabelled ones."
+    from blood_cell_cancer.core.tables import image_table, images_below
     from blood_cell_cancer.data.datasets import load_images
-    from blood_cell_cancer.models.adapt import adapt
+    from blood_cell_cancer.models.adapt import adapt, adapt_unlabelled, adaptation_text
     from blood_cell_cancer.models.bundle import load_model
     model = load_model(bundle)
+    if unlabelled: ours = adapt_unlabelled(model, image_table([p for d in data for p in images_below(d)], progress=not quiet), not quiet)
     # A list of folders: a laboratory need not have every class of the model.
-    images = load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error')
-    ours = adapt(model, images, progress=not quiet)
-    facts = ours.extra['adaptation']
-    typer.echo(f"{facts['images']} labelled images. Mean recall of the classes: " + ', '.join(
-        f"{with_ci(*facts[k]['balanced_accuracy'])} {k}" for k in ('before', 'after')) + f" ({facts['folds']}-fold cross-validation).")
+    else: ours = adapt(model, load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error'), progress=not quiet)
+    typer.echo(adaptation_text(ours))
     print_places(bundle=ours.save(out))
+
 
 # %% ../../nbs/use/06_cli.ipynb #c018
 @app.command()
@@ -205,7 +205,8 @@ def predict(what:Annotated[list[Path], typer.Argument(metavar='[BUNDLE] IMAGES',
 
 def _predict(bundle, images, out, int8, overwrite, ray, quiet):
     "Write the table by the fastest way that the bundle and the options allow."
-    from blood_cell_cancer.use.stream import onnx_file, predict_stream
+    from blood_cell_cancer.use.export import onnx_file
+    from blood_cell_cancer.use.stream import predict_stream
     out.parent.mkdir(parents=True, exist_ok=True)
     if ray:
         from blood_cell_cancer.use.ray import predict_ray

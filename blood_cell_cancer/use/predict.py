@@ -13,7 +13,8 @@ import pandas as pd
 from ..core.io import shown, write_csv
 from ..core.tables import image_table, images_below
 from ..models.bundle import load_model
-from .stream import onnx_file, open_onnx
+from .export import onnx_file
+from .stream import open_onnx
 
 # %% ../../nbs/use/02_predict.ipynb #c005
 def predict(model, # a `Model`, or the folder of a bundle

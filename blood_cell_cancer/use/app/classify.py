@@ -23,7 +23,8 @@ from .predictions import Prediction, prediction_row, predictions_of, prob_bars
 from .uploads import MAX_BYTES, MAX_FILES, save_uploads, session_folder, upload_table
 from .widgets import Persistent, View, button, control, download, message, picture, set_visible, table_html
 from ..similar import SimilarImages, similar_origin
-from ..stream import onnx_file, open_onnx
+from ..export import onnx_file
+from ..stream import open_onnx
 
 # %% ../../../nbs/use/app/05_classify.ipynb #c006
 @dataclass
