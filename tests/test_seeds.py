@@ -36,3 +36,12 @@ def test_what_fails_still_fails(x):
 def test_a_seed_reaches_what_draws_and_not_what_reads():
     names = seeds.seeded_names()
     assert {'make_phantoms', 'split_images', 'recipe', 'train', 'curves'} <= names and not {'read_image', 'wilson', 'file_sha256'} & names
+
+
+def test_a_key_changes_with_the_modules_that_are_needed_and_no_others(monkeypatch):
+    files = [seeds.root/'nbs'/'data'/f'{name}.ipynb' for name in ('05_splits', '07_preprocess')]
+    before = seeds.versions(files)
+    read = Path.read_text
+    monkeypatch.setattr(Path, 'read_text', lambda self, **kw: read(self, **kw) + '\nchanged = 1\n'*self.as_posix().endswith('blood_cell_cancer/data/preprocess.py'))
+    after = seeds.versions(files)
+    assert [after[f] == before[f] for f in files] == [True, False]

@@ -4,7 +4,7 @@ python tools/seeds.py                       # twenty seeds; one line per seed in
 python tools/seeds.py --margins             # from ten of them: tests/margins.csv; fails where a margin is below four standard errors
 python tools/seeds.py --only data/09,test_keras --seeds 3 # those whose path holds one of these words; no log is written then
 
-What has run is kept in _proc/seeds.jsonl and not run again until it, or the package, changes: interrupt it and go on as you like.
+What has run is kept in _proc/seeds.jsonl and not run again until it, or a module that it needs, changes: interrupt it and go on as you like.
 One process imports torch and its friends once and forks for each run; the package itself is imported after the fork, under the seed.
 """
 import argparse
@@ -14,6 +14,7 @@ import json
 import operator
 import os
 import random
+import re
 import shutil
 import statistics
 import sys
@@ -241,11 +242,39 @@ def preload():
 def sha(*texts): return hashlib.sha256('\0'.join(texts).encode()).hexdigest()[:16]
 
 
+def modules_in(code: str, here: str = '') -> set:
+    "Modules of the package that Python code names: in imports, also relative ones of the module `here`, and as text, for some are imported by name."
+    places, named = here.split('.')[:-1], set()
+    for n in ast.walk(ast.parse(code)):
+        if isinstance(n, ast.Import): named |= {a.name for a in n.names}
+        elif isinstance(n, ast.ImportFrom):
+            base = '.'.join([*places[:len(places) - n.level + 1], *filter(None, [n.module])]) if n.level else n.module
+            named |= {base, *(f'{base}.{a.name}' for a in n.names)}
+        elif isinstance(n, ast.Constant) and '.' in str(n.value): named |= {n.value, f'blood_cell_cancer.{n.value}'}
+    return {n for n in named if str(n).startswith('blood_cell_cancer')}
+
+
+def exported_to(path) -> set:
+    "The module that a notebook is exported to."
+    return {f'blood_cell_cancer.{m}' for m in re.findall(r'#\| *default_exp +([\w.]+)', path.read_text(encoding='utf-8'))} if path.suffix == '.ipynb' else set()
+
+
 def versions(files) -> dict:
-    "A key for each file that changes with its code or with the package's."
-    package = sha(*(ast.dump(ast.parse(p.read_text(encoding='utf-8'))) for p in sorted((root/'blood_cell_cancer').rglob('*.py'))
-                    if p.name != '_modidx.py'))
-    return {p: sha(package, python_of(p)) for p in files}
+    "A key for each file that changes with its code, and with that of the modules which it needs."
+    text = {'.'.join(p.relative_to(root).with_suffix('').parts): p.read_text(encoding='utf-8') for p in (root/'blood_cell_cancer').rglob('*.py')
+            if p.name not in ('_modidx.py', '__init__.py')}
+    code = {m: sha(ast.dump(ast.parse(t))) for m, t in text.items()}
+    needs = {m: modules_in(t, m) & text.keys() for m, t in text.items()}
+    def key(path):
+        # The front door, and a test that starts the command line, reach everything.
+        own = python_of(path)
+        seen = set(text) if re.search(r'import blood_cell_cancer\b(?!\.)|blood_cell_cancer\.all', own) else set()
+        more = (modules_in(own) | exported_to(path)) & text.keys()
+        while more:
+            seen |= more
+            more = {n for m in more for n in needs[m]} - seen
+        return sha(own, *(code[m] for m in sorted(seen)))
+    return {p: key(p) for p in files}
 
 
 def name_of(path): return path.relative_to(root).as_posix()
