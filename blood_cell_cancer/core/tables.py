@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .io import ImageError, describe_file
+from .io import DICOM, ImageError, describe_file
 from .progress import progress_bar
 
 if TYPE_CHECKING: import pandas as pd # loaded where a table is made: prediction with ONNX Runtime needs none
@@ -27,9 +27,9 @@ if TYPE_CHECKING: import pandas as pd # loaded where a table is made: prediction
 # %% ../../nbs/core/03_tables.ipynb #c005
 SPLITS = 'train', 'validation', 'test'
 IMAGE_COLUMNS = 'path', 'name', 'label', 'split', 'group', 'source', 'sha256', 'bytes', 'width', 'height', 'error'
-IMAGE_SUFFIXES = '.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.gif'
+IMAGE_SUFFIXES = '.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.gif', *DICOM
 SLIDES = '.svs', '.ndpi', '.mrxs', '.scn', '.vsi', '.bif', '.czi'
-OTHER_PICTURES = '.heic', '.heif', '.avif', '.jxl', '.jp2', '.dcm', '.dicom', '.lif', '.nd2', '.raw', '.cr2', '.nef', '.dng'
+OTHER_PICTURES = '.heic', '.heif', '.avif', '.jxl', '.jp2', '.lif', '.nd2', '.raw', '.cr2', '.nef', '.dng'
 
 # %% ../../nbs/core/03_tables.ipynb #c006
 def _utf8(text:str)->str: return text.encode('utf-8', 'backslashreplace').decode()

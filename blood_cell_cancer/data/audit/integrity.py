@@ -6,6 +6,7 @@
 __all__ = ['VERDICTS', 'UNUSABLE', 'SUFFIXES', 'MODES', 'TINY', 'Section', 'inspect_file', 'check_integrity']
 
 # %% ../../../nbs/data/audit/03_integrity.ipynb #c002
+import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 from markupsafe import Markup
+
+from ...core.io import DICOM
 
 # %% ../../../nbs/data/audit/03_integrity.ipynb #c005
 VERDICTS = 'good', 'warning', 'bad'
@@ -43,7 +46,7 @@ TINY = 32 # pixels
 def _why(error:str, nbytes:int)->str:
     "Classify the error of an image table."
     if nbytes == 0: return 'empty'
-    if 'images (pages)' in error: return 'several pages'
+    if re.search(r'holds \d+ images', error): return 'several pages'
     if 'decompression bomb' in error or 'exceeds limit' in error: return 'bomb'
     return 'truncated' if 'truncated' in error.lower() else 'unreadable'
 
@@ -62,6 +65,7 @@ def inspect_file(path:str|Path, # an image file
                 )->list[str]: # findings, empty if there are none
     "Everything unusual about one file."
     found = [_why(error, nbytes)] if error else []
+    if Path(path).suffix.lower() in DICOM: return found # Pillow can't look at its header
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore') # Pillow warns of large images; they are reported here
