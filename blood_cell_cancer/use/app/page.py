@@ -75,8 +75,8 @@ def bundle_choices(*places # a bundle, the name of a shipped one, or folders of 
     "The models that can be chosen: those that lie in the places, and the shipped ones."
     found = {}
     for p in places:
-        if p and Path(p).is_dir(): found |= _labels(p, _below(p, lambda f: (f/'bundle.json').is_file()))
-        elif p: found[str(p)] = str(p)
+        here = _labels(p, _below(p, lambda f: (f/'bundle.json').is_file())) if p and Path(p).is_dir() else {str(p): str(p)} if p else {}
+        found |= {k: v for k, v in here.items() if k not in found}
     return found | {b: b for b in shipped_bundles() if b not in found}
 
 # %% ../../../nbs/use/app/10_page.ipynb #c008
@@ -101,7 +101,7 @@ class App(View):
         self.pick = self.places is not None
         self.data = self.picker('Data set: name or folder', data_choices(data), data)
         self.classes = control(w.Text, 'Classes of your own folder', value=classes, placeholder='a,b,c or folders')
-        self.bundle = self.picker('Model: name or folder', bundle_choices(*(self.places or [bundle])), bundle)
+        self.bundle = self.picker('Model: name or folder', bundle_choices(bundle, *(self.places or ())), bundle)
         self.notice, self.body = w.HTML(), w.VBox()
         self.tabs = [button(t, lambda i=i: self.show(i)) for i, t in enumerate(self.TABS)]
         bar = w.HBox(self.tabs)
