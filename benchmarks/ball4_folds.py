@@ -32,7 +32,8 @@ from blood_cell_cancer.models.weights import find_weights
 from blood_cell_cancer.use.export import onnx_session
 
 OUT = Path(__file__).parents[1]/'nbs'/'studies'/'results'
-MASK = make_preprocess(['mask:0.821,0.893,1,1']) # where the audit finds the scale bar
+BAR = 'mask:0.821,0.893,1,1' # where the audit finds the scale bar
+LOOKS = {'as it is': (BAR,), 'stain normalised': (BAR, 'reinhard'), 'grey, normalised': (BAR, 'reinhard', 'grey')}
 K = 5
 
 
@@ -66,26 +67,30 @@ def kept(file, make):
     return np.load(file)
 
 
-def picture(path): return MASK[0](read_image(path))
+def picture(path, look):
+    "The image without its scale bar."
+    img = read_image(path)
+    for f in make_preprocess([s for s in LOOKS[look] if s != 'grey']): img = f(img)
+    return img.convert('L').convert('RGB') if 'grey' in LOOKS[look] else img
 
 
-def levels(name, images, work, turned):
+def levels(name, images, work, turned, look='as it is'):
     "Features of every image, as it is or turned by 180 degrees."
     def make():
         net, file = network(name), work/f'{name}.onnx'
         torch.onnx.export(net, torch.zeros(1, 3, 224, 224), str(file), input_names=['x'], output_names=['y'], dynamo=False)
         session, out = onnx_session(file, threads=1), []
         for p in images['path']:
-            x = np.asarray(picture(p).resize((224, 224), Image.BILINEAR), np.float32)
+            x = np.asarray(picture(p, look).resize((224, 224), Image.BILINEAR), np.float32)
             out.append(session.run(None, {'x': np.ascontiguousarray((x[::-1, ::-1] if turned else x).transpose(2, 0, 1))[None]})[0][0])
         return np.array(out, np.float32)
-    return kept(work/f'{name}{"_turned" if turned else ""}.npy', make)
+    return kept(work/f'{name}{"_turned" if turned else ""}{"" if look == "as it is" else "_" + look.replace(", ", "_").replace(" ", "_")}.npy', make)
 
 
-def simple(images):
+def simple(images, look):
     "Colour histograms (48 bins) of the image and of its 12-pixel border, and the image in 8x8 pixels, side by side."
     def row(p):
-        a = np.asarray(picture(p))
+        a = np.asarray(picture(p, look))
         m = 12
         frame = np.concatenate([v.reshape(-1, 3) for v in (a[:m], a[-m:], a[:, :m], a[:, -m:])])
         return np.concatenate([*(np.histogram(v[:, c], 16, (0, 256))[0]/len(v) for v in (a.reshape(-1, 3), frame) for c in range(3)),
@@ -142,7 +147,7 @@ def row(name, how, p, y, fold, unit, classes):
 
 
 def kinship(x, images, fold, lags=(1, 2, 3, 5, 10, 20, 40, 80, 160)):
-    "How much more alike two images of a class are, the nearer their file numbers: 1 as two of one place, 0 as two at random."
+    "How much more alike the colours of two images of a class are (cosine) than those of any two, by the distance of their file numbers."
     z = StandardScaler().fit_transform(x)
     z = z/np.linalg.norm(z, axis=1, keepdims=True)
     number, rows = file_numbers(images), []
@@ -151,9 +156,7 @@ def kinship(x, images, fold, lags=(1, 2, 3, 5, 10, 20, 40, 80, 160)):
         k = k[np.argsort(number[k])]
         usual = (z[k]@z[k].T)[np.triu_indices(len(k), 1)].mean()
         rows += [dict(label=c, images=len(k), lag=lag, similarity=(z[k[:-lag]]*z[k[lag:]]).sum(1).mean() - usual) for lag in lags]
-    out = pd.DataFrame(rows)
-    out['share_of_next'] = out['similarity']/out.groupby('label')['similarity'].transform('first')
-    return out.round(4)
+    return pd.DataFrame(rows).round(4)
 
 
 def learning(make, x, y, fold, unit, shares=(.05, .1, .2, .4, .7, 1.)):
@@ -178,30 +181,32 @@ def learning(make, x, y, fold, unit, shares=(.05, .1, .2, .4, .7, 1.)):
 def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('--work', type=Path, default=Path('runs/ball4'))
-    a.add_argument('--networks', nargs='*', default=['efficientnet_lite0', 'mobilenetv2', 'wbc5', 'differential'])
+    a.add_argument('--networks', nargs='*', default=['efficientnet_lite0', 'mobilenetv2', 'wbc5'])
     a = a.parse_args()
     a.work.mkdir(parents=True, exist_ok=True)
     images = load_images('ball4')
     groups = kept(a.work/'groups.npy', lambda: group_images(images, find_duplicates(images, progress=False), find_overlaps(images, n_jobs=1, progress=False))['group'].to_numpy(str))
     images, y, classes = images.assign(group=groups), images['label'].cat.codes.to_numpy().astype(int), list(images['label'].cat.categories)
     unit, every, rows = blocks_of(images), all_folds(images), []
-    s = kept(a.work/'simple.npy', lambda: simple(images))
+    s = {k: kept(a.work/f'simple_{i}.npy', lambda k=k: simple(images, k)) for i, k in enumerate(LOOKS)}
     x = {n: [levels(n, images, a.work, t) for t in (False, True)] for n in a.networks}
+    first = {k: [levels(a.networks[0], images, a.work, t, k) for t in (False, True)] for k in LOOKS}
     both = [np.concatenate([v[t] for v in x.values()], 1) for t in (0, 1)]
     for how, fold in every.items():
-        def add(name, make, v, turned=None, how=how, fold=fold):
-            rows.append(row(name, how, p := pooled(make, v, y, fold, turned), y, fold, unit, classes))
-            print(how, name, rows[-1]['right'], rows[-1]['images'], rows[-1]['benign_right'], flush=True)
-            return p
-        for name, part in ('colour histogram', slice(0, 48)), ('border of 12 pixels', slice(48, 96)), ('8x8 pixels', slice(96, None)):
-            add(f'{name}, forest', forest, s[:, part])
-        add('colour histogram, linear', lambda: linear(1.), s[:, :48])
+        def add(name, make, v, turned=None, look='as it is', how=how, fold=fold):
+            p = pooled(make, v, y, fold, turned)
+            rows.append(dict(look=look) | row(name, how, p, y, fold, unit, classes))
+            print(how, look, name, rows[-1]['right'], rows[-1]['images'], rows[-1]['benign_right'], flush=True)
+        for look in LOOKS:
+            for name, part in ('colour histogram', slice(0, 48)), ('border of 12 pixels', slice(48, 96)), ('8x8 pixels', slice(96, None)):
+                add(f'{name}, forest', forest, s[look][:, part], look=look)
+            add(f'{a.networks[0]}: all stages, linear', linear, *first[look], look=look)
         for name, (v, w) in x.items():
             add(f'{name}: last features, linear', linear, v[:, -1280:])
-            add(f'{name}: all stages, linear', linear, v, w)
+            if name != a.networks[0]: add(f'{name}: all stages, linear', linear, v, w)
         add('all networks and stages, linear', linear, *both)
         pd.DataFrame(rows).round(4).to_csv(OUT/'ball4_folds.csv', index=False)
-    kinship(s[:, :48], images, every['by image']).to_csv(OUT/'ball4_blocks.csv', index=False)
+    kinship(s['as it is'][:, :48], images, every['by image']).to_csv(OUT/'ball4_blocks.csv', index=False)
     learning(linear, x[a.networks[0]][0], y, every['by fifths of the file numbers'], unit).to_csv(OUT/'ball4_learning.csv', index=False)
 
 
