@@ -132,14 +132,18 @@ def blocks_of(images, size=25):
     return images['label'].astype(str).to_numpy() + np.char.add(':', (rank//size).astype(str)).astype(object)
 
 
-def row(name, how, p, y, fold, unit, classes):
+def row(name, how, p, y, fold, unit, classes, base):
+    "Figures of a model; `base` holds the probabilities of the colour histogram, the best baseline, on the same images."
     ok = fold >= 0
     right = p[ok].argmax(1) == y[ok]
+    more = right.astype(int) - (base[ok].argmax(1) == y[ok])
     u = pd.factorize(unit[ok])[0]
     r = np.random.default_rng(SEED).multinomial(u.max() + 1, np.full(u.max() + 1, 1/(u.max() + 1)), 2000)
     drawn = r@np.bincount(u, right)/(r@np.bincount(u))
     out = dict(folds=how, model=name, right=right.sum(), images=len(right), accuracy=right.mean(), **dict(zip(('low', 'high'), wilson(int(right.sum()), len(right)))),
                block_low=np.quantile(drawn, .025), block_high=np.quantile(drawn, .975))
+    ahead = r@np.bincount(u, more)/(r@np.bincount(u))
+    out |= dict(over_histogram=more.mean(), over_low=np.quantile(ahead, .025), over_high=np.quantile(ahead, .975))
     # How many times as wide as that of independent images the interval is, squared.
     out['design_effect'] = drawn.var()/max(right.mean()*(1 - right.mean())/len(right), 1e-12)
     k = y[ok] == classes.index('benign')
@@ -193,9 +197,11 @@ def main():
     first = {k: [levels(a.networks[0], images, a.work, t, k) for t in (False, True)] for k in LOOKS}
     both = [np.concatenate([v[t] for v in x.values()], 1) for t in (0, 1)]
     for how, fold in every.items():
-        def add(name, make, v, turned=None, look='as it is', how=how, fold=fold):
+        base: dict = {}
+        def add(name, make, v, turned=None, look='as it is', how=how, fold=fold, base=base):
             p = pooled(make, v, y, fold, turned)
-            rows.append(dict(look=look) | row(name, how, p, y, fold, unit, classes))
+            base.setdefault(look, p) # the histogram comes first
+            rows.append(dict(look=look) | row(name, how, p, y, fold, unit, classes, base[look]))
             print(how, look, name, rows[-1]['right'], rows[-1]['images'], rows[-1]['benign_right'], flush=True)
         for look in LOOKS:
             for name, part in ('colour histogram', slice(0, 48)), ('border of 12 pixels', slice(48, 96)), ('8x8 pixels', slice(96, None)):

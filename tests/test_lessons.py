@@ -119,8 +119,16 @@ def unseen_laboratories(n):
     assert (recall[10] > recall[0]).all() and 'judges: other patients' in set(n.shipped['used'])
 
 
+def four_classes(n):
+    by_group = n.whole.loc['by group']
+    assert by_group.loc['all networks and stages, linear', 'low'] > .993 and by_group.loc['colour histogram, forest', 'accuracy'] > .98
+    spread = n.learning.pivot_table(index='share', columns='training', values='accuracy')
+    assert (spread['images of all blocks'] >= spread['whole blocks']).all()
+
+
 CHECKS = {f.__name__: f for f in (first_classifier, is_it_really_99, your_own_laboratory, what_the_model_knows, other_laboratories, widgets,
-                                  share_it, saliency, robustness, ensembles, adapt, system1, system2, unseen_laboratories)}
+                                  share_it, saliency, robustness, ensembles, adapt, system1, system2, unseen_laboratories,
+                                  four_classes)}
 
 
 @pytest.mark.parametrize('path', LESSONS, ids=name)
