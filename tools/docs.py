@@ -111,10 +111,11 @@ def present(cell, here: Path, module: str):
         # Pages have no numbers.
         text = re.sub(r'\]\((?!https?:)([^)]*?)\d+[a-z]*_(\w+\.ipynb)\)', r'](\1\2)', text)
         return new_markdown_cell(relink(text, here))
-    if 'api' in tags: # `show_doc(name)`
+    if 'api' in tags: # `show_doc(name)`, or of a method that several classes have a list of names
+        source = re.sub(r"\['([\w.]+)'.*\]", r'\1', cell.source)
         names = vars(import_module(module))
         names.setdefault('pd', pandas) # some modules load pandas late, and name it in annotations
-        made = eval(cell.source, {**names, 'show_doc': show_doc})
+        made = eval(source, {**names, 'show_doc': show_doc})
         return new_markdown_cell(relink(made._repr_markdown_(), here))
     if 'source' in tags:
         return None if imports_only(cell.source) else new_code_cell(cell.source, metadata=dict(tags=['hide-input']))

@@ -63,7 +63,7 @@ def _write_onnx(module, sample, path):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         torch.onnx.export(module, (sample,), str(path), input_names=['pixels'], output_names=['logits', 'features'], dynamo=True,
-                          external_data=False, dynamic_shapes={'pixels': {0: torch.export.Dim('batch')}}, verbose=False)
+                          external_data=False, dynamic_shapes={'pixels': {0: torch.export.Dim('batch', max=2**31 - 1)}}, verbose=False)
 
 def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
                )->Path: # `model.onnx` inside it
