@@ -16,7 +16,7 @@ myst_enable_extensions = ['dollarmath', 'attrs_block', 'attrs_inline']
 nb_execution_mode = 'off'
 nb_ipywidgets_js = {}  # MyST-NB's default loads them from the net
 nb_code_prompt_show = nb_code_prompt_hide = 'Source'
-nb_render_markdown_format = 'gfm'
+nb_render_markdown_format = 'myst'  # 'gfm' needs linkify-it-py on Python 3.10
 # Entries of the API stand at one level, wherever they come; links of the project's pages may lead out of the site.
 suppress_warnings = ['myst.header', 'myst.xref_missing', 'mystnb.unknown_mime_type']
 
