@@ -132,6 +132,7 @@ def _evidence(s:Section)->Markup:
     rest = f'The first {SHOWN} of {len(s.table):,} rows; all are in the JSON file' if len(s.table) > SHOWN else f'Evidence ({s.name})'
     return html_table(d.set_index(d.columns[0]), rest)
 
+# %% ../../../nbs/data/audit/05_page.ipynb #008be5f2
 def _images(paths, text:str)->Markup:
     "Images side by side."
     try: return html_picture([read_image(p) for p in paths], text, text)
@@ -157,6 +158,7 @@ def _pictures(s:Section, images:pd.DataFrame)->Markup:
     rest = sentence(f'The first {PICTURES} of {len(s.table):,}:', 'fine') if len(s.table) > PICTURES else Markup('')
     return rest + in_a_row(shown) if shown else Markup('')
 
+# %% ../../../nbs/data/audit/05_page.ipynb #9d724622
 def _boxes(s:Section)->list: # the marks of a section as boxes
     return [tuple(float(v) for v in m.removeprefix('mask:').split(',')) for m in s.figures['marks']]
 

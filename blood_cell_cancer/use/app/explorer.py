@@ -271,8 +271,8 @@ def draw_annotations(self:DataExplorer):
     "Count the annotations and offer them as a file."
     d, parked = self.state.annotation_table(), len(self.state.parked)
     counts = ', '.join(f'{n} to {m}' for m, n in d['annotation'].value_counts().items())
-    text = '<p class="quiet">There are no annotations yet. Choose one below a picture.</p>'
-    if len(d): text = f'<p>{len(d)} annotated: {counts}. Pass the file to <code>blood-cells split --annotations annotations.csv</code>.</p>'
+    text = (f'<p>{len(d)} annotated: {counts}. Pass the file to <code>blood-cells split --annotations annotations.csv</code>.</p>' if len(d)
+            else '<p class="quiet">There are no annotations yet. Choose one below a picture.</p>')
     text += message(self.state.drafts and f'{len(self.state.drafts)} to relabel: choose the new class, or set the annotation to none. Until then nothing applies to them.')
     self.summary.value = text + message(parked and f'{parked} earlier annotations belong to images not in this data set, and are kept.')
     self.export.value = download(d.to_csv(index=False), 'annotations.csv', f'Download annotations ({len(d)})') if len(d) else ''
@@ -290,8 +290,7 @@ def run_audit(self:DataExplorer):
     "Audit the images and show the findings."
     from blood_cell_cancer.data.audit.report import audit  # slow to import
     try:
-        found = audit(self.state.images, ('integrity', 'duplicates', 'labels'), progress=False)
-        self.state.flags = flags_of(found)
+        self.state.flags = flags_of(found := audit(self.state.images, ('integrity', 'duplicates', 'labels'), progress=False))
         self.filters['flag'].options = _options(self.state.choices('flag'))
         set_visible(self.filters['flag'], bool(self.state.flags))
         self.draw()
