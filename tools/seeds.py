@@ -24,6 +24,7 @@ from pathlib import Path
 
 root = Path(__file__).parents[1]
 kept, log, table = root/'_proc'/'seeds.jsonl', root/'tests'/'seeds.log', root/'tests'/'margins.csv'
+drawn = root/'_proc'/'seeds_drawn'
 SEEDS, MEASURED, ENOUGH = range(20), 10, 4 # seeds in all, those that margins come from, standard errors
 LIMIT = 1500 # seconds a run may take
 # A browser, a cluster and the documentation show nothing that a seed decides; the notebooks are run by themselves.
@@ -170,6 +171,15 @@ def run_test(path) -> bool:
     return pytest.main(['-q', '-x', '--assert=plain', '-p', 'no:cacheprovider', f'--rootdir={copy}', str(copy/path.name)]) in (0, 5)
 
 
+def draw_once(seed):
+    "The runs under one seed share the phantoms that they draw; those of other seeds but the one before go."
+    from joblib import Memory
+    from blood_cell_cancer.data.phantoms import make
+    for old in drawn.glob('*'):
+        if int(old.name) < seed - 1: shutil.rmtree(old, ignore_errors=True)
+    make._one = Memory(drawn/str(seed), verbose=0).cache(make._one)
+
+
 def run(path, seed, out):
     "One run in this process, which was forked for it."
     os.environ['BLOOD_CELLS_SEED'] = str(seed)
@@ -179,6 +189,7 @@ def run(path, seed, out):
     import numpy as np
     import torch
     for draw in (random.seed, np.random.seed, torch.manual_seed): draw(seed)
+    draw_once(seed)
     begun = time.time()
     try: passed = run_notebook(path) if path.suffix == '.ipynb' else run_test(path)
     finally: shutil.rmtree(home, ignore_errors=True)
