@@ -51,6 +51,14 @@ def own_engines():
         else: ENGINES.pop(name, None)
 
 @pytest.fixture
+def untraced():
+    "Keras without graphs: for a handful of batches, tracing a deep network takes longer than computing them."
+    import tensorflow as tf
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+@pytest.fixture
 def temporary(monkeypatch):
     "Notebooks make temporary folders and leave them: here they go with the test, else a run needs gigabytes."
     with tempfile.TemporaryDirectory(prefix='nb-', ignore_cleanup_errors=True) as folder: # its name is short, for sockets may lie in it

@@ -97,7 +97,7 @@ def test_saliency_lies_on_the_cell_when_the_class_is_the_cell(tmp_path):
     assert right > .9 and on_cell > 1.5*even, (right, on_cell, even)
 
 
-def test_uncertainty_of_a_keras_model(tmp_path):
+def test_uncertainty_of_a_keras_model(tmp_path, untraced):
     make_phantoms(tmp_path/'cells', n=16, size=64)
     images = split_images(folder_images(tmp_path/'cells', progress=False), 'image', sizes=(.5, .25, .25))
     model = train(images, recipe('demo', weights='random', size=64, epochs=1, batch=8, cut='head', head='linear'), engine='keras',

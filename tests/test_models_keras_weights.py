@@ -106,7 +106,7 @@ def test_efficientnet_through_the_cache(cache, monkeypatch):
     for a, b in zip(net.layers[0].weights[3:], hub.weights[3:]): np.testing.assert_array_equal(a, b)
 
 
-def test_efficientnet_from_training_to_file(images, tmp_path):
+def test_efficientnet_from_training_to_file(images, tmp_path, untraced):
     model = train(images, recipe(TINY, backbone='efficientnetb0'), engine='keras', progress=False)
     assert model.parameters == (4_412_584, 1_858_405)
     logits, probs = model.logits(images, progress=False), model.predict(images, progress=False).filter(like='p_').to_numpy()

@@ -30,7 +30,7 @@ def setting(tmp_path_factory):
     "A bundle with uncertainty, a folder of many names and one file that is no image, and the table of one process."
     place = tmp_path_factory.mktemp('ray')
     images = split_images(folder_images(make_folder(place/'few'), progress=False), 'image', sizes=(.4, .4, .2))
-    model = train(images, recipe('demo', weights='random', size=64, epochs=1, batch=8), progress=False, device='cpu')
+    model = train(images, recipe('demo', backbone='test_resnet', cut='head', weights='random', size=64, epochs=1, batch=8), progress=False, device='cpu')
     uncertainty = fit_uncertainty(model, images, coverage=.8, k=2, progress=False)
     # Its limits are scores of validation images, which would lie on the edge and fall to either side by rounding.
     model.uncertainty = replace(uncertainty, thresholds=tuple(t + 1e-3 for t in uncertainty.thresholds), limit=uncertainty.limit*1.01)

@@ -28,11 +28,17 @@ TARGET_LAYERS = dict(mobilenetv2='bn2', efficientnetb0='bn2', efficientnet_lite0
                      vgg19='features', densenet201='features.norm5')
 
 def target_layer(net, # a `CutNet`
-                 name:str # its backbone
-                )->torch.nn.Module: # its output is (n, channels, height, width)
+                 name:str, # its backbone
+                 size:int=224 # side of its input, pixels
+                )->torch.nn.Module|None: # its output is (n, channels, height, width); None: there is no such layer
     "The last layer of a backbone that still has spatial positions."
-    if name not in TARGET_LAYERS: raise ValueError(f'no target layer is registered for the backbone {name!r}: add it to TARGET_LAYERS')
-    return net.body.get_submodule(TARGET_LAYERS[name])
+    if name in TARGET_LAYERS: return net.body.get_submodule(TARGET_LAYERS[name])
+    last, shapes = net.body.feature_info[-1], []
+    layer = net.body.get_submodule(last['module'])
+    hook = layer.register_forward_hook(lambda module, inputs, out: shapes.append(tuple(out.shape)))
+    with torch.no_grad(): net(torch.zeros(1, 3, size, size, device=next(net.parameters()).device))
+    hook.remove()
+    return layer if len(shapes[0]) == 4 and shapes[0][1] == last['num_chs'] else None
 
 # %% ../../nbs/evaluate/06_saliency.ipynb #c007
 def grad_cam(net, # a `CutNet` in evaluation mode
@@ -41,8 +47,10 @@ def grad_cam(net, # a `CutNet` in evaluation mode
              name:str # the backbone
             )->torch.Tensor: # (n, size, size), 0 and above
     "Grad-CAM at the backbone's target layer, enlarged to the image."
+    layer = target_layer(net, name, x.shape[-1])
+    if layer is None: raise ValueError(f"Grad-CAM needs a layer with spatial positions, and {name} has none: use method='occlusion'")
     # The input requires gradients, since in a frozen body nothing else does.
-    saliency = LayerGradCam(net, target_layer(net, name)).attribute(x.requires_grad_(), target=targets, relu_attributions=True)
+    saliency = LayerGradCam(net, layer).attribute(x.requires_grad_(), target=targets, relu_attributions=True)
     return LayerAttribution.interpolate(saliency.detach(), tuple(x.shape[2:]), 'bilinear')[:, 0]
 
 def occlusion(net, x:torch.Tensor, targets:torch.Tensor, name:str='', # as in `grad_cam`
@@ -154,7 +162,7 @@ def _network(model):
 def saliency_maps(model, # a `Model` of either engine
             images:pd.DataFrame, # image table
             what:str='predicted', # which class: the predicted one, or a name
-            method:str='grad_cam', # 'grad_cam' or 'occlusion'
+            method:str='auto', # 'grad_cam' or 'occlusion'; 'auto': Grad-CAM, and occlusion where the network has no layer for it
             preds:pd.DataFrame|None=None, # the model's predictions for these images, if they exist already
             batch:int=16, # images per batch
             progress:bool=True, # show a bar
@@ -163,10 +171,11 @@ def saliency_maps(model, # a `Model` of either engine
     "Saliency maps: which part of each image supports a class."
     if model.engine not in METHODS:
         raise ValueError(f'saliency maps are made for one network at a time, not for {model.engine}: explain each of its members')
-    if method not in METHODS[model.engine]: raise ValueError(f'method={method!r}: use one of {list(METHODS[model.engine])}')
+    if method not in ('auto', *METHODS[model.engine]): raise ValueError(f'method={method!r}: use auto, or one of {list(METHODS[model.engine])}')
     rows, r, maps = readable(check_images(images)), model.recipe, []
     codes = _target_classes(model, rows, what, preds, progress)
     net, device, mean, std = _network(model)
+    if method == 'auto': method = 'occlusion' if model.engine == 'fastai' and target_layer(net, r.backbone, r.size) is None else 'grad_cam'
     with progress_bar(desc=method, total=len(rows), progress=progress) as bar:
         for x in pixel_batches(rows['path'].tolist(), r.size, make_preprocess(r.preprocess), batch):
             t = torch.as_tensor(codes[bar.n:bar.n + len(x)], device=device, dtype=torch.long)
