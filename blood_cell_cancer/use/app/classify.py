@@ -80,7 +80,7 @@ def take(self:Classifier, paths # image files on this computer
     "Use these files, in this order."
     said = [f'{Path(p).name} was left out: {MAX_FILES} images at a time.' for p in paths[MAX_FILES:]]
     table = upload_table(paths[:MAX_FILES])
-    self.images, self.preds = (table if len(table) else None), None
+    self.images, self.preds, self._saliency = (table if len(table) else None), None, {} # another file may have a name that was seen
     if len(table) and self.chosen not in set(table['name']): self.chosen = table['name'].iloc[0]
     return said
 
@@ -138,7 +138,7 @@ def saliency(self:Classifier, name:str)->tuple: # PIL image with the map overlai
         try:
             with self.lock: found = saliency_maps(model, row, progress=False)
         except (NotImplementedError, ValueError) as e: return None, f'{NO_MAP}: {e}.'
-        self._saliency[name] = found.maps[0], f"Grad-CAM: the brighter a region, the more it supports {found.images['explained'].iloc[0]}."
+        self._saliency[name] = found.maps[0], f"{dict(grad_cam='Grad-CAM', occlusion='Occlusion')[found.method]}: the brighter a region, the more it supports {found.images['explained'].iloc[0]}."
     found, text = self._saliency[name]
     return overlay(read_image(row['path'].iloc[0]), found, self.strength), text
 
