@@ -134,7 +134,7 @@ def expected_by_chance(scores:np.ndarray, # of pairs
                        share:float # number of decoy pairs per pair
                       )->np.ndarray: # for each score: expected number of unrelated pairs with this score or a higher one
     "Expectation values of scores."
-    top = np.sort(decoys)[-max(10, len(decoys)//100):]
+    top = np.sort(decoys)[-max(10, len(decoys)//200):]
     decay = max((top - top[0]).mean(), .01)
     return len(top)/share*np.exp(-(np.asarray(scores) - top[0])/decay)
 
@@ -218,7 +218,7 @@ def _search(parts, at, mask, min_overlap, keep, folder, n_jobs, progress)->tuple
     sizes = [len(j[0]) for j in jobs]
     found = _in_threads([delayed(_measured)(*j) for j in jobs], sizes, n_jobs, 'measuring', progress)
     pairs, decoys = (np.array(sum(f, [])).reshape(-1, 8) for f in (found[:64], found[64:]))
-    return pairs, np.concatenate([decoys[:, 7], np.zeros(len(turned) - len(decoys))]), len(own)/n
+    return pairs, np.concatenate([decoys[:, 7], np.zeros(len(turned) - len(decoys))]), len(turned)/max(1, len(rows))
 
 class _Rows:
     "Some rows of an array, without copying it."
