@@ -80,28 +80,18 @@ def score_of(r, # correlation
     "Fisher's transform of a correlation, times the square root of the overlap."
     return np.arctanh(np.clip(r, -.999, .999))*np.sqrt(overlap)
 
-def _window(dx, dy, reach, side, least):
-    "The part of b that lies in a at all shifts within `reach` of (dx, dy), as x0, x1, y0, y1; None where it is too narrow."
-    (x0, x1), (y0, y1) = [(max(0, reach - d), min(side, side - d - reach)) for d in (dx, dy)]
-    return (x0, x1, y0, y1) if min(x1 - x0, y1 - y0) >= least else None
-
-def _peak(r):
-    "The place of the maximum, and its value."
-    *_, (x, y) = cv2.minMaxLoc(r := np.nan_to_num(r, posinf=0, neginf=0))
-    return x, y, float(r[y, x])
-
 def _shared(dx, dy): return (1 - abs(dx)/SIDE)*(1 - abs(dy)/SIDE)
 
 def quick_score(a:np.ndarray, b:np.ndarray, # reliefs of half the side
                 dx:int, dy:int # proposed shift, pixels of the whole reliefs
-               )->tuple: # dx, dy, score; 0 where the overlap is too small
-    "How well two reliefs agree near a proposed shift, without care for masks and means."
-    sx, sy = dx//2, dy//2
-    if (w := _window(sx, sy, 1, SIDE//2, 3)) is None: return dx, dy, 0.
-    x0, x1, y0, y1 = w
-    x, y, r = _peak(cv2.matchTemplate(a[y0 + sy - 1:y1 + sy + 1, x0 + sx - 1:x1 + sx + 1], b[y0:y1, x0:x1], cv2.TM_CCORR_NORMED))
-    dx, dy = 2*(sx + x - 1), 2*(sy + y - 1)
-    return dx, dy, float(score_of(r, _shared(dx, dy)))
+               )->float:
+    "How well two reliefs agree at a shift, without care for masks and means; 0 where they hardly overlap."
+    side, x, y = SIDE//2, round(dx/2), round(dy/2)
+    if max(abs(x), abs(y)) > side - 3: return 0.
+    there = a[max(0, y):side + min(0, y), max(0, x):side + min(0, x)].ravel()
+    here = b[max(0, -y):side - max(0, y), max(0, -x):side - max(0, x)].ravel()
+    return float(score_of(there@here/np.sqrt((there@there)*(here@here) + 1e-6), _shared(dx, dy)))
+
 
 # %% ../../../nbs/data/audit/01_overlaps.ipynb #c016
 def _tiles(x):
@@ -123,12 +113,13 @@ def align(a:np.ndarray, b:np.ndarray, # reliefs
           mask:np.ndarray # from `valid_mask`
          )->tuple|None: # dx, dy, inliers, overlap, correlation, score; None where the overlap is too small
     "The best agreement of two reliefs near a proposed shift."
-    if (w := _window(dx, dy, REACH, SIDE, TILE)) is None: return None
-    x0, x1, y0, y1 = w
+    (x0, x1), (y0, y1) = [(max(0, REACH - d), min(SIDE, SIDE - d - REACH)) for d in (dx, dy)]
+    if min(x1 - x0, y1 - y0) < TILE: return None
     valid_in_a = cv2.erode(mask, np.ones((2*REACH + 1,)*2))[y0 + dy:y1 + dy, x0 + dx:x1 + dx]
     around = a[y0 + dy - REACH:y1 + dy + REACH, x0 + dx - REACH:x1 + dx + REACH]
-    x, y, r = _peak(cv2.matchTemplate(around, b[y0:y1, x0:x1], cv2.TM_CCOEFF_NORMED, mask=mask[y0:y1, x0:x1]*valid_in_a))
-    dx, dy = dx + x - REACH, dy + y - REACH
+    r = cv2.matchTemplate(around, b[y0:y1, x0:x1], cv2.TM_CCOEFF_NORMED, mask=mask[y0:y1, x0:x1]*valid_in_a)
+    *_, (x, y) = cv2.minMaxLoc(r := np.nan_to_num(r, posinf=0, neginf=0))
+    dx, dy, r = dx + x - REACH, dy + y - REACH, float(r[y, x])
     there, here = (np.s_[max(0, sy):SIDE + min(0, sy), max(0, sx):SIDE + min(0, sx)] for sx, sy in ((dx, dy), (-dx, -dy)))
     overlap = _shared(dx, dy)
     return dx, dy, inliers(a[there], b[here], mask[there]*mask[here]), overlap, r, float(score_of(r, overlap))
@@ -145,7 +136,7 @@ def expected_by_chance(scores:np.ndarray, # of pairs
 
 # %% ../../../nbs/data/audit/01_overlaps.ipynb #c026
 DECOYS, BLOCK = 800, 256 # maximum number of images that are used as decoys; images that are searched for at once
-SURVIVORS, LEAST = .05, 200 # of the decoys' proposals, the part that is measured; at least so many
+SURVIVORS, LEAST = .03, 200 # of the decoys' proposals, the part that is measured; at least so many
 
 def significant_pairs(pairs:np.ndarray, # (n, 8), i, j, and what `align` returns
                       decoys:np.ndarray, # (m,), scores of decoy pairs
@@ -168,7 +159,7 @@ def _proposals(index, own, one, many, keep, least)->np.ndarray: # float (m, 5): 
     for k, j, dx, dy in propose(index, own, one['points'], one['numbers'], keep).tolist():
         if _shared(dx, dy) < least: continue
         if k != last: a, last = halved(as_relief(one['relief'][k])), k
-        rows.append((k, j, *quick_score(a, halved(as_relief(many[j])), dx, dy)))
+        rows.append((k, j, dx, dy, quick_score(a, halved(as_relief(many[j])), dx, dy)))
     return np.array(rows, float).reshape(-1, 5)
 
 def _each_once(rows)->np.ndarray: # i < j
