@@ -7,7 +7,7 @@
 Writes benchmarks/results/audit.json and audit.md. Every run is a process of its own.
 
 The drawn images are windows of 160 pixels of drawn fields of 320 pixels. Nineteen views of each field are taken, each turned by another
-multiple of 19 degrees, and enlarged by 1, 1.2 or 1.45 in turn, so that no view is a copy or a shifted picture of another one. Every nineteenth
+multiple of 8 degrees up to 144, and enlarged by 1, 1.2 or 1.45 in turn, so that no view is a copy or a shifted picture of another one. Every nineteenth
 image has a partner with known truth: a second window of the same view, shifted by 20 to 40 % of the width in one or both directions, with
 noise and JPEG quality of its own. All other pairs that are found are false. They have two classes, in turn.
 """
@@ -38,7 +38,7 @@ CLASSES = 'early_pre_b', 'pro_b'
 def window(scene, view, shift, rng):
     "A view of a field, as JPEG bytes: turned, enlarged, shifted, with noise."
     import cv2
-    turn = cv2.getRotationMatrix2D((DRAWN/2, DRAWN/2), 360/VIEWS*view, (1, 1.2, 1.45)[view % 3])
+    turn = cv2.getRotationMatrix2D((DRAWN/2, DRAWN/2), 8*view, (1, 1.2, 1.45)[view % 3])
     turn[:, 2] += SIZE/2 - DRAWN/2 - np.array(shift)
     a = cv2.warpAffine(scene, turn, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     a = np.clip(a + rng.normal(0, 2, a.shape), 0, 255).astype(np.uint8)

@@ -117,9 +117,10 @@ def audit(images:pd.DataFrame, # image table
         raise ValueError(f'{len(features)} rows of features for {len(images)} images: give one row per image, in the order of the table')
     a = Audit(check_images(images))
     if not folder: return _audit(a, sections, by, features, None, progress)
+    Path(folder).parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         _audit(a, sections, by, features, folder, progress)
-        if len(a.sections) and not any(s.sentence == INTERRUPTED for s in a.sections): shutil.rmtree(folder, ignore_errors=True)
+        if not any(s.sentence == INTERRUPTED for s in a.sections): shutil.rmtree(folder, ignore_errors=True)
     return a
 
 INTERRUPTED = 'Not checked: interrupted.'

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pandas as pd
 from PIL import Image
+from joblib import Parallel, delayed
 from scipy import ndimage
 from sklearn.ensemble import ExtraTreesClassifier
 
@@ -56,9 +57,10 @@ def image_features(img:Image.Image, # an RGB image
     h, w = a.shape[:2]
     k, m = min(16, h//4, w//4), min(12, h//4, w//4)
     corners = (a[:k, :k], a[:k, -k:], a[-k:, :k], a[-k:, -k:])
+    levels = np.array(img.histogram()).reshape(3, 256)
     frame = [img.crop(box) for box in ((0, 0, w, m), (0, h - m, w, h), (0, 0, m, h), (w - m, 0, w, h))]
     found = dict(metadata=[nbytes, *_metadata(path)], corners=[c for b in corners for c in b.mean(axis=(0, 1))],
-                 bar_corner=tiles[-6:, -6:].ravel(), border=_histogram(*frame), mean_colour=a.mean(axis=(0, 1)),
+                 bar_corner=tiles[-6:, -6:].ravel(), border=_histogram(*frame), mean_colour=levels@np.arange(256)/(h*w),
                  histogram=_histogram(img), thumbnail=np.asarray(img.resize((8, 8))).ravel(), tiles=tiles)
     return {k: np.asarray(v, np.float32) for k, v in found.items()}
 
@@ -74,7 +76,7 @@ def _accuracy(x, y, fold)->tuple[int, int]: # correct predictions, number of ima
     right = 0
     for i in range(int(fold.max()) + 1):
         fit, test = (fold != i) & (fold >= 0), fold == i
-        forest = ExtraTreesClassifier(50, min_samples_leaf=2, random_state=SEED, n_jobs=cores()).fit(x[fit], y[fit])
+        forest = ExtraTreesClassifier(50, min_samples_leaf=2, random_state=SEED).fit(x[fit], y[fit])
         right += int((forest.predict(x[test]) == y[test]).sum())
     return right, int((fold >= 0).sum())
 
@@ -96,11 +98,15 @@ def shortcuts(images:pd.DataFrame, # labelled image table
     table = images.assign(label=pd.Categorical(images[target].astype(str)))
     random, grouped = (folds(table, k, b).to_numpy() for b in ('image', by))
     majority, rows = np.bincount(y[random >= 0]).max()/(random >= 0).sum(), []
-    same = (random == grouped).all() # no two images belong together
+    # Where no two images belong together, both kinds of folds are the same.
+    kinds = dict(random=random) | ({} if (random == grouped).all() else dict(grouped=grouped))
+    jobs = [(name, kind) for name in HOLDS_CELL for kind in kinds]
+    found = Parallel(cores(), prefer='threads')(delayed(_accuracy)(features[name].reshape(len(y), -1), y, kinds[kind]) for name, kind in jobs)
+    known = dict(zip(jobs, found))
     for name, cell in HOLDS_CELL.items():
         row = dict(feature=name, target=target, holds_cell=cell, majority=majority)
-        for kind, f in (('random', random), ('grouped', grouped)):
-            if kind == 'random' or not same: right, n = _accuracy(features[name].reshape(len(y), -1), y, f)
+        for kind in ('random', 'grouped'):
+            right, n = known[name, kind if kind in kinds else 'random']
             row[kind], (row[f'{kind}_low'], row[f'{kind}_high']) = right/n, wilson(right, n)
         row['gain'] = max(0., (row['grouped_low'] - majority)/(1 - majority))
         row['shortcut'] = row['gain'] > LIMITS[cell]
