@@ -18,14 +18,15 @@ from PIL import Image
 from joblib import Parallel, delayed
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from threadpoolctl import ThreadpoolController
 
 from ...core.io import atomic, to_pixels
 from ...core.machine import cores
 from ...core.progress import progress_bar
 from ...core.tables import check_images
 from .duplicates import pair_names, pair_table
-from .features import image_arrays
-from .keypoints import index_points, key_points, propose
+from ..image_arrays import image_arrays
+from ..keypoints import index_points, key_points, propose
 
 # %% ../../../nbs/data/audit/01_overlaps.ipynb #c007
 SIDE = 112   # side of a relief, pixels; images are squeezed to a square
@@ -182,7 +183,8 @@ def _saved(file, compute):
 def _in_threads(jobs, sizes, n_jobs, what, progress)->list:
     "Results of delayed calls, in order (OpenCV and numpy release Python's lock), with a bar that counts images."
     out = []
-    with progress_bar(desc=what, total=sum(sizes), progress=progress) as bar:
+    # Threads of numpy's own would only disturb these.
+    with ThreadpoolController().limit(limits=1, user_api='blas'), progress_bar(desc=what, total=sum(sizes), progress=progress) as bar:
         for size, found in zip(sizes, Parallel(n_jobs or cores(), prefer='threads', return_as='generator')(jobs)):
             out.append(found)
             bar.update(size)

@@ -25,7 +25,7 @@ from ...core.progress import progress_bar
 from ...core.tables import check_images, jsonable
 from .checks import check_balance, check_labels, check_pairs, check_shortcuts
 from .duplicates import find_duplicates, fingerprint_features, pair_names
-from .features import image_arrays
+from ..image_arrays import image_arrays
 from .integrity import VERDICTS, Section, check_integrity
 from .overlaps import find_overlaps, group_images, overlap_features, valid_mask
 from .page import audit_html, audit_verdict

@@ -20,7 +20,7 @@ from ...core.intervals import wilson
 from ...core.io import SEED, read_image
 from ...core.machine import cores
 from ...core.tables import readable
-from .features import image_arrays
+from ..image_arrays import image_arrays
 from ..splits import folds
 
 # %% ../../../nbs/data/audit/02_shortcuts.ipynb #c005
