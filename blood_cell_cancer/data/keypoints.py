@@ -52,20 +52,21 @@ def key_points(relief:np.ndarray, # float32 (s, s), s below 255
 # %% ../../nbs/data/12_keypoints.ipynb #k009
 FEW, PROBES = 20_000, 4 # descriptions that need no cells; cells that are looked into
 
-def _top(like, k)->np.ndarray: # int (m, k): columns of the k largest values of each row; `like` is spoilt
+def _top(like, k)->tuple[np.ndarray, np.ndarray]: # (m, k): columns of the k largest values of each row, and these; `like` is spoilt
     "Repeated maxima, which are faster than sorting for a small k."
     found, rows = [], np.arange(len(like))
     for _ in range(min(k, like.shape[1])):
-        found.append(like.argmax(axis=1))
-        like[rows, found[-1]] = -np.inf
-    return np.stack(found, 1)
+        at = like.argmax(axis=1)
+        found.append((at, like[rows, at]))
+        like[rows, at] = -np.inf
+    return tuple(np.stack(v, 1) for v in zip(*found))
 
 def nearest_cells(numbers:np.ndarray, # int8 (m, 24)
                   centres:np.ndarray # float32 (cells, 24)
                  )->np.ndarray: # uint16 (m, 4 or fewer), nearest first
     "The cells that each description is looked for in."
     blocks = (numbers[s:s + 4096].astype(np.float32)@centres.T for s in range(0, len(numbers), 4096))
-    return np.concatenate([_top(b, PROBES).astype(np.uint16) for b in blocks])
+    return np.concatenate([_top(b, PROBES)[0].astype(np.uint16) for b in blocks])
 
 @dataclass(frozen=True)
 class PointIndex:
@@ -111,10 +112,9 @@ def similar_points(index:PointIndex,
         if not len(rows) or lo == hi: continue
         like = numbers[rows].astype(np.float32)@index.numbers[lo:hi].T.astype(np.float32)
         like[own[rows, None] == index.image[lo:hi]] = -np.inf
-        top = _top(like.copy(), best)
-        value = np.take_along_axis(like, top, 1)/127**2
-        r, k = np.nonzero(value > LIKE)
-        found.append((rows[r], lo + top[r, k], value[r, k]))
+        top, value = _top(like, best)
+        r, k = np.nonzero(value > LIKE*127**2)
+        found.append((rows[r], lo + top[r, k], value[r, k]/127**2))
     return tuple(np.concatenate(v) for v in zip(*found)) if found else (np.zeros(0, int), np.zeros(0, int), np.zeros(0))
 
 def _bins(group, dx, dy, weight):

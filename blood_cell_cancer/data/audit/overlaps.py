@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'FLOOR', 'LEVELS', 'REACH', 'TILE', 'DECOYS', 'BLOCK', 'SURVIVORS', 'LEAST', 'OVERLAP_COLUMNS', 'valid_mask',
-           'relief', 'overlap_features', 'as_relief', 'halved', 'score_of', 'quick_score', 'inliers', 'align',
+           'relief', 'overlap_features', 'as_relief', 'score_of', 'quick_score', 'inliers', 'align',
            'expected_by_chance', 'significant_pairs', 'find_overlaps', 'group_images']
 
 # %% ../../../nbs/data/audit/01_overlaps.ipynb #c002
 from functools import partial
+from math import atanh, sqrt
 from pathlib import Path
 
 import cv2
@@ -55,22 +56,20 @@ LEVELS = 30 # of the relief, per unit, in a byte
 def overlap_features(img:Image.Image, # an RGB image
                      path:str, nbytes:int, # not used
                      mask:np.ndarray # from `valid_mask`
-                    )->dict: # relief, int8 (112, 112); points, uint8 (120, 2); numbers, int8 (120, 24)
+                    )->dict: # relief, int8 (112, 112); half, int8 (56, 56); points, uint8 (120, 2); numbers, int8 (120, 24)
     "What the search for overlaps needs of an image."
-    return dict(zip(('relief', 'points', 'numbers'), _kept(relief(img, mask), mask)))
+    return _features_of(relief(img, mask), mask)
 
-def _kept(fine, mask):
-    return np.clip(np.round(fine*LEVELS), -127, 127).astype(np.int8), *key_points(fine, mask)
+def _features_of(fine, mask):
+    rounded = lambda x: np.clip(np.round(x*LEVELS), -127, 127).astype(np.int8)
+    points, numbers = key_points(fine, mask)
+    half = cv2.resize(fine, (SIDE//2, SIDE//2), interpolation=cv2.INTER_AREA)
+    return dict(relief=rounded(fine), half=rounded(half), points=points, numbers=numbers)
 
 def as_relief(kept:np.ndarray # int8, from `overlap_features`
              )->np.ndarray: # float32
     "A relief as numbers around zero again."
     return kept.astype(np.float32)*np.float32(1/LEVELS)
-
-def halved(fine:np.ndarray # a relief
-          )->np.ndarray: # float32 (56, 56)
-    "A relief of half the side."
-    return cv2.resize(fine, (SIDE//2, SIDE//2), interpolation=cv2.INTER_AREA)
 
 # %% ../../../nbs/data/audit/01_overlaps.ipynb #c014
 REACH, TILE = 4, 10  # pixels of the relief: radius of the careful search; side of a tile
@@ -83,15 +82,16 @@ def score_of(r, # correlation
 
 def _shared(dx, dy): return (1 - abs(dx)/SIDE)*(1 - abs(dy)/SIDE)
 
-def quick_score(a:np.ndarray, b:np.ndarray, # reliefs of half the side
+def quick_score(a:np.ndarray, b:np.ndarray, # int8 (56, 56), `half` of `overlap_features`
                 dx:int, dy:int # proposed shift, pixels of the whole reliefs
                )->float:
     "How well two reliefs agree at a shift, without care for masks and means; 0 where they hardly overlap."
     side, x, y = SIDE//2, round(dx/2), round(dy/2)
     if max(abs(x), abs(y)) > side - 3: return 0.
-    there = a[max(0, y):side + min(0, y), max(0, x):side + min(0, x)].ravel()
-    here = b[max(0, -y):side - max(0, y), max(0, -x):side - max(0, x)].ravel()
-    return float(score_of(there@here/np.sqrt((there@there)*(here@here) + 1e-6), _shared(dx, dy)))
+    there = a[max(0, y):side + min(0, y), max(0, x):side + min(0, x)].ravel().astype(np.float32)
+    here = b[max(0, -y):side - max(0, y), max(0, -x):side - max(0, x)].ravel().astype(np.float32)
+    r = there@here/sqrt((there@there)*(here@here) + 1)
+    return atanh(min(max(r, -.999), .999))*sqrt(_shared(dx, dy))
 
 
 # %% ../../../nbs/data/audit/01_overlaps.ipynb #c016
@@ -136,7 +136,7 @@ def expected_by_chance(scores:np.ndarray, # of pairs
     return len(top)/share*np.exp(-(np.asarray(scores) - top[0])/decay)
 
 # %% ../../../nbs/data/audit/01_overlaps.ipynb #c026
-DECOYS, BLOCK = 800, 256 # maximum number of images that are used as decoys; images that are searched for at once
+DECOYS, BLOCK = 800, 400 # maximum number of images that are used as decoys; images that are searched for at once
 SURVIVORS, LEAST = .03, 200 # of the decoys' proposals, the part that is measured; at least so many
 
 def significant_pairs(pairs:np.ndarray, # (n, 8), i, j, and what `align` returns
@@ -156,12 +156,8 @@ OVERLAP_COLUMNS = ['dx', 'dy', 'inliers', 'overlap', 'correlation', 'score', 'ch
 
 def _proposals(index, own, one, many, keep, least)->np.ndarray: # float (m, 5): row of `one`, row of `many`, dx, dy, quick score
     "What the key points of some images propose, with quick scores."
-    rows, last = [], None
-    for k, j, dx, dy in propose(index, own, one['points'], one['numbers'], keep).tolist():
-        if _shared(dx, dy) < least: continue
-        if k != last: a, last = halved(as_relief(one['relief'][k])), k
-        rows.append((k, j, dx, dy, quick_score(a, halved(as_relief(many[j])), dx, dy)))
-    return np.array(rows, float).reshape(-1, 5)
+    found = [p for p in propose(index, own, one['points'], one['numbers'], keep).tolist() if _shared(*p[2:]) >= least]
+    return np.array([(k, j, dx, dy, quick_score(one['half'][k], many[j], dx, dy)) for k, j, dx, dy in found], float).reshape(-1, 5)
 
 def _each_once(rows)->np.ndarray: # i < j
     "Of a pair that both images propose, the better one."
@@ -194,22 +190,24 @@ def _in_threads(jobs, sizes, n_jobs, what, progress)->list:
 def _decoys(parts, at, mask)->tuple[np.ndarray, dict]: # rows of `at`, and their features
     "Some images rotated by 180 degrees."
     rows = np.linspace(0, len(at) - 1, min(len(at), DECOYS)).astype(int)
-    turned = [_kept(as_relief(parts['relief'][i][::-1, ::-1])*mask, mask) for i in at[rows]]
-    return rows, dict(zip(('relief', 'points', 'numbers'), map(np.stack, zip(*turned))))
+    turned = [_features_of(as_relief(parts['relief'][i][::-1, ::-1])*mask, mask) for i in at[rows]]
+    return rows, {k: np.stack([t[k] for t in turned]) for k in turned[0]}
 
 def _search(parts, at, mask, min_overlap, keep, folder, n_jobs, progress)->tuple: # measured pairs (n, 8), decoy scores, share
     "Propose and measure, images and decoys alike."
     index, n = index_points(parts['points'][at], parts['numbers'][at]), len(at)
     blocks = [np.arange(s, min(n, s + BLOCK)) for s in range(0, n, BLOCK)]
-    many, least = _Rows(parts['relief'], at), .8*min_overlap
+    many, half, least = _Rows(parts['relief'], at), _Rows(parts['half'], at), .8*min_overlap
     def block(rows):
-        got = _proposals(index, rows, {k: v[at[rows]] for k, v in parts.items()}, many, keep, least)
+        got = _proposals(index, rows, {k: parts[k][at[rows]] for k in ('half', 'points', 'numbers')}, half, keep, least)
         return got + [rows[0], 0, 0, 0, 0]
     name = lambda b: folder/f'found-{keep}-{min_overlap:g}-{b[0]}.npy' if folder else None
     jobs = (delayed(_saved)(name(b), partial(block, b)) for b in blocks)
     rows = _each_once(np.concatenate(_in_threads(jobs, [len(b) for b in blocks], n_jobs, 'overlaps', progress)))
     own, fake = _decoys(parts, at, mask)
-    turned = _proposals(index, own, fake, many, keep, least)
+    def decoy_block(rows): return _proposals(index, own[rows], {k: v[rows] for k, v in fake.items()}, half, keep, least) + [rows[0], 0, 0, 0, 0]
+    blocks = np.array_split(np.arange(len(own)), -(-len(own)//BLOCK))
+    turned = np.concatenate(_in_threads([delayed(decoy_block)(b) for b in blocks], [len(b) for b in blocks], n_jobs, 'decoys', progress))
     gate = np.sort(turned[:, 4])[-max(LEAST, round(SURVIVORS*len(turned))):][0] if len(turned) else 0.
     part = lambda r: r[r[:, 4] >= gate]
     jobs = [(r, one, many, mask, min_overlap) for d, one in ((part(rows), many), (part(turned), fake['relief'])) for r in np.array_split(d, 64)]
@@ -239,7 +237,6 @@ def find_overlaps(images:pd.DataFrame, # image table
     at = np.flatnonzero(ok)
     if len(at) < 2: return pair_table(images, [], OVERLAP_COLUMNS)
     parts = parts or image_arrays(images, [partial(overlap_features, mask=mask)], folder, n_jobs, progress)
-    parts = {k: parts[k] for k in ('relief', 'points', 'numbers')}
     found = significant_pairs(*_search(parts, at, mask, min_overlap, keep, folder and Path(folder), n_jobs, progress), max_false)
     scale = images[['width', 'height']].to_numpy()/SIDE
     rows = [(at[i], at[j], dx*scale[at[i], 0], dy*scale[at[i], 1], int(hits), *more) for i, j, dx, dy, hits, *more in found]

@@ -17,7 +17,7 @@ from scipy import ndimage
 from sklearn.ensemble import ExtraTreesClassifier
 
 from ...core.intervals import wilson
-from ...core.io import SEED, read_image
+from ...core.io import SEED
 from ...core.machine import cores
 from ...core.tables import readable
 from ..image_arrays import image_arrays
