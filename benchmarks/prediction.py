@@ -1,4 +1,4 @@
-"""Prediction against what people use instead: speed, memory, cold start; and the audit by number of images.
+"""Prediction against what people use instead: speed, memory, cold start.
 
     python benchmarks/prediction.py             # everything, on drawn images: some 15 minutes on two calm cores
     python benchmarks/prediction.py --quick     # small, to see that it runs
@@ -29,7 +29,7 @@ from machine import cpu_name, peak_mb, versions
 
 RESULTS = Path(__file__).parent/'results'
 SIZE, CLASSES = 224, ('basophil', 'erythroblast', 'monocyte', 'myeloblast', 'seg_neutrophil')
-PIECES = ('speed', 'engines', 'scale', 'cold', 'audit')
+PIECES = ('speed', 'engines', 'scale', 'cold')
 
 
 # ---- what is measured with
@@ -362,29 +362,6 @@ def cold(place, drawn, quick, rounds):
     return dict(rounds=len(mine), rows=rows)
 
 
-def one_audit(folder):
-    from blood_cell_cancer.data.audit.report import audit
-    from blood_cell_cancer.data.datasets import folder_images
-    images = folder_images(folder, progress=False)
-    start = time.perf_counter()
-    found = audit(images, progress=False)
-    print(json.dumps(dict(images=len(images), seconds=time.perf_counter() - start, core_seconds=core_seconds(),
-                          sections={s.name: s.seconds for s in found.sections},
-                          mb=peak_mb())))
-
-
-def audits(place, drawn, quick):
-    "The audit by number of images."
-    from blood_cell_cancer.data.phantoms.make import make_phantoms
-    rows = []
-    for n in ((50, 100) if quick else (200, 400, 800)):
-        make_phantoms(place/f'audit{n}', n=n//5, seed=6, size=SIZE)
-        rows.append(measured('--audit', place/f'audit{n}'))
-        print(rows[-1], flush=True)
-    f = floors(drawn)
-    return dict(floors=f, rows=[r | dict(of_floor=r['images']/f['decode']/r['core_seconds']) for r in rows])
-
-
 # ---- tables
 
 def machine():
@@ -438,24 +415,14 @@ def cold_part(s):
             'The floor is a bare script that loads the same libraries; what is beyond it is our imports.\n']
 
 
-def audit_part(s):
-    slowest = lambda r: ', '.join(f'{k} {v:.0f}' for k, v in sorted(r['sections'].items(), key=lambda kv: -kv[1])[:3])
-    head = ['images', 'seconds', 'work of the cores, seconds', 'the same for 100 images', 'longest sections, seconds', 'peak memory, MB',
-            'of the floor']
-    rows = [[r['images'], f'{r["seconds"]:.0f}', f'{r["core_seconds"]:.0f}', f'{100*r["core_seconds"]/r["images"]:.1f}', slowest(r),
-             f'{r["mb"]:.0f}', of(r['of_floor'])] for r in s['rows']]
-    return [table(head, rows), 'The floor is decoding each image once. The limit is the longest section.\n']
-
-
 PARTS = dict(speed=('Images a second, folder to table', speed_part),
              engines=('Engines: work of one core for one image, network alone', engines_part),
-             scale=('Memory and time by number of files', scale_part), cold=('From a standing start', cold_part),
-             audit=('The audit by number of images', audit_part))
+             scale=('Memory and time by number of files', scale_part), cold=('From a standing start', cold_part))
 
 
 def page(got):
     "The figures in Markdown."
-    out = ['# Prediction: speed, memory, cold start, audit\n', '<!-- written by benchmarks/prediction.py -->\n']
+    out = ['# Prediction: speed, memory, cold start\n', '<!-- written by benchmarks/prediction.py -->\n']
     for key, (title, part) in PARTS.items():
         if key in got: out += [f'## {title}\n', *part(got[key]), load(got[key])]
     return '\n'.join([*out, '## Machine\n', ', '.join(f'{k} {v}' for k, v in got['machine'].items()) + '\n'])
@@ -471,7 +438,7 @@ def arguments():
     a.add_argument('--files', nargs='*', type=int, help='numbers of files for the row of memory and time')
     a.add_argument('--rounds', type=int, help='repeats of speed and cold start (5)')
     a.add_argument('--out', type=Path, default=RESULTS)
-    for name in ('--serve', '--place', '--stream', '--audit', '--save-keras'): a.add_argument(name,
+    for name in ('--serve', '--place', '--stream', '--save-keras'): a.add_argument(name,
             type=str if name == '--serve' else Path, help=argparse.SUPPRESS)
     return a.parse_args()
 
@@ -480,7 +447,6 @@ def main():
     args = arguments()
     if args.serve: return serve(args.serve, args.place)
     if args.stream: return one_stream(args.place, 'plain.bundle', args.stream, False)
-    if args.audit: return one_audit(args.audit)
     if args.save_keras: return save_keras(args.save_keras)
     os.environ |= dict(OMP_WAIT_POLICY='passive', TF_CPP_MIN_LOG_LEVEL='2', PYTHONWARNINGS='ignore')
     place = Path(mkdtemp(prefix='prediction-'))
@@ -494,8 +460,7 @@ def measure(args, place):
     got, drawn = json.loads(kept.read_text()) if kept.exists() else {}, preprocess(place, args.quick)
     files = args.files or ([200, 400] if args.quick else [1_000, 10_000, 100_000])
     rounds = args.rounds or (1 if args.quick else 5)
-    pieces = dict(speed=lambda *a: speed(*a, rounds), engines=engines, scale=lambda *a: scale(*a, files), cold=lambda *a: cold(*a, rounds),
-                  audit=audits)
+    pieces = dict(speed=lambda *a: speed(*a, rounds), engines=engines, scale=lambda *a: scale(*a, files), cold=lambda *a: cold(*a, rounds))
     for name in args.only:
         before = os.getloadavg()[0]
         got[name] = pieces[name](place, drawn, args.quick) | dict(date=time.strftime('%Y-%m-%d'), quick=args.quick,

@@ -207,7 +207,7 @@ of('use/01_stream',
 of('use/02_predict',
    ('names are written as they are', '[shown(v) for v in preds[c]]', 'list(preds[c])'))
 of('data/audit/00_duplicates',
-   ('an image is its own duplicate', 'if i >= j: continue', 'if i > j: continue'),
+   ('an image is its own duplicate', 'if i < j + s]', 'if i <= j + s]'),
    ('a change of colour hides a copy', '(d - d.mean(axis=(0, 1)))**2', 'd**2'),
    ('every pair with like fingerprints is a copy', 'if far <= max_distance: best', 'best'),
    ('an unlabelled image disagrees', 'return known & (', 'return ('),
@@ -218,7 +218,15 @@ of('data/audit/01_overlaps',
     "for same in (images['sha256'].where(images['error'] == '', ''),):"),
    ('unreadable files of the same bytes are one image', "images['sha256'].where(images['error'] == '', '')", "images['sha256']"),
    ('pairs that chance explains are returned', 'chance <= max_false*np.arange(1, len(pairs) + 1)', 'chance <= np.inf'),
-   ('shifts in the wrong direction', 'return dx, dy, inliers(', 'return -dx, dy, inliers('))
+   ('shifts in the wrong direction', 'return dx, dy, inliers(', 'return -dx, dy, inliers('),
+   ('a pair that both images propose is two', 'return rows[(np.diff(rows[:, :2], axis=0, prepend=-1) != 0).any(axis=1)]', 'return rows'))
+of('data/11_image_arrays',
+   ('finished images are decoded again', 'todo = np.flatnonzero(ok & ~done)', 'todo = np.flatnonzero(ok)'),
+   ('the features of other images are taken', 'if known == (want := _identity(images, shapes)):', 'want = _identity(images, shapes)\n    if known:'))
+of('data/12_keypoints',
+   ('an image proposes itself', 'like[own[rows, None] == index.image[lo:hi]] = -np.inf', 'pass'),
+   ('shifts in the wrong direction', 'dx, dy = (xy[image[q], k[q]].astype(int) - index.xy[p]).T', 'dx, dy = -(xy[image[q], k[q]].astype(int) - index.xy[p]).T'),
+   ('the worst proposals are kept', 'order = np.lexsort((-weight, i))', 'order = np.lexsort((weight, i))'))
 of('data/audit/02_shortcuts',
    ('the forests are judged on what they were trained on', 'fit, test = (fold != i) & (fold >= 0), fold == i\n        forest', 'fit, test = fold >= 0, fold == i\n        forest'),
    ('any advantage over the majority is a shortcut', "row['gain'] > LIMITS[cell]", "row['gain'] > 0"),

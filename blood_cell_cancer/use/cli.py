@@ -49,7 +49,7 @@ def audit(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
           quiet:Quiet=False):
     "Examine a data set: unreadable files, duplicates, overlaps, shortcuts, label errors, class counts."
     from blood_cell_cancer.data.audit.report import audit
-    found = audit(load_data(data, classes, mapping, drop_unmapped, quiet), by=by, progress=not quiet)
+    found = audit(load_data(data, classes, mapping, drop_unmapped, quiet), by=by, folder=out.with_suffix('.work'), progress=not quiet)
     if len(set(found.images['source'])) > 1: typer.echo(found['balance'].table.to_string(index=False))
     for s in found.sections: typer.echo(f'{s.verdict:<5} {s.name:<10} {s.sentence} [{s.seconds:.0f} s]')
     for plan in ('image', *(n for n in ('wbc5_published', 'ball4_published') if len(data) == 1 and n.startswith(Path(data[0]).name))):

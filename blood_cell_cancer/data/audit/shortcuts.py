@@ -8,18 +8,19 @@ __all__ = ['HOLDS_CELL', 'GRID', 'LIMITS', 'AHEAD', 'SURE', 'image_features', 's
 
 # %% ../../../nbs/data/audit/02_shortcuts.ipynb #c002
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+from joblib import Parallel, delayed
 from scipy import ndimage
 from sklearn.ensemble import ExtraTreesClassifier
 
 from ...core.intervals import wilson
-from ...core.io import SEED, read_image
-from ...core.progress import progress_bar
+from ...core.io import SEED
+from ...core.machine import cores
 from ...core.tables import readable
+from ..image_arrays import image_arrays
 from ..splits import folds
 
 # %% ../../../nbs/data/audit/02_shortcuts.ipynb #c005
@@ -34,37 +35,40 @@ def _metadata(path)->list:
             tables = [sum(t) for t in (getattr(img, 'quantization', None) or {}).values()]
             return [*img.size, len(img.format or ''), (tables + [0, 0])[0], (tables + [0, 0])[1], len(tables), len(img.getexif())]
 
-def _histogram(pixels)->np.ndarray: # (48,), fractions
+def _histogram(*parts:Image.Image)->np.ndarray: # (48,), fractions
     "Colour histogram with 16 bins per channel."
-    return np.concatenate([np.histogram(pixels[..., c], 16, (0, 256))[0] for c in range(3)])/max(1, pixels[..., 0].size)
+    counts = sum(np.array(p.histogram()).reshape(48, 16).sum(axis=1) for p in parts)
+    return counts/max(1, counts[:16].sum())
 
 def _tiles(img:Image.Image)->np.ndarray: # float32 (28, 28, 2)
     "Local contrast of each tile, and how much darker than the image it is."
-    small = np.asarray(img.convert('L').resize((224, 224))).astype(np.float32)
-    tiles = small.reshape(GRID, 8, GRID, 8).swapaxes(1, 2).reshape(GRID, GRID, 64)
-    return np.stack([tiles.std(-1), np.median(small) - tiles.min(-1)], -1)
+    grey = img.convert('L').resize((224, 224))
+    below = np.cumsum(grey.histogram())
+    median = np.searchsorted(below, (224*224/2, 224*224/2 + 1)).mean()
+    tiles = np.asarray(grey).astype(np.float32).reshape(GRID, 8, GRID, 8).swapaxes(1, 2).reshape(GRID, GRID, 64)
+    return np.stack([tiles.std(-1), median - tiles.min(-1)], -1)
 
-def image_features(path:str, # an image file
-                   nbytes:int # its size
-                  )->dict: # one vector per feature, and `tiles` (28, 28, 2): local contrast and depth
+def image_features(img:Image.Image, # an RGB image
+                   path:str, # its file
+                   nbytes:int # size of the file
+                  )->dict: # float32: one vector per feature, and `tiles` (28, 28, 2): local contrast and depth
     "All features of one image."
-    img = read_image(path)
     a, tiles = np.asarray(img), _tiles(img)
     h, w = a.shape[:2]
     k, m = min(16, h//4, w//4), min(12, h//4, w//4)
     corners = (a[:k, :k], a[:k, -k:], a[-k:, :k], a[-k:, -k:])
-    frame = np.concatenate([a[:m].reshape(-1, 3), a[-m:].reshape(-1, 3), a[:, :m].reshape(-1, 3), a[:, -m:].reshape(-1, 3)])
-    return dict(metadata=[nbytes, *_metadata(path)], corners=[c for b in corners for c in b.mean(axis=(0, 1))],
-                bar_corner=tiles[-6:, -6:].ravel(), border=_histogram(frame[None]), mean_colour=a.mean(axis=(0, 1)),
-                histogram=_histogram(a), thumbnail=np.asarray(img.resize((8, 8))).ravel(), tiles=tiles)
+    levels = np.array(img.histogram()).reshape(3, 256)
+    frame = [img.crop(box) for box in ((0, 0, w, m), (0, h - m, w, h), (0, 0, m, h), (w - m, 0, w, h))]
+    found = dict(metadata=[nbytes, *_metadata(path)], corners=[c for b in corners for c in b.mean(axis=(0, 1))],
+                 bar_corner=tiles[-6:, -6:].ravel(), border=_histogram(*frame), mean_colour=levels@np.arange(256)/(h*w),
+                 histogram=_histogram(img), thumbnail=np.asarray(img.resize((8, 8))).ravel(), tiles=tiles)
+    return {k: np.asarray(v, np.float32) for k, v in found.items()}
 
 def shortcut_features(images:pd.DataFrame, # image table, readable files
                       progress:bool=True # show a progress bar
                      )->dict: # feature -> float32 (n, ...)
-    "The features of all images, computed in threads."
-    with ThreadPoolExecutor() as pool:
-        rows = list(progress_bar(pool.map(image_features, images['path'], images['bytes']), 'shortcuts', len(images), progress))
-    return {k: np.array([r[k] for r in rows], np.float32) for k in rows[0]}
+    "The features of all images."
+    return image_arrays(images, [image_features], progress=progress)
 
 # %% ../../../nbs/data/audit/02_shortcuts.ipynb #c007
 def _accuracy(x, y, fold)->tuple[int, int]: # correct predictions, number of images
@@ -94,11 +98,15 @@ def shortcuts(images:pd.DataFrame, # labelled image table
     table = images.assign(label=pd.Categorical(images[target].astype(str)))
     random, grouped = (folds(table, k, b).to_numpy() for b in ('image', by))
     majority, rows = np.bincount(y[random >= 0]).max()/(random >= 0).sum(), []
-    same = (random == grouped).all() # no two images belong together
+    # Where no two images belong together, both kinds of folds are the same.
+    kinds = dict(random=random) | ({} if (random == grouped).all() else dict(grouped=grouped))
+    jobs = [(name, kind) for name in HOLDS_CELL for kind in kinds]
+    found = Parallel(cores(), prefer='threads')(delayed(_accuracy)(features[name].reshape(len(y), -1), y, kinds[kind]) for name, kind in jobs)
+    known = dict(zip(jobs, found))
     for name, cell in HOLDS_CELL.items():
         row = dict(feature=name, target=target, holds_cell=cell, majority=majority)
-        for kind, f in (('random', random), ('grouped', grouped)):
-            if kind == 'random' or not same: right, n = _accuracy(features[name].reshape(len(y), -1), y, f)
+        for kind in ('random', 'grouped'):
+            right, n = known[name, kind if kind in kinds else 'random']
             row[kind], (row[f'{kind}_low'], row[f'{kind}_high']) = right/n, wilson(right, n)
         row['gain'] = max(0., (row['grouped_low'] - majority)/(1 - majority))
         row['shortcut'] = row['gain'] > LIMITS[cell]
@@ -111,15 +119,25 @@ def tile_map(tiles:np.ndarray, # (n, 28, 28, 2), from `shortcut_features`
              fold:np.ndarray # fold of each image, -1: left out
             )->np.ndarray: # (28, 28), cross-validated accuracy of each tile alone
     "How well each tile predicts the class."
-    x, right = np.log1p(np.maximum(tiles, 0)), np.zeros((GRID, GRID))
-    for i in range(int(fold.max()) + 1):
-        fit, test = (fold != i) & (fold >= 0), fold == i
-        scores = []
-        for c in range(y.max() + 1):
-            mine = x[fit & (y == c)]
-            mean, var = mine.mean(0), mine.var(0) + .05
-            scores.append(-.5*(((x[test] - mean)**2/var) + np.log(var)).sum(-1) + np.log(max(len(mine), 1)))
-        right += (np.argmax(scores, axis=0) == y[test][:, None, None]).sum(axis=0)
+    blocks = [np.arange(s, min(s + 1000, len(y))) for s in range(0, len(y), 1000)]
+    log, k, classes, right = lambda rows: np.log1p(np.maximum(tiles[rows], 0)).astype(float), int(fold.max()) + 1, y.max() + 1, np.zeros((GRID, GRID))
+    # Counts, sums and sums of squares per fold and class suffice for the means and variances of all training sets.
+    n, total, squares = (np.zeros((k, classes, *shape)) for shape in ((), tiles.shape[1:], tiles.shape[1:]))
+    for rows in blocks:
+        x = log(rows)
+        for i, c in np.unique(np.stack([fold[rows], y[rows]], 1)[fold[rows] >= 0], axis=0):
+            mine = x[(fold[rows] == i) & (y[rows] == c)]
+            n[i, c], total[i, c], squares[i, c] = n[i, c] + len(mine), total[i, c] + mine.sum(0), squares[i, c] + (mine**2).sum(0)
+    n, total, squares = (v.sum(0) - v for v in (n, total, squares)) # of all other folds
+    count = np.maximum(n, 1)[:, :, None, None, None]
+    mean = total/count
+    var = squares/count - mean**2 + .05
+    for rows in blocks:
+        x = log(rows)
+        for i in set(fold[rows]) - {-1}:
+            test = fold[rows] == i
+            scores = [-.5*((x[test] - m)**2/v + np.log(v)).sum(-1) + np.log(max(w, 1)) for m, v, w in zip(mean[i], var[i], n[i])]
+            right += (np.argmax(scores, axis=0) == y[rows][test][:, None, None]).sum(axis=0)
     return right/(fold >= 0).sum()
 
 # %% ../../../nbs/data/audit/02_shortcuts.ipynb #c017
