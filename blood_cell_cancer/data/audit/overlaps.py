@@ -237,7 +237,8 @@ def find_overlaps(images:pd.DataFrame, # image table
     at = np.flatnonzero(ok)
     if len(at) < 2: return pair_table(images, [], OVERLAP_COLUMNS)
     parts = parts or image_arrays(images, [partial(overlap_features, mask=mask)], folder, n_jobs, progress)
-    found = significant_pairs(*_search(parts, at, mask, min_overlap, keep, folder and Path(folder), n_jobs, progress), max_false)
+    pairs, decoys, share = _search(parts, at, mask, min_overlap, keep, folder and Path(folder), n_jobs, progress)
+    found = significant_pairs(pairs, decoys, share, max_false)
     scale = images[['width', 'height']].to_numpy()/SIDE
     rows = [(at[i], at[j], dx*scale[at[i], 0], dy*scale[at[i], 1], int(hits), *more) for i, j, dx, dy, hits, *more in found]
     return pair_table(images, rows, OVERLAP_COLUMNS)
