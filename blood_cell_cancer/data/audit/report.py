@@ -25,7 +25,7 @@ from ...core.progress import progress_bar
 from ...core.tables import check_images, jsonable
 from .checks import check_balance, check_labels, check_pairs, check_shortcuts
 from .duplicates import find_duplicates, fingerprint_features, pair_names
-from ..image_arrays import image_arrays
+from ..image_arrays import image_arrays, work_folder
 from .integrity import VERDICTS, Section, check_integrity
 from .overlaps import find_overlaps, group_images, overlap_features, valid_mask
 from .page import audit_html, audit_verdict
@@ -119,7 +119,7 @@ def audit(images:pd.DataFrame, # image table
     if not folder: return _audit(a, sections, by, features, None, progress)
     Path(folder).parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        _audit(a, sections, by, features, folder, progress)
+        _audit(a, sections, by, features, work_folder(folder), progress)
         if not any(s.sentence == INTERRUPTED for s in a.sections): shutil.rmtree(folder, ignore_errors=True)
     return a
 
