@@ -222,7 +222,9 @@ of('data/audit/01_overlaps',
    ('a pair that both images propose is two', 'return rows[(np.diff(rows[:, :2], axis=0, prepend=-1) != 0).any(axis=1)]', 'return rows'))
 of('data/11_image_arrays',
    ('finished images are decoded again', 'todo = np.flatnonzero(ok & ~done)', 'todo = np.flatnonzero(ok)'),
-   ('the features of other images are taken', 'if known == (want := _identity(images, shapes)):', 'want = _identity(images, shapes)\n    if known:'))
+   ('the features of other images are taken', 'if known == want | dict(sizes=sizes()):', 'if known:'),
+   ('a file that was cut is taken', 'if known == want | dict(sizes=sizes()):', 'if known and known | dict(sizes=0) == want | dict(sizes=0):'),
+   ('a folder with the files of others is emptied', 'not (folder/MARK).exists() and any(folder.iterdir())', 'False'))
 of('data/12_keypoints',
    ('an image proposes itself', 'like[own[rows, None] == index.image[lo:hi]] = -np.inf', 'pass'),
    ('shifts in the wrong direction', 'dx, dy = (xy[image[q], k[q]].astype(int) - index.xy[p]).T', 'dx, dy = -(xy[image[q], k[q]].astype(int) - index.xy[p]).T'),
