@@ -28,7 +28,7 @@ test-floors:  ## the same with the oldest that settings.ini allows, on Python 3.
 test test-fast test-newest test-floors: export OMP_NUM_THREADS ?= 1
 test test-fast test-newest test-floors: export MPLBACKEND = agg
 test test-fast test-newest test-floors: export TF_CPP_MIN_LOG_LEVEL = 2
-# glibc keeps the memory of large arrays for the next ones: fetching it from the system each time costs a twentieth of the run.
+# glibc keeps the memory of large arrays for the next ones, instead of fetching it from the system each time.
 test test-fast test-newest test-floors: export MALLOC_MMAP_THRESHOLD_ ?= 268435456
 test test-fast test-newest test-floors: export MALLOC_TRIM_THRESHOLD_ ?= 268435456
 

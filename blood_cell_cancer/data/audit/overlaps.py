@@ -236,8 +236,11 @@ def find_overlaps(images:pd.DataFrame, # image table
     mask, ok = valid_mask(corner), (check_images(images)['error'] == '') & ~images['sha256'].duplicated()
     at = np.flatnonzero(ok)
     if len(at) < 2: return pair_table(images, [], OVERLAP_COLUMNS)
-    parts = parts or image_arrays(images, [partial(overlap_features, mask=mask)], folder, n_jobs, progress)
-    pairs, decoys, share = _search(parts, at, mask, min_overlap, keep, folder and Path(folder), n_jobs, progress)
+    folder = folder and Path(folder)
+    if parts is None:
+        if folder: folder = folder/f'corner-{corner:g}' # reliefs with another corner are other reliefs
+        parts = image_arrays(images, [partial(overlap_features, mask=mask)], folder, n_jobs, progress)
+    pairs, decoys, share = _search(parts, at, mask, min_overlap, keep, folder, n_jobs, progress)
     found = significant_pairs(pairs, decoys, share, max_false)
     scale = images[['width', 'height']].to_numpy()/SIDE
     rows = [(at[i], at[j], dx*scale[at[i], 0], dy*scale[at[i], 1], int(hits), *more) for i, j, dx, dy, hits, *more in found]
