@@ -8,7 +8,6 @@ __all__ = ['BLOCK', 'CHUNK', 'MARK', 'work_folder', 'image_arrays']
 # %% ../../nbs/data/11_image_arrays.ipynb #f002
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from ..core.io import read_image, write_json
 from ..core.machine import cores
 from ..core.progress import progress_bar
 from ..core.tables import check_images
-from .cache import DiskSpaceError
+from .cache import need_space
 
 # %% ../../nbs/data/11_image_arrays.ipynb #f005
 BLOCK, CHUNK = 256, 16 # images between two marks of progress on disk; images that a thread takes at once
@@ -51,9 +50,7 @@ def _files(folder, n, shapes, images)->dict: # name -> memory map; and `done`
     if known == want | dict(sizes=sizes()): return {k: np.lib.format.open_memmap(folder/f'{k}.npy', 'r+') for k in shapes}
     write_json({}, mark) # the folder is ours from now on, whenever this stops
     for old in folder.glob('*.npy'): old.unlink()
-    need, free = n*sum(v.nbytes for v in shapes.values()), shutil.disk_usage(folder).free
-    if need > .9*free: raise DiskSpaceError(f'the features of {n:,} images need {need/1e9:.1f} GB and {folder} has {free/1e9:.1f} GB free: '
-                                            'choose another folder')
+    need_space(folder, n*sum(v.nbytes for v in shapes.values()), f'the features of {n:,} images need', 'choose another folder')
     new = {k: np.lib.format.open_memmap(folder/f'{k}.npy', 'w+', v.dtype, (n, *v.shape)) for k, v in shapes.items()}
     write_json(want | dict(sizes=sizes()), mark)
     return new
