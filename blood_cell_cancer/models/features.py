@@ -25,7 +25,7 @@ from ..core.progress import progress_bar
 from ..core.tables import classes_of, readable
 from ..data.augment import apply_views, augmentation, draw_views, image_keys
 from ..data.loaders import epoch_order
-from .nets import CutNet
+from .nets import CutNet, fold_batch_norm
 
 # %% ../../nbs/models/07_features.ipynb #c005
 def cache_key(net:CutNet, # network with its cut
@@ -89,7 +89,8 @@ def feature_cache(net:CutNet, # network with its cut; its frozen part is used
     folder.mkdir(parents=True, exist_ok=True)
     key = cache_key(net, images['sha256'], mean=mean, std=std, augment=aug, views=views, seed=seed, size=size,
                     preprocess=[repr(f) for f in preprocess], precision=precision, dtype=dtype)
-    file, note, net = folder/f'{key}.npy', folder/f'{key}.json', net.eval()
+    file, note = folder/f'{key}.npy', folder/f'{key}.json'
+    net = fold_batch_norm(net, torch.linspace(-2, 2, 3*size*size, device=device).view(1, 3, size, size), 'prefix')
     keys, shift, scale = image_keys(images['sha256']), *(torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == 'bf16'):
         shape = net.prefix(torch.zeros(1, 3, size, size, device=device)).shape[1:]

@@ -73,6 +73,7 @@ def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
     if not Path(bundle).is_dir(): raise BundleError(f'{bundle} is not a folder of yours: export writes into the folder of a bundle')
     import torch
     from blood_cell_cancer.models.bundle import load_model
+    from blood_cell_cancer.models.nets import fold_batch_norm
     model = load_model(bundle)
     if model.engine != 'fastai': raise BundleError(f'{bundle} was made by {model.engine}: ONNX export takes models of the fastai engine')
     size, out = model.recipe.size, Path(bundle)/'model.onnx'
@@ -80,6 +81,7 @@ def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
     sample = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     three = sample[:1].repeat(3, 1, 1, 1)
     with torch.no_grad(): want = module(three)[0].numpy()
+    module = fold_batch_norm(module, sample[:1]) # a shorter graph is exported sooner
     _clipping(module)
     with atomic(out) as part:
         _write_onnx(module, sample, part)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ...core.io import pixel_batches
+from ...core.machine import reuse_memory
 from ...core.tables import readable
 from ...data.augment import augmentation, blur_weights, draw_views, image_keys
 from ...data.loaders import epoch_order
@@ -85,6 +86,7 @@ class ViewDataset(keras.utils.PyDataset):
     def __len__(self): return -(-len(self.order)//self.r.batch)
 
     def __getitem__(self, i):
+        reuse_memory() # TensorFlow has just forbidden it
         rows, (black, white) = self.order[i*self.r.batch:(i + 1)*self.r.batch], self.line
         x = next(pixel_batches(self.paths[rows].tolist(), self.r.size, self.preprocess, len(rows))).astype(np.float32)/255
         if self.aug: x = apply_views_numpy(x, *draw_views(self.aug, self.keys[rows], self.view, self.r.seed))
