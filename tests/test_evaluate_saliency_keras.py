@@ -19,7 +19,6 @@ from blood_cell_cancer.evaluate.saliency import box_share, saliency_maps, salien
 from blood_cell_cancer.models.backbones import recipe
 from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.model import Model
-from blood_cell_cancer.models.training import train
 from blood_cell_cancer.models.weights import find_weights
 
 if find_spec('keras') is None: pytest.skip('keras is not installed', allow_module_level=True) # importorskip would import TensorFlow first
@@ -46,18 +45,23 @@ def test_both_engines_give_one_map(name, tmp_path):
         assert np.abs(c - d).max() < 5e-3*max(c.max(), 1e-3)
 
 
-def small_model(images, classes):
-    "Three convolutions, trained from scratch in seconds."
+def small_net(classes):
+    "Three convolutions, in two parts as `keras_net` has them."
     keras.utils.set_random_seed(SEED)
     entry = x = keras.Input((SIZE, SIZE, 3))
     for width in (16, 32, 32): x = keras.layers.Conv2D(width, 3, 2, activation='relu', padding='same')(x)
     body = keras.Model(entry, keras.layers.GlobalAveragePooling2D()(x))
-    net = keras.Sequential([body, keras.Sequential([keras.Input((32,)), keras.layers.Dense(len(classes))])])
+    return keras.Sequential([body, keras.Sequential([keras.Input((32,)), keras.layers.Dense(classes)])])
+
+
+def small_model(images, classes, epochs=30):
+    "Trained from scratch in seconds."
+    net = small_net(len(classes))
     net.compile(optimizer=keras.optimizers.Adam(3e-3), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                 metrics=['accuracy'])
     model = Model(net, 'keras', recipe('demo', size=SIZE), tuple(classes), (.5,)*3, (.5,)*3, 'random', pd.DataFrame())
     pixels = next(pixel_batches(images['path'].tolist(), SIZE, (), len(images))).astype(np.float32)/127.5 - 1
-    seen = net.fit(pixels, images['label'].cat.codes.to_numpy(), epochs=30, batch_size=16, verbose=0)
+    seen = net.fit(pixels, images['label'].cat.codes.to_numpy(), epochs=epochs, batch_size=16, verbose=0)
     return model, max(seen.history['accuracy'])
 
 
@@ -97,15 +101,16 @@ def test_saliency_lies_on_the_cell_when_the_class_is_the_cell(tmp_path):
     assert right > .9 and on_cell > 1.5*even, (right, on_cell, even)
 
 
-def test_uncertainty_of_a_keras_model(tmp_path, untraced):
-    make_phantoms(tmp_path/'cells', n=16, size=64)
+def test_uncertainty_of_a_keras_model(tmp_path, monkeypatch):
+    make_phantoms(tmp_path/'cells', n=16, size=SIZE)
     images = split_images(folder_images(tmp_path/'cells', progress=False), 'image', sizes=(.5, .25, .25))
-    model = train(images, recipe('demo', weights='random', size=64, epochs=1, batch=8, cut='head', head='linear'), engine='keras',
-                  progress=False)
+    model, _ = small_model(images[images['split'] == 'train'], images['label'].cat.categories, epochs=2)
     uncertainty = fit_uncertainty(model, images, coverage=.8, k=3, progress=False)
     test = model.predict(images[images['split'] == 'test'], progress=False)
-    assert uncertainty.arrays['bank'].shape == (40, 1280) and list(test.columns[-4:]) == ['prediction_set', 'ood_score', 'abstained',
-                                                                                          'reason']
+    assert uncertainty.arrays['bank'].shape == (40, 32) and list(test.columns[-4:]) == ['prediction_set', 'ood_score', 'abstained',
+                                                                                        'reason']
     assert evaluate_uncertainty(test, uncertainty, draws=50).coverage['n'].iloc[0] == 20
+    # A bundle builds its network by the recipe, which names no network as small as this one.
+    monkeypatch.setattr('blood_cell_cancer.models.keras.training.keras_net', lambda backbone, classes, *args: small_net(classes))
     back = load_model(model.save(tmp_path/'k.bundle'))
     assert back.predict(images[images['split'] == 'test'], progress=False).equals(test)
