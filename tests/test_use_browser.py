@@ -33,9 +33,9 @@ def started(command, log, sign, **kwargs):
     raise RuntimeError(f'{command} did not start: {log.read_text()[-2000:]}')
 
 
-def ended(process):
+def ended(process, seconds=20):
     process.terminate()
-    try: process.wait(20)
+    try: process.wait(seconds)
     except subprocess.TimeoutExpired: process.kill()
 
 
@@ -335,7 +335,7 @@ def lab(tmp_path_factory):
     process, address = started([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--port', '8990',
                                 '--ServerApp.root_dir', str(home)], home/'log.txt', r'http://127\.0\.0\.1:\d+/lab\?token=\w+', env=env)
     yield address
-    ended(process)
+    ended(process, 3) # it would wait for its kernel, which ends with it
 
 
 def test_a_lesson_in_jupyterlab(browser, lab):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SEED', 'MAX_PIXELS', 'DICOM', 'default_seed', 'atomic', 'write_text', 'write_csv', 'shown', 'locked', 'write_json',
-           'write_tensors', 'read_tensors', 'file_sha256', 'ImageError', 'read_image', 'to_pixels', 'pixel_batches',
-           'describe_file']
+           'write_tensors', 'read_tensors', 'file_sha256', 'as_path', 'ImageError', 'read_image', 'to_pixels',
+           'pixel_batches', 'describe_file']
 
 # %% ../../nbs/core/00_io.ipynb #c002
 import hashlib
@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
@@ -117,6 +118,24 @@ def file_sha256(path:str|Path # file to read
         while block := f.read(2**20): digest.update(block)
     return digest.hexdigest()
 
+# %% ../../nbs/core/00_io.ipynb #1f3d9bbc
+def as_path(what # a path on this computer, an address such as `s3://bucket/folder`, or what this function returned before
+           ): # a `Path`, or a path of universal_pathlib
+    "A path, also in an object store; `ValueError` says what is missing to read it."
+    # A command line that made a `Path` of an address has lost one of its two slashes.
+    text = re.sub('^([a-z][a-z0-9+]+):/(?!/)', r'\1://', str(what))
+    if text.startswith('file:///'): return Path(text.removeprefix('file://'))
+    if hasattr(what, 'fs') or not re.match('[a-z][a-z0-9+]+://', text): return what if hasattr(what, 'fs') else Path(what)
+    try:
+        from upath import UPath
+        found = UPath(text)
+        _ = found.fs # opens the store's package
+    except ImportError as e:
+        said = 'pip install "blood_cell_cancer[cloud]"' if 'upath' in str(e) else str(e)
+        raise ValueError(f'{text}: to read this object store, more is needed: {said}') from None
+    except ValueError as e: raise ValueError(f'{text}: {e}') from None
+    return found
+
 # %% ../../nbs/core/00_io.ipynb #c016
 class ImageError(ValueError):
     "A file that cannot be used as an image; the message names it and says why."
@@ -137,7 +156,7 @@ MAX_PIXELS = 89_478_485 # of an image: Pillow warns of larger ones, which a smal
 
 def _check_file(path)->None:
     "A pipe would be waited for without end, and a link may lead nowhere."
-    path = Path(path)
+    if not isinstance(path, Path): return
     if path.is_symlink() and not path.exists(): raise ImageError(f'{path}: a link to a file that is not there')
     if path.exists() and not path.is_file(): raise ImageError(f'{path}: not a file, but a folder, a pipe or a device')
 
@@ -176,13 +195,20 @@ def _dicom(path)->Image.Image: # grey or RGB, 8 bits
     a = (a.astype(np.uint64)*255//top).astype(np.uint8)
     return Image.fromarray(255 - a if d.PhotometricInterpretation == 'MONOCHROME1' else a)
 
-def read_image(path:str|Path # an image file
+def _fetch(path)->bytes:
+    "A file of an object store."
+    try: return path.read_bytes()
+    except Exception as e: raise ImageError(f'could not be read: {e or type(e).__name__}') from None # each store has errors of its own
+
+def read_image(path:str|Path # an image file, also in an object store
               )->Image.Image: # 8-bit RGB, upright, values 0 to 255
     "Read one image completely, or raise `ImageError` with the file's name and the reason."
+    path = as_path(path)
     _check_file(path)
     try:
-        if Path(path).suffix.lower() in DICOM: return _dicom(path).convert('RGB')
-        with Image.open(path) as img:
+        data = path if isinstance(path, Path) else BytesIO(_fetch(path))
+        if path.suffix.lower() in DICOM: return _dicom(data).convert('RGB')
+        with Image.open(data) as img:
             if img.width*img.height > MAX_PIXELS: raise ImageError(f'has {img.width*img.height/1e6:.0f} megapixels: cut out single cells')
             if (pages := _pages(img)) > 1:
                 raise ImageError(f'holds {pages} images (pages): save each as a file of its own, with ImageMagick: magick FILE page_%d.png')
@@ -219,13 +245,14 @@ def pixel_batches(paths:Sequence[str], # image files
             ahead = following
 
 # %% ../../nbs/core/00_io.ipynb #c031
-def describe_file(path:str|Path # an image file
+def describe_file(path:str|Path # an image file, also in an object store
                  )->dict: # `sha256, bytes, width, height, error`
     "Checksum, size in bytes, width, height and read error of one file."
     data, size, error = b'', (0, 0), ''
     try:
+        path = as_path(path)
         _check_file(path)
-        data = Path(path).read_bytes()
+        data = path.read_bytes() if isinstance(path, Path) else _fetch(path)
         size = read_image(path).size
     except (ImageError, OSError) as e: error = str(e)
     return dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), width=size[0], height=size[1], error=error)

@@ -182,7 +182,7 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
 # %% ../../nbs/use/06_cli.ipynb #c018
 @app.command()
 def predict(what:Annotated[list[Path], typer.Argument(metavar='[BUNDLE] IMAGES', help='A bundle: a folder, or a shipped one '
-                                                      f'(by default {DEFAULT}; also ball4, wbc5). Then a folder of images, or one image')],
+                                                      f'(by default {DEFAULT}; also ball4, wbc5). Then a folder of images, or one image; also in an object store (s3://bucket/folder)')],
             out:Annotated[Optional[Path], typer.Option(help='CSV to write (with an exported bundle also .parquet); default: predictions.csv '
                                                        'for a folder, none for one image')]=None,
             int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
@@ -191,7 +191,8 @@ def predict(what:Annotated[list[Path], typer.Argument(metavar='[BUNDLE] IMAGES',
             quiet:Quiet=False):
     "Classify images: one row per file, unreadable files with their error. Exported bundles are faster, and continue after a kill."
     if len(what) > 2: raise typer.BadParameter(f'{len(what)} paths: give a bundle and a folder of images, or one image')
-    bundle, images = what if len(what) == 2 else (Path(DEFAULT), what[0])
+    from blood_cell_cancer.core.io import as_path
+    bundle, images = what[0] if len(what) == 2 else Path(DEFAULT), as_path(what[-1])
     kept = out or (Path('predictions.csv') if images.is_dir() else None)
     if kept and kept.exists() and not overwrite:
         raise ValueError(f'{kept} is there already: choose another name with --out, or replace it with --overwrite')

@@ -13,15 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.io import as_path
 from .stream import file_names, header, open_onnx, table_rows, write_rows
 
 # %% ../../nbs/use/03_ray.ipynb #c005
 class Worker:
     "Predicts batches of files, in a process of its own."
     def __init__(self, bundle, root, int8):
-        if not Path(root).is_dir():
+        self.root = as_path(root)
+        if not self.root.is_dir():
             raise FileNotFoundError(f'{os.uname().nodename} does not see {root}: folder and bundle need the same path on every machine')
-        self.root, self.model = Path(root), open_onnx(bundle, int8)
+        self.model = open_onnx(bundle, int8)
 
     def __call__(self, batch:dict)->dict: # `name` in, the table's columns out
         names = [os.fsdecode(n) for n in batch['name']] # bytes, since Ray's tables hold UTF-8 only

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.io import ImageError, atomic, file_sha256, locked, read_image, shown, to_pixels, write_json
+from ..core.io import ImageError, as_path, atomic, file_sha256, locked, read_image, shown, to_pixels, write_json
 from ..core.machine import cores
 from ..core.progress import progress_bar
-from ..core.tables import errors_with, images_below, output_columns
+from ..core.tables import errors_with, images_below, name_below, output_columns
 from ..models.facts import BundleError, bundle_tensors, inside, read_bundle
 from ..models.shipped import bundle_folder
 from ..models.uncertainty import Uncertainty
@@ -196,7 +196,7 @@ def origin(model:OnnxModel, root:Path, names:list # files in order, below `root`
     "What decides a table: the model, the folder, and each file's name, size and time."
     digest = hashlib.sha256()
     for name in names:
-        try: s = os.stat(root/name)
+        try: s = (root/name).stat()
         except OSError: continue # it will be a row with an error
         digest.update(f'{name}\0{s.st_size}\0{s.st_mtime_ns}\n'.encode('utf-8', 'surrogateescape'))
     # The bundle's JSON holds the checksums of its weights and networks.
@@ -222,12 +222,12 @@ def rows_done(part:Path, # the unfinished table
     return 0
 
 # %% ../../nbs/use/01_stream.ipynb #c035
-def file_names(what:str|Path # a folder, or one image
+def file_names(what:str|Path # a folder, or one image, also in an object store
               )->tuple: # its absolute folder; names of all images below, sorted
     "The files to predict."
-    what = Path(what).absolute()
+    what = as_path(what).absolute()
     root = what if what.is_dir() else what.parent
-    names = [f.relative_to(root).as_posix() for f in images_below(what)]
+    names = [name_below(f, root) for f in images_below(what)]
     if not names: raise FileNotFoundError(f'{what} holds no image files')
     return root, names
 
@@ -260,7 +260,7 @@ def _append(part, model, groups, total, done, progress):
         os.fsync(f.fileno())
 
 def predict_stream(bundle:str|Path, # bundle with a `model.onnx` (`blood-cells export`)
-                   what:str|Path, # a folder with all below it, or one image
+                   what:str|Path, # a folder with all below it, or one image; also in an object store, such as s3://bucket/folder
                    out:str|Path, # CSV or Parquet file
                    batch:int=16, # rows written at a time
                    int8:bool=False, # use `model.int8.onnx`
