@@ -35,6 +35,7 @@ of('core/00_io',
    ('an image is not turned upright', '_to_rgb(ImageOps.exif_transpose(img))', '_to_rgb(img)'),
    ('the last batch is lost', 'range(0, len(paths) + batch, batch)', 'range(0, len(paths), batch)'),
    ('an address that lost a slash is taken for a folder here', "r'\\1://', str(what))", "r'\\1:/', str(what))"),
+   ('any address is opened', "if text.partition('://')[0] not in STORES:", 'if False:'),
    ('an error of an object store gets through', "except Exception as e: raise ImageError(f'could", "except KeyError as e: raise ImageError(f'could"))
 of('core/01_machine', ('memory is given back to the system', 'mallopt(option, ctypes.c_int(mb << 20))', 'pass'))
 of('models/02_nets',
