@@ -1,7 +1,6 @@
 """What an epoch with Keras costs where freed memory is used again (`core.machine.reuse_memory`), and as TensorFlow leaves it.
 
-    python benchmarks/keras_memory.py             # five pairs of runs of six epochs: six minutes on two calm cores
-    python benchmarks/keras_memory.py --epochs 40 # does memory grow?
+    python benchmarks/keras_memory.py # five pairs of runs of six epochs: six minutes on two calm cores
 
 Writes benchmarks/results/keras_memory.json. MobileNetV2 with system 1's cut and head on 60 drawn images of 224 pixels, batches of 16; the first
 epoch, which includes TensorFlow's tracing, is left out of the medians. Every run is a process of its own, the two kinds in turn.
@@ -29,6 +28,7 @@ def one(folder, reuse, epochs):
     from blood_cell_cancer.data.splits import split_images
     from blood_cell_cancer.models.backbones import recipe
     from blood_cell_cancer.models.keras import data, training
+    from blood_cell_cancer.models.weights import find_weights
     if not reuse: data.reuse_memory = lambda: None
     mb, noted = [], training.EpochKeeper.note_epoch
 
@@ -38,13 +38,8 @@ def one(folder, reuse, epochs):
     training.EpochKeeper.note_epoch = note
     images = split_images(folder_images(folder, progress=False), 'image', sizes=(.6, .2, .2))
     r = recipe('demo', weights='random', epochs=epochs, batch=16, views=0, patience=0)
-    history = training.train_net(images, r, training_start(r), Path(mkdtemp()), progress=False)[1]
+    history = training.train_net(images, r, find_weights(r.backbone, r.weights), Path(mkdtemp()), progress=False)[1]
     print(json.dumps(dict(seconds=history['seconds'].tolist(), mb=mb)))
-
-
-def training_start(r):
-    from blood_cell_cancer.models.weights import find_weights
-    return find_weights(r.backbone, r.weights)
 
 
 def main():

@@ -36,7 +36,7 @@ of('core/00_io',
    ('the last batch is lost', 'range(0, len(paths) + batch, batch)', 'range(0, len(paths), batch)'),
    ('an address that lost a slash is taken for a folder here', "r'\\1://', str(what))", "r'\\1:/', str(what))"),
    ('any address is opened', "if text.partition('://')[0] not in STORES:", 'if False:'),
-   ('an error of an object store gets through', "except Exception as e: raise ImageError(f'could", "except KeyError as e: raise ImageError(f'could"))
+   ('an error of an object store gets through', "except Exception as e: raise ImageError(f'{path}: could", "except KeyError as e: raise ImageError(f'{path}: could"))
 of('core/01_machine', ('memory is given back to the system', 'mallopt(option, ctypes.c_int(mb << 20))', 'pass'))
 of('models/02_nets',
    ('batch norm is folded where something else takes the output too', 'if torch.allclose(run(net), want,', 'if True or torch.allclose(run(net), want,'),

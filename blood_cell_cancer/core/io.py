@@ -199,15 +199,11 @@ def _dicom(path)->Image.Image: # grey or RGB, 8 bits
 def _fetch(path)->bytes:
     "A file of an object store."
     try: return path.read_bytes()
-    except Exception as e: raise ImageError(f'could not be read: {e or type(e).__name__}') from None # each store has errors of its own
+    except Exception as e: raise ImageError(f'{path}: could not be read: {e or type(e).__name__}') from None # each store has errors of its own
 
-def read_image(path:str|Path # an image file, also in an object store
-              )->Image.Image: # 8-bit RGB, upright, values 0 to 255
-    "Read one image completely, or raise `ImageError` with the file's name and the reason."
-    path = as_path(path)
-    _check_file(path)
+def _decode(path, data)->Image.Image: # as `read_image` returns it
+    "An image from a path, or from a file in memory; errors name the path."
     try:
-        data = path if isinstance(path, Path) else BytesIO(_fetch(path))
         if path.suffix.lower() in DICOM: return _dicom(data).convert('RGB')
         with Image.open(data) as img:
             if img.width*img.height > MAX_PIXELS: raise ImageError(f'has {img.width*img.height/1e6:.0f} megapixels: cut out single cells')
@@ -219,6 +215,13 @@ def read_image(path:str|Path # an image file, also in an object store
     except UnidentifiedImageError: raise ImageError(f'{path}: not an image (or of a format that Pillow cannot read)') from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise ImageError(f'{path}: {e}') from None
+
+def read_image(path:str|Path # an image file, also in an object store
+              )->Image.Image: # 8-bit RGB, upright, values 0 to 255
+    "Read one image completely, or raise `ImageError` with the file's name and the reason."
+    path = as_path(path)
+    _check_file(path)
+    return _decode(path, path if isinstance(path, Path) else BytesIO(_fetch(path)))
 
 # %% ../../nbs/core/00_io.ipynb #c025
 def to_pixels(img:Image.Image, # an RGB image
@@ -254,6 +257,6 @@ def describe_file(path:str|Path # an image file, also in an object store
         path = as_path(path)
         _check_file(path)
         data = path.read_bytes() if isinstance(path, Path) else _fetch(path)
-        size = read_image(path).size
+        size = _decode(path, BytesIO(data)).size
     except (ImageError, OSError) as e: error = str(e)
     return dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), width=size[0], height=size[1], error=error)

@@ -89,12 +89,11 @@ def feature_cache(net:CutNet, # network with its cut; its frozen part is used
     folder.mkdir(parents=True, exist_ok=True)
     key = cache_key(net, images['sha256'], mean=mean, std=std, augment=aug, views=views, seed=seed, size=size,
                     preprocess=[repr(f) for f in preprocess], precision=precision, dtype=dtype)
-    file, note = folder/f'{key}.npy', folder/f'{key}.json'
-    net = fold_batch_norm(net, torch.linspace(-2, 2, 3*size*size, device=device).view(1, 3, size, size), 'prefix')
+    file, note, sample = folder/f'{key}.npy', folder/f'{key}.json', torch.linspace(-2, 2, 3*size*size, device=device).view(1, 3, size, size)
+    net = fold_batch_norm(net, sample, 'prefix')
     keys, shift, scale = image_keys(images['sha256']), *(torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == 'bf16'):
-        shape = net.prefix(torch.zeros(1, 3, size, size, device=device)).shape[1:]
-        out = _lay_out(file, (len(images), views, *shape), dtype)
+        out = _lay_out(file, (len(images), views, *net.prefix(sample).shape[1:]), dtype)
         done, crc = _finished(out, note)
         with progress_bar(None, f'feature cache, {out.nbytes/1e6:.0f} MB', len(images), progress and done < len(images), done) as bar:
             for pixels in pixel_batches(images['path'].tolist()[done:], size, preprocess, batch):

@@ -177,9 +177,8 @@ def fold_batch_norm(net:nn.Module, # a network; it is not changed
     at = {m: (parent, name) for parent in net.modules() for name, m in parent.named_children()}
     for norm, convs in follows.items():
         if convs[0] is None or len(convs) > 1: continue # it follows something else, or is used twice
-        put = lambda old, new: setattr(*at[old], new)
-        put(convs[0], fuse_conv_bn_eval(convs[0], norm).requires_grad_(convs[0].weight.requires_grad))
+        setattr(*at[convs[0]], fuse_conv_bn_eval(convs[0], norm))
         # timm's batch norm ends in an activation.
-        put(norm, nn.Sequential(*(m for m in norm.children() if not isinstance(m, nn.Identity))))
+        setattr(*at[norm], nn.Sequential(*(m for m in norm.children() if not isinstance(m, nn.Identity))))
     # Where a convolution's output goes elsewhere as well, folding would change the result.
     return net if torch.allclose(run(net), want, rtol=1e-3, atol=1e-3*float(want.abs().max())) else copy.deepcopy(given).eval()
