@@ -201,7 +201,7 @@ def _fetch(path)->bytes:
     try: return path.read_bytes()
     except Exception as e: raise ImageError(f'{path}: could not be read: {e or type(e).__name__}') from None # each store has errors of its own
 
-def _decode(path, data)->Image.Image: # as `read_image` returns it
+def _image_in(path, data)->Image.Image: # as `read_image` returns it
     "An image from a path, or from a file in memory; errors name the path."
     try:
         if path.suffix.lower() in DICOM: return _dicom(data).convert('RGB')
@@ -221,7 +221,7 @@ def read_image(path:str|Path # an image file, also in an object store
     "Read one image completely, or raise `ImageError` with the file's name and the reason."
     path = as_path(path)
     _check_file(path)
-    return _decode(path, path if isinstance(path, Path) else BytesIO(_fetch(path)))
+    return _image_in(path, path if isinstance(path, Path) else BytesIO(_fetch(path)))
 
 # %% ../../nbs/core/00_io.ipynb #c025
 def to_pixels(img:Image.Image, # an RGB image
@@ -257,6 +257,6 @@ def describe_file(path:str|Path # an image file, also in an object store
         path = as_path(path)
         _check_file(path)
         data = path.read_bytes() if isinstance(path, Path) else _fetch(path)
-        size = _decode(path, BytesIO(data)).size
+        size = _image_in(path, BytesIO(data)).size
     except (ImageError, OSError) as e: error = str(e)
     return dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), width=size[0], height=size[1], error=error)
