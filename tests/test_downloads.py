@@ -64,22 +64,18 @@ def server():
 
 
 # Kaggle, through kagglehub: `fetch` and what reads it.
-@pytest.fixture
-def kaggle(server, tmp_path, monkeypatch):
-    "The server as Kaggle with phantoms as the data set wbc5; gives a function that sets what the archive holds besides, or instead."
-    pytest.importorskip('kagglehub')
+def as_kaggle(server, home, drawn, patch):
+    "Let kagglehub take the server for Kaggle, and `drawn` be the data set wbc5; gives a function that sets what the archive holds besides, or instead."
+    import pandas as pd
     from kagglesdk import kaggle_env
     from blood_cell_cancer.data import datasets
-    from blood_cell_cancer.data.phantoms.make import make_phantoms
-    monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, server.url)
-    monkeypatch.setenv('KAGGLEHUB_CACHE', str(tmp_path/'cache'))
-    monkeypatch.setenv('HOME', str(tmp_path))
-    for name in ('BLOOD_CELLS_DATA', 'KAGGLE_USERNAME', 'KAGGLE_KEY', 'KAGGLE_API_TOKEN', 'KAGGLE_API_ENVIRONMENT'): monkeypatch.delenv(name, raising=False)
-    make_phantoms(tmp_path/'drawn', n=2, size=32)
-    files = {p.relative_to(tmp_path/'drawn').as_posix(): p.read_bytes() for p in sorted((tmp_path/'drawn').rglob('*.jpg'))}
-    import pandas as pd
+    patch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, server.url)
+    patch.setenv('KAGGLEHUB_CACHE', str(home/'cache'))
+    patch.setenv('HOME', str(home))
+    for name in ('BLOOD_CELLS_DATA', 'KAGGLE_USERNAME', 'KAGGLE_KEY', 'KAGGLE_API_TOKEN', 'KAGGLE_API_ENVIRONMENT'): patch.delenv(name, raising=False)
+    files = {p.relative_to(drawn).as_posix(): p.read_bytes() for p in sorted(drawn.rglob('*.jpg'))}
     rows = [dict(path=k, label=k.split('/')[0], sha256=hashlib.sha256(v).hexdigest()) for k, v in files.items()]
-    monkeypatch.setattr(datasets, 'manifest', lambda name: pd.DataFrame(rows))
+    patch.setattr(datasets, 'manifest', lambda name: pd.DataFrame(rows))
     def serve(changed=()):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, 'w') as z:
@@ -88,6 +84,14 @@ def kaggle(server, tmp_path, monkeypatch):
                         'DownloadDataset': (buffer.getvalue(), {'Content-Type': 'application/zip'})}
         return list(files)
     return serve
+
+
+@pytest.fixture
+def kaggle(server, tmp_path, monkeypatch):
+    pytest.importorskip('kagglehub')
+    from blood_cell_cancer.data.phantoms.make import make_phantoms
+    make_phantoms(tmp_path/'drawn', n=2, size=32)
+    return as_kaggle(server, tmp_path, tmp_path/'drawn', monkeypatch)
 
 
 def fetched():

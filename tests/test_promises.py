@@ -55,6 +55,13 @@ def test_no_kill_changed_a_result():
     assert kills and all(k['runs that ended'] == k['with the same result'] for k in kills), kills
 
 
+def test_long_runs_stay_as_large_as_they_were():
+    "Of the table that `make long-runs` wrote: a tenth is what Python's heap and TensorFlow's retracing vary by, and a leak of 2 kB an image would be 100 MB."
+    runs = {r['run']: r for r in rows_of('long_runs.csv')}
+    assert (int(runs['predict']['number']), int(runs['fastai']['number']), int(runs['keras']['number'])) == (100_000, 50, 50)
+    for r in runs.values(): assert int(r['measurements']) >= 45 and int(r['MB late']) < 1.1*int(r['MB early']), r
+
+
 def test_every_mutant_still_has_its_place():
     for m in mutants.MUTANTS: mutants.mutated(m, *(f.read_text(encoding='utf-8') for f in mutants.files_of(m, root)))
     assert len({(m.notebook, m.why) for m in mutants.MUTANTS}) == len(mutants.MUTANTS)

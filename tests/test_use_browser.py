@@ -86,10 +86,14 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
+def uploads(home): return home/'cache'/'blood_cell_cancer'/'uploads'
+
+
+@pytest.fixture(scope='module')
 def address(home):
     command = [sys.executable, '-c', 'from blood_cell_cancer.use.cli import main; main()', 'app', '--no-browser', '--port', '8970',
                '--bundle', home/'m.bundle', '--data', home/'cells', '--keep', home/'kept']
-    process, address = started([str(c) for c in command], home/'log.txt', r'http://127\.0\.0\.1:\d+/\?token=\w+')
+    process, address = started([str(c) for c in command], home/'log.txt', r'http://127\.0\.0\.1:\d+/\?token=\w+', env=dict(os.environ, XDG_CACHE_HOME=str(home/'cache')))
     yield address
     ended(process)
 
@@ -318,6 +322,41 @@ def test_annotations_are_restored_and_nothing_was_sent_elsewhere(app, tmp_path):
     tab(app, 'Data')
     assert len(annotations_of(app, tmp_path)) == 2
     assert app.elsewhere == [] and app.wrong == []
+
+
+def test_closing_the_page_keeps_the_best_epoch_and_deletes_uploads(browser, address, home, uploads):
+    "The process that trains, and that of the page, end in order although nobody waits for them."
+    page = opened(browser)
+    page.goto(address)
+    page.get_by_text('30 images of 5 classes.').wait_for()
+    with page.expect_file_chooser() as chooser: page.get_by_role('button', name='Choose images').click()
+    chooser.value.set_files(home/'cells'/'monocyte'/'monocyte_0003.jpg')
+    page.get_by_text('Download the table (1 rows)').wait_for()
+    mine = [f for f in uploads.glob('session-*') if (f/'monocyte_0003.jpg').exists()]
+    assert len(mine) == 1
+    tab(page, 'Training')
+    page.get_by_label('Weights').fill('random')
+    page.get_by_label('Maximum epochs').fill('500')
+    page.get_by_label('Maximum epochs').press('Tab')
+    page.get_by_text('at most 500 epochs').wait_for()
+    page.get_by_role('button', name='Start training').click()
+    page.get_by_text(re.compile(r'[1-9]\d* of at most 500 epochs are finished')).wait_for()
+    page.evaluate("history.replaceState(null, '', location.pathname)") # a reader who has the cookie needs no token in the address
+    page.close(run_before_unload=True)
+    page = opened(browser)
+    page.goto(address)
+    page.get_by_text('30 images of 5 classes.').wait_for()
+    tab(page, 'Training')
+    page.get_by_text('Stopped, and the best epoch was kept.').wait_for()
+    page.get_by_role('button', name='Use this model').click()
+    page.get_by_text('The model is loaded when it is first used.').wait_for()
+    bundle, = (home/'kept'/'models').glob('*.bundle')
+    from blood_cell_cancer.models.bundle import load_model
+    assert load_model(bundle).interrupted
+    for _ in range(100):
+        if not mine[0].exists(): break
+        time.sleep(.2)
+    assert not mine[0].exists() and page.wrong == [] and page.elsewhere == []
 
 
 @pytest.fixture(scope='module')

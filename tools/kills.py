@@ -27,7 +27,7 @@ import seeds
 
 root = seeds.root
 kept, table = root/'_proc'/'kills.jsonl', root/'tests'/'kills.csv'
-WANTED = dict(cache=40, fastai=40, keras=12, save=50, export=12, stream=40, adapt=20) # kills of each job
+WANTED = dict(fetch=20, audit=20, cache=40, fastai=40, keras=12, save=50, export=20, stream=40, adapt=20) # kills of each job
 IN_A_ROW = 3
 
 
@@ -40,6 +40,11 @@ def bundle_digest(folder):
     facts = json.loads((folder/'bundle.json').read_text())
     return digest((folder/'weights.safetensors').read_bytes(), *((k, v) for k, v in sorted(facts.items()) if k not in ('created', 'history')),
                   [{k: v for k, v in row.items() if k != 'seconds'} for row in facts.get('history', [])])
+
+
+def names(folder) -> list:
+    "Of the files, but for what a killed process was writing: that is removed an hour later."
+    return sorted(p.name for p in folder.iterdir() if '.part' not in p.suffixes)
 
 
 def opens(folder) -> bool:
@@ -59,6 +64,25 @@ def images_of(work):
     from blood_cell_cancer.data.datasets import folder_images
     from blood_cell_cancer.data.splits import split_images
     return split_images(folder_images(work/'cells', progress=False), 'image', sizes=(.6, .2, .2))
+
+
+def fetch(work, at):
+    "Download a data set from a server of this process that is slow."
+    import pytest
+    from test_downloads import Server, as_kaggle
+    from blood_cell_cancer.data.datasets import load_images
+    server = Server()
+    server.how = 'slow'
+    as_kaggle(server, at, work/'cells', pytest.MonkeyPatch())()
+    images = load_images('wbc5', progress=False)
+    return digest(images.drop(columns='path').to_csv(index=False), [hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in images['path']])
+
+
+def audit(work, at):
+    "Audit images, going on with what an interrupted audit had computed."
+    from blood_cell_cancer.data.audit.report import audit
+    a = audit(images_of(work), ('integrity', 'duplicates', 'overlaps', 'labels', 'balance'), folder=at/'kept', progress=False)
+    return digest([(s.name, s.verdict, s.sentence, s.table.to_csv()) for s in a.sections], names(at))
 
 
 def cache(work, at):
@@ -104,7 +128,7 @@ def export(work, at):
         shutil.copytree(work/'new.bundle', at/'copy', dirs_exist_ok=True)
         os.replace(at/'copy', at/'m.bundle')
     export_onnx(at/'m.bundle')
-    return digest(bundle_digest(at/'m.bundle'), (at/'m.bundle'/'model.onnx').read_bytes(), sorted(p.name for p in (at/'m.bundle').iterdir() if p.suffix != '.part'))
+    return digest(bundle_digest(at/'m.bundle'), (at/'m.bundle'/'model.onnx').read_bytes(), names(at/'m.bundle'))
 
 
 def stream(work, at):
@@ -122,7 +146,7 @@ def adapt(work, at):
     return bundle_digest(at/'ours.bundle')
 
 
-JOBS = {f.__name__: f for f in (cache, fastai, keras, save, export, stream, adapt)}
+JOBS = {f.__name__: f for f in (fetch, audit, cache, fastai, keras, save, export, stream, adapt)}
 BUNDLES = dict(save='m.bundle', export='m.bundle', adapt='ours.bundle') # must open after any kill, once they are there
 
 
@@ -232,8 +256,9 @@ def main():
     args = p.parse_args()
     kept.parent.mkdir(exist_ok=True)
     seeds.preload()
+    sys.path.append(str(root/'tests'))
     jobs, place = args.only.split(','), Path(tempfile.mkdtemp(prefix='kills-'))
-    for name in ('models.adapt', 'models.training', 'use.export', 'use.stream', *['models.keras.training']*('keras' in jobs)):
+    for name in ('data.audit.report', 'models.adapt', 'models.training', 'use.export', 'use.stream', *['models.keras.training']*('keras' in jobs)):
         import_module(f'blood_cell_cancer.{name}')
     try:
         work = place/'work'

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -40,6 +41,9 @@ def atomic(path:str|Path # file to write or to replace
           ): # gives the path of a temporary file beside it, with the same suffix
     "Write a file whole or not at all."
     path = Path(path)
+    with suppress(OSError): # a process that was killed left its own; one that still writes has written within the hour
+        for old in path.parent.glob(f'.{"[0-9a-f]"*8}.part*'):
+            if time.time() - old.stat().st_mtime > 3600: old.unlink()
     part = path.with_name(f'.{uuid4().hex[:8]}.part{path.suffix}')
     try:
         yield part

@@ -25,7 +25,7 @@ import ipywidgets as w
 import pandas as pd
 from fastcore.basics import patch
 
-from ...core.io import write_json
+from ...core.io import locked, write_json
 from ...core.progress import StageLines
 from ...core.tables import classes_of
 from ...models.backbones import BACKBONES, RECIPES, recipe
@@ -54,13 +54,14 @@ def run_job(folder:str|Path # of `Trainer.start`
     threading.Thread(target=_interrupt_on_close, args=(saving,), daemon=True).start()
     job, images = _read_job(folder)
     StageLines.life = StageLines.short = 1. # the panel shows the last line
-    try: model = train(images, recipe(job['recipe']), job['engine'], folder/'checkpoints')
-    except KeyboardInterrupt: sys.exit('Stopped before the end of the first epoch, so there is nothing to keep.')
-    except (ValueError, RuntimeError, OSError, FloatingPointError) as e: sys.exit(str(e))
-    saving.set()
-    why = try_fit_uncertainty(model, images)
-    model.save(job['out'])
-    write_json(dict(text=repr(model), interrupted=model.interrupted, says=why and f'Note: {why}.'), folder/'done.json')
+    with locked(folder/'job.json'):
+        try: model = train(images, recipe(job['recipe']), job['engine'], folder/'checkpoints')
+        except KeyboardInterrupt: sys.exit('Stopped before the end of the first epoch, so there is nothing to keep.')
+        except (ValueError, RuntimeError, OSError, FloatingPointError) as e: sys.exit(str(e))
+        saving.set()
+        why = try_fit_uncertainty(model, images)
+        model.save(job['out'])
+        write_json(dict(text=repr(model), interrupted=model.interrupted, says=why and f'Note: {why}.'), folder/'done.json')
 
 # %% ../../../nbs/use/app/07_train.ipynb #c008
 UNSET = dict(backbone='', weights='', epochs=0, views=-1, augment={}) # values that leave the recipe as it is
@@ -86,7 +87,15 @@ class Trainer(Persistent):
         return recipe(self.base, **{**self.changes, **changes})
 
     @property
-    def running(self)->bool: return self.process is not None and self.process.poll() is None
+    def started(self)->bool: return bool(self.folder) and (Path(self.folder)/'job.json').exists()
+
+    @property
+    def running(self)->bool:
+        if self.process is not None: return self.process.poll() is None
+        if not self.started: return False
+        try:
+            with locked(Path(self.folder)/'job.json'): return False
+        except RuntimeError: return True # a page that was closed started it
 
 # %% ../../../nbs/use/app/07_train.ipynb #c011
 RUN = '; '.join(('import sys', 'from blood_cell_cancer.core.machine import settle_threads', 'settle_threads()',
@@ -108,13 +117,15 @@ def start(self:Trainer, images:pd.DataFrame, # split image table, annotations ap
     write_json(job, folder/'job.json')
     self.folder = str(folder)
     with open(folder/'log.txt', 'w') as log:
-        self.process = subprocess.Popen([sys.executable, '-c', RUN, str(folder)], stdin=subprocess.PIPE, stdout=log, stderr=log)
+        # In a session of its own: a kernel that is shut down kills the processes of its group, and this one still has to save.
+        self.process = subprocess.Popen([sys.executable, '-c', RUN, str(folder)], stdin=subprocess.PIPE, stdout=log, stderr=log,
+                                        start_new_session=True)
     return folder
 
 @patch
 def stop(self:Trainer)->None:
     "Ask the training to end; it keeps its best epoch."
-    if self.running and not self.process.stdin.closed: self.process.stdin.close()
+    if self.process is not None and self.running and not self.process.stdin.closed: self.process.stdin.close()
 
 # %% ../../../nbs/use/app/07_train.ipynb #c013
 HISTORY = ['epoch', 'train_loss', 'valid_loss', 'valid_accuracy', 'seconds']
@@ -129,6 +140,7 @@ def _log(t)->list: # lines
     return (Path(t.folder)/'log.txt').read_text(errors='replace').strip().splitlines()
 
 def _running(t)->tuple[str, str]:
+    if t.process is None: return 'stopping', 'The page was closed, which stops a training: the best epoch so far is being saved.'
     if t.process.stdin.closed: return 'stopping', 'Stopping: the best epoch so far is being saved.'
     n, counted = len(t.history()), [line for line in _log(t) if re.match(r'[\w -]+: \d+ ', line)] # the lines of stages
     stage = f' Now {counted[-1]}.' if counted else ''
@@ -143,9 +155,9 @@ def status(self:Trainer)->tuple[str, str]: # 'idle', 'running', 'stopping', 'don
         d = json.loads(done.read_text(encoding='utf-8'))
         first = 'Stopped, and the best epoch was kept.' if d['interrupted'] else 'Training finished.'
         return 'done', ' '.join(t for t in (first, d['text'] + '.', d['says'], f'The bundle lies in {self.bundle()}.') if t)
-    if self.process is None: return 'idle', 'No training is running.'
+    if not self.started: return 'idle', 'No training is running.'
     log = _log(self)
-    return 'failed', log[-1] if log else f'The training process ended with status {self.process.returncode} and without a message.'
+    return 'failed', log[-1] if log else 'The training process ended without a message.'
 
 @patch
 def bundle(self:Trainer)->'Path|None':
@@ -164,10 +176,11 @@ class TrainingPanel(View):
                  state:'Trainer|None'=None, # the choices to begin with
                  changed=None, # called after each change that should be saved
                  use=None, # called with the finished bundle
+                 keep:str|Path|None=None, # folder for finished bundles; default: the run's own, a temporary one
                  every:float=1. # seconds between two checks on the training
                 ):
         super().__init__(state or Trainer(), changed=changed)
-        self.images, self.every = images if callable(images) else lambda: images, every
+        self.images, self.keep, self.every = images if callable(images) else lambda: images, keep, every
         self.choices = self.controls()
         for k, c in self.choices.items(): c.observe(lambda event, k=k: self.choose(k, event['new']), 'value')
         self.about, self.notice, self.curves, self.rows = (w.HTML() for _ in range(4))
@@ -176,6 +189,7 @@ class TrainingPanel(View):
         buttons = w.HBox([self.start, self.stop, self.use])
         self.children = [w.HBox(list(self.choices.values())), self.about, buttons, self.notice, self.curves, self.rows]
         self.draw()
+        if self.state.running: self.follow()
 
     def controls(self)->dict:
         "The controls, by the field that each sets."
@@ -197,12 +211,18 @@ def choose(self:TrainingPanel, what, value):
 @patch
 def begin(self:TrainingPanel):
     "Start the training and a thread that watches it."
-    try: self.state.start(self.images())
+    out = self.keep and Path(self.keep)/time.strftime(f'{self.state.base}-%Y-%m-%d-%H%M%S.bundle')
+    try: self.state.start(self.images(), out=out)
     except ValueError as e:
         self.notice.value = message(e, warn=True)
         return
     self.changed()
     self.draw()
+    self.follow()
+
+@patch
+def follow(self:TrainingPanel):
+    "Watch the training from a thread."
     threading.Thread(target=self.watch, daemon=True).start()
 
 @patch
