@@ -93,9 +93,15 @@ def cross_validate(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, clas
 # %% ../../nbs/models/17_adapt.ipynb #c015
 LEAST = 5 # labelled images of each class; fewer can't be cross-validated
 
+def _usable(images):
+    "The images that can be read; a warning names the others."
+    rows, bad = readable(check_images(images), allow=True), images.loc[images['error'] != '', 'error']
+    if len(bad): warnings.warn(f'{len(bad)} of {len(images)} images cannot be read and are left out: {"; ".join(bad.head(5))}')
+    return rows
+
 def _labelled(model, images):
     "The readable images with a label; `ValueError` names a class that has too few."
-    rows = readable(check_images(images), allow=True)
+    rows = _usable(images)
     rows = rows[rows['label'].notna()]
     if not len(rows): raise ValueError('no image has a label: adapt needs labelled images, one sub-folder per class')
     check_classes(rows, model.classes)
@@ -164,7 +170,7 @@ def adapt_unlabelled(model, # a trained `Model` that has `nucleus`
     "Find the scale of another laboratory, so that the size of the nuclei counts."
     if getattr(model, 'nucleus', None) is None:
         raise ValueError('this model does not know how wide the nuclei of its classes are: adapt it with labelled images')
-    rows, bare = readable(check_images(images), allow=True), replace(model, nucleus=replace(model.nucleus, scale=None))
+    rows, bare = _usable(images), replace(model, nucleus=replace(model.nucleus, scale=None))
     nucleus = model.nucleus.scaled_to(bare.logits(rows, progress), model.nucleus.measure(rows))
     facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), scale=nucleus.scale)
     return replace(model, nucleus=nucleus, extra={'unlabelled': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k in ('name', 'adaptation')}})

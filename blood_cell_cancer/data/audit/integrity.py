@@ -66,6 +66,7 @@ def inspect_file(path:str|Path, # an image file
     "Everything unusual about one file."
     found = [_why(error, nbytes)] if error else []
     if Path(path).suffix.lower() in DICOM: return found # Pillow can't look at its header
+    if not Path(path).is_file(): return found or ['unreadable'] # who opens a pipe waits for its writer
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore') # Pillow warns of large images; they are reported here
