@@ -21,7 +21,7 @@ setup(
     # The manifests live in `data/`, where people look for them, and are installed as a package of data.
     packages=find_packages(include=[lib, f'{lib}.*']) + [f'{lib}.manifests'],
     package_dir={lib: lib, f'{lib}.manifests': 'data'},
-    package_data={f'{lib}.manifests': ['*.csv'], lib: ['py.typed', 'app/*.*', 'app/voila/templates/*/*', 'bundles/*/*']},
+    package_data={f'{lib}.manifests': ['*.csv'], lib: ['py.typed', 'app/*.*', 'app/voila/templates/*/*', 'bundles/*/*', 'use/browser/*']},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg['requirements'].split(), extras_require=extras,
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': [f'{lib}={lib}._modidx:d']},

@@ -17,7 +17,7 @@ if find_spec('triton') is not None: import triton
 
 DURATIONS = Path(__file__).with_name('durations.json') # seconds of the tests of more than a second, alone on two cores
 FAST = 2.5 # seconds: what takes longer is not part of `make test-fast`
-SLOW_FIXTURES = {'site', 'app', 'lab', 'setting', 'both', 'pages'} # of modules; whichever test comes first pays for them
+SLOW_FIXTURES = {'site', 'app', 'lab', 'setting', 'both', 'pages', 'served'} # of modules; whichever test comes first pays for them
 
 @pytest.fixture(scope='session', autouse=True)
 def offline(tmp_path_factory):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'LOADING', 'options', 'fetch', 'audit', 'split', 'train', 'evaluate', 'ensemble', 'adapt', 'predict', 'export',
-           'backbones', 'demo', 'serve_app', 'in_a_sentence', 'main']
+           'page', 'backbones', 'demo', 'serve_app', 'in_a_sentence', 'main']
 
 # %% ../../nbs/use/06_cli.ipynb #c002
 import os
@@ -178,7 +178,6 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
     typer.echo(adaptation_text(ours))
     print_places(bundle=ours.save(out))
 
-
 # %% ../../nbs/use/06_cli.ipynb #c018
 @app.command()
 def predict(what:Annotated[list[Path], typer.Argument(metavar='[BUNDLE] IMAGES', help='A bundle: a folder, or a shipped one '
@@ -226,6 +225,16 @@ def export(bundle:Bundle):
     from blood_cell_cancer.use.export import export_onnx
     print_places(onnx=export_onnx(bundle))
 
+# %% ../../nbs/use/06_cli.ipynb #pg102
+@app.command()
+def page(bundle:Annotated[Path, typer.Argument(help='Folder of an exported bundle, or a shipped one')]=Path(DEFAULT),
+         out:Annotated[Path, typer.Option(help='Folder of the page')]=Path('page'),
+         int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
+         runtime:Annotated[Optional[Path], typer.Option(help='Folder of the npm package onnxruntime-web, to be copied; default: load it from jsDelivr')]=None):
+    "Write a static page that classifies images in the browser: no server code, no upload."
+    from blood_cell_cancer.use.page import write_page
+    print_places(page=write_page(bundle, out, int8, runtime), to_look_at_it=f'python -m http.server --directory {out}')
+
 # %% ../../nbs/use/06_cli.ipynb #c023
 @app.command()
 def backbones(classes:Annotated[int, typer.Option(help='Number of classes')]=5,
@@ -270,7 +279,7 @@ def in_a_sentence(e:BaseException)->str:
     if isinstance(e, OSError) and e.strerror: return f'{e.filename}: {e.strerror}' if e.filename else e.strerror
     return str(e) or type(e).__name__
 
-LOADING = 'audit', 'split', 'train', 'evaluate', 'ensemble', 'adapt', 'export', 'backbones', 'demo', 'app' # libraries that take seconds
+LOADING = 'audit', 'split', 'train', 'evaluate', 'ensemble', 'adapt', 'export', 'page', 'backbones', 'demo', 'app' # libraries that take seconds
 
 def main():
     "Entry point of `blood-cells`."
