@@ -123,17 +123,20 @@ def cells(tmp_path_factory):
     return folder
 
 
+def state(page, text): page.locator('#state', has_text=text).wait_for() # not in the whole page, which is large
+
+
 def ready(browser, served, name):
     page = opened(browser)
     page.goto(f'{served[1]}/{name}/')
-    page.get_by_text('Ready.').wait_for()
+    state(page, 'Ready.')
     return page
 
 
 def classified(page, files, tmp_path):
     "The rows of the saved table of these files, by name."
     page.locator('#files').set_input_files(files)
-    page.get_by_text(re.compile(rf'^{len(files)} images?; the model answers')).wait_for()
+    state(page, re.compile(rf'^{len(files)} images?; the model answers'))
     with page.expect_download() as d: page.get_by_role('button', name='Save as CSV').click()
     assert d.value.suggested_filename == 'predictions.csv'
     d.value.save_as(tmp_path/'web.csv')
@@ -201,10 +204,10 @@ def test_the_shipped_network_with_the_public_runtime(browser, served, cells, run
     page.route(re.compile('^' + re.escape(ADDRESS)), public)
     tampered = True
     page.goto(f'{served[1]}/shipped/')
-    page.get_by_text('The model could not be loaded').wait_for()
+    state(page, 'The model could not be loaded')
     tampered = False
     page.reload()
-    page.get_by_text('Ready.').wait_for()
+    state(page, 'Ready.')
     files = sorted(f for f in cells.iterdir() if f.stem.isdecimal())[:8]
     web, model = classified(page, files, tmp_path), open_onnx('differential')
     assert set(asked) == {ADDRESS + name for name in INTEGRITY} and page.elsewhere == []
@@ -232,17 +235,18 @@ def test_fields_other_uncertainty_and_the_size_of_nuclei(browser, served, cells,
         assert [there[k] for k in ('predicted', 'prediction_set', 'reason')] == [here[k] for k in ('predicted', 'prediction_set', 'reason')]
     page.get_by_role('button', name='Remove all').click()
     assert page.evaluate('document.activeElement.id') == 'files' and page.locator('#answers-part').is_hidden()
+    with page.expect_file_chooser(): page.keyboard.press('Enter')
     # A folder: names below it, images alone, nothing hidden.
     folder = tmp_path/'mine'
     (folder/'sub'/'.kept').mkdir(parents=True)
     for where in ('b.png', 'sub/a.png', '.c.png', 'sub/.kept/d.png'): shutil.copy(cells/'01.png', folder/where)
     (folder/'notes.txt').write_text('no image')
     page.locator('#folder').set_input_files(folder)
-    page.get_by_text(re.compile('^2 images; the model answers')).wait_for()
+    state(page, re.compile('^2 images; the model answers'))
     assert page.locator('#rows th span').all_text_contents() == ['b.png', 'sub/a.png']
     page.evaluate("""([name, bytes]) => { const data = new DataTransfer()
         data.items.add(new File([Uint8Array.from(bytes)], name))
         document.body.dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true})) }""", ['dropped.png', list((cells/'01.png').read_bytes())])
-    page.get_by_text(re.compile('^3 images; the model answers')).wait_for()
+    state(page, re.compile('^3 images; the model answers'))
     assert page.locator('#rows tr').nth(2).text_content().startswith('dropped.png') and page.elsewhere == [] and page.wrong == []
     page.context.close()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'LOADING', 'options', 'fetch', 'audit', 'split', 'train', 'evaluate', 'ensemble', 'adapt', 'predict', 'export',
-           'page', 'backbones', 'demo', 'serve_app', 'in_a_sentence', 'main']
+           'browser_page', 'backbones', 'demo', 'serve_app', 'in_a_sentence', 'main']
 
 # %% ../../nbs/use/06_cli.ipynb #c002
 import os
@@ -226,11 +226,11 @@ def export(bundle:Bundle):
     print_places(onnx=export_onnx(bundle))
 
 # %% ../../nbs/use/06_cli.ipynb #pg102
-@app.command()
-def page(bundle:Annotated[Path, typer.Argument(help='Folder of an exported bundle, or a shipped one')]=Path(DEFAULT),
-         out:Annotated[Path, typer.Option(help='Folder of the page')]=Path('page'),
-         int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
-         runtime:Annotated[Optional[Path], typer.Option(help='Folder of the npm package onnxruntime-web, to be copied; default: load it from jsDelivr')]=None):
+@app.command('page')
+def browser_page(bundle:Annotated[Path, typer.Argument(help='Folder of an exported bundle, or a shipped one')]=Path(DEFAULT),
+                 out:Annotated[Path, typer.Option(help='Folder of the page')]=Path('page'),
+                 int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
+                 runtime:Annotated[Optional[Path], typer.Option(help='Folder of the npm package onnxruntime-web, to be copied; default: load it from jsDelivr')]=None):
     "Write a static page that classifies images in the browser: no server code, no upload."
     from blood_cell_cancer.use.page import write_page
     print_places(page=write_page(bundle, out, int8, runtime), to_look_at_it=f'python -m http.server --directory {out}')

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BROWSER', 'KNOWN', 'RUNTIME', 'ADDRESS', 'MODULE', 'WASM', 'INTEGRITY', 'CONTROLS', 'page_steps', 'page_words',
-           'digest', 'runtime_files', 'page_facts', 'page_index', 'page_readme', 'write_page']
+           'checksum_for_html', 'runtime_files', 'page_facts', 'page_index', 'page_readme', 'write_page']
 
 # %% ../../nbs/use/09_page.ipynb #pg002
 import base64
@@ -57,11 +57,11 @@ MODULE, WASM = 'ort.wasm.bundle.min.mjs', 'ort-wasm-simd-threaded.wasm'
 INTEGRITY = {MODULE: 'sha384-PLWz+nHEVHpjwBsO0YVdvQj6n5814Iv8E3b8FG0Rp/uIAtjFMCKOpP66iPzedrIG',
              WASM: 'sha384-vjBJ1z7qrhkTyYsNqKeF6c7N+nOJSU94czEo+tvZcu8G75JparGq9kB+kTnEUNVM'}
 
-def digest(data:bytes, # of a file, or of a script in a page
+def checksum_for_html(content:bytes, # of a file, or of a script in a page
            kind:str='sha384' # of the checksum
           )->str: # as HTML writes checksums
     "A checksum for the browser."
-    return f'{kind}-{base64.b64encode(hashlib.new(kind, data).digest()).decode()}'
+    return f'{kind}-{base64.b64encode(hashlib.new(kind, content).digest()).decode()}'
 
 def runtime_files(folder:str|Path # the npm package onnxruntime-web, unpacked, or its folder dist
                  )->list[Path]: # the two files that the page needs
@@ -71,7 +71,7 @@ def runtime_files(folder:str|Path # the npm package onnxruntime-web, unpacked, o
     if place is None: raise ValueError(f'{folder} holds no {MODULE}: {how}')
     for name, known in INTEGRITY.items():
         if not (place/name).is_file(): raise ValueError(f'{place} holds no {name}: {how}')
-        if digest((place/name).read_bytes()) != known: raise ValueError(f'{place/name} is not that of onnxruntime-web {RUNTIME}: {how}')
+        if checksum_for_html((place/name).read_bytes()) != known: raise ValueError(f'{place/name} is not that of onnxruntime-web {RUNTIME}: {how}')
     return [place/name for name in INTEGRITY]
 
 # %% ../../nbs/use/09_page.ipynb #pg015
@@ -111,8 +111,8 @@ def _head(page:str, local:bool)->str:
     place = './runtime/' if local else ADDRESS
     imports = json.dumps(dict(imports={'onnxruntime-web': place + MODULE}, integrity={place + MODULE: INTEGRITY[MODULE]}))
     allowed = "'self'" if local else f"'self' {ADDRESS}"
-    style = digest(re.search('<style>(.*?)</style>', page, re.S)[1].encode(), 'sha256')
-    policy = (f"default-src 'none'; script-src {allowed} 'wasm-unsafe-eval' '{digest(imports.encode(), 'sha256')}'; connect-src {allowed}; "
+    style = checksum_for_html(re.search('<style>(.*?)</style>', page, re.S)[1].encode(), 'sha256')
+    policy = (f"default-src 'none'; script-src {allowed} 'wasm-unsafe-eval' '{checksum_for_html(imports.encode(), 'sha256')}'; connect-src {allowed}; "
               f"style-src 'self' '{style}'; img-src 'self' data:; base-uri 'none'; form-action 'none'")
     return (f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<script type="importmap">{imports}</script>\n'
             '<link rel="stylesheet" href="look.css">\n<link rel="icon" href="data:,">\n<script type="module" src="page.js"></script>\n')
