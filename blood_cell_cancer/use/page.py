@@ -122,7 +122,8 @@ def page_index(facts:dict, # of `read_bundle`
                local:bool=False # does the runtime lie beside the page?
               )->str: # HTML
     "The page itself."
-    eight = ' Its 8-bit network rounds differently on different processors, so probabilities differ a little from those of Python.'
+    eight = (' Its 8-bit network rounds differently on different processors: where the model is unsure, probabilities and even the class can '
+             'differ from those of Python.')
     how = (f'The network and the preprocessing are those of the command blood-cells predict; ONNX Runtime Web {RUNTIME} (MIT) runs them in your browser. '
            'The model gives the classes that it can\'t rule out, and abstains where these are several or the image is unlike its training images.')
     notes = [sentence('Your images are classified in this browser. Nothing is uploaded.', 'lead'), sentence(facts['intended_use'], 'warn'),

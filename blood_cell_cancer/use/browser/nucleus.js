@@ -23,20 +23,24 @@ function kernel(sigma) {
 
 const mirrored = (i, n) => n === 1 ? 0 : (i = Math.abs(i) % (2*n - 2), i < n ? i : 2*n - 2 - i)
 
+// Add one part of a weighted sum to each pixel of a line: the line shifted, times a weight.
+function addTo(sums, weight, line, from) {
+  if (weight) for (let x = 0; x < sums.length; x++) sums[x] += weight*line[from + x]
+}
+
 export function blurred({width, height, data}) {
   const weights = kernel(Math.max(width, height)/100), half = (weights.length - 1)/2
-  const rows = new Uint16Array(width*height), out = new Uint8Array(width*height)
-  const columnOf = Array.from({length: width + 2*half}, (_, i) => mirrored(i - half, width))
-  const rowOf = Array.from({length: height + 2*half}, (_, i) => mirrored(i - half, height)*width)
-  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-    let sum = 0
-    for (let k = 0; k < weights.length; k++) sum += weights[k]*data[y*width + columnOf[x + k]]
-    rows[y*width + x] = sum
+  const rows = new Uint16Array(width*height), out = new Uint8Array(width*height), sums = new Uint32Array(width), line = new Uint16Array(width + 2*half)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < line.length; x++) line[x] = data[y*width + mirrored(x - half, width)]
+    sums.fill(0)
+    weights.forEach((weight, k) => addTo(sums, weight, line, k))
+    rows.set(sums, y*width)
   }
-  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-    let sum = 2**15
-    for (let k = 0; k < weights.length; k++) sum += weights[k]*rows[rowOf[y + k] + x]
-    out[y*width + x] = sum >>> 16
+  for (let y = 0; y < height; y++) {
+    sums.fill(2**15) // rounds what is shifted
+    weights.forEach((weight, k) => addTo(sums, weight, rows, mirrored(y + k - half, height)*width))
+    for (let x = 0; x < width; x++) out[y*width + x] = sums[x] >>> 16
   }
   return {width, height, data: out}
 }
@@ -78,8 +82,13 @@ export function components({width, height, data}) {
     part[start] = found.push(c)
     while (waiting.length) {
       const i = waiting.pop(), x = i % width, y = (i - x)/width
-      Object.assign(c, {area: c.area + 1, x: c.x + x, y: c.y + y, left: Math.min(c.left, x), right: Math.max(c.right, x + 1),
-                        top: Math.min(c.top, y), bottom: Math.max(c.bottom, y + 1)})
+      c.area++
+      c.x += x
+      c.y += y
+      c.left = Math.min(c.left, x)
+      c.right = Math.max(c.right, x + 1)
+      c.top = Math.min(c.top, y)
+      c.bottom = Math.max(c.bottom, y + 1)
       for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++) for (let u = Math.max(x - 1, 0); u <= Math.min(x + 1, width - 1); u++) {
         const j = v*width + u
         if (data[j] && !part[j]) { part[j] = part[start]; waiting.push(j) }
