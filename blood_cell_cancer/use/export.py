@@ -100,6 +100,8 @@ def onnx_session(path:str|Path, # an ONNX file
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     # Threads that spin while they wait would block the cores for decoding.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    # Processors without VNNI add up pairs of 8-bit products in 16 bits, where large ones overflow; with this they don't.
+    options.add_session_config_entry('session.x64quantprecision', '1')
     # ONNX Runtime's errors have no common class but Exception.
     try: return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
     except Exception as e: raise BundleError(f'{path} can\'t be opened by ONNX Runtime: {str(e).splitlines()[0][:200]}') from None
