@@ -157,7 +157,11 @@ of('models/17_adapt',
    ('an image is its own neighbour', 'knn_score(features, bank, k + 1)', 'knn_score(features, bank, k)'),
    ('frequent classes weigh more', 'np.eye(len(weight))[y], 1/np.bincount(y)[y]', 'np.eye(len(weight))[y], np.ones(len(y))'),
    ('the penalty is not in the gradient', ' @ z + penalty*d).ravel()', ' @ z).ravel()'),
-   ('a class with too few images is accepted', 'if 0 < n < LEAST}', 'if n < 0}'))
+   ('a class with too few images is accepted', 'if 0 < n < LEAST}', 'if n < 0}'),
+   ('the limit is that of cells that trained', ' if scores is None else scores, answered', ', answered'))
+of('models/fastai/03_block',
+   ('the network that is given changes', 'deepcopy(net).eval()', 'net.eval()'),
+   ('what trains later is another part', 'for p, trains in asked: p.requires_grad_(trains)', 'pass'))
 of('models/fastai/00_checkpoints',
    ('each epoch draws the same', 'torch.manual_seed(self.seed*100_003 + epoch)', 'torch.manual_seed(self.seed*100_003)'),
    ('each epoch has the same order', "if hasattr(self.dls.train, 'set_epoch'): self.dls.train.set_epoch(epoch)", 'pass'),

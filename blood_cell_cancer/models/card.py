@@ -94,7 +94,7 @@ def _adaptation(facts):
     if not a: return lines
     place, before, after = ', '.join(a['laboratories']) or 'another laboratory', a['before'], a['after']
     rows = [(c, n, _recall(before, c), _recall(after, c)) for c, (_, n, *_) in after['recall'].items()]
-    lines += [f"The last layer was fitted to {a['images']} labelled images of {place}. Recall on them, with 95 % intervals: of the model as it "
+    lines += [f"The last {'block and the last layer were' if a.get('deep') else 'layer was'} fitted to {a['images']} labelled images of {place}. Recall on them, with 95 % intervals: of the model as it "
              f"was, and by {a['folds']}-fold cross-validation of the adapted one.", '',
              *_rows(('class', 'images', 'before', 'after'), [*rows, ('balanced accuracy', a['images'], with_ci(*before['balanced_accuracy']),
                                                                   with_ci(*after['balanced_accuracy']))])]

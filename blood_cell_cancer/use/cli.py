@@ -165,16 +165,20 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
 def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGES', help='Labelled images: a folder of class folders')],
           mapping:Mapping=None, drop_unmapped:Drop=False,
           unlabelled:Annotated[bool, typer.Option('--unlabelled', help='Let the size of the nuclei count, found from 20 or more cells of one magnification')]=False,
+          deep:Annotated[bool, typer.Option('--deep', help='Train the last block of the network as well: slower, and better')]=False,
           out:Annotated[Path, typer.Option(help='Folder of the adapted bundle')]=Path('adapted.bundle'), quiet:Quiet=False):
     "Fit a bundle to a laboratory with some labelled images, at least five of each class, or with unlabelled ones."
     from blood_cell_cancer.core.tables import image_table, images_below
     from blood_cell_cancer.data.datasets import load_images
     from blood_cell_cancer.models.adapt import adapt, adapt_unlabelled, adaptation_text
     from blood_cell_cancer.models.bundle import load_model
+    if unlabelled and deep: raise typer.BadParameter('--deep trains on labels: leave out --unlabelled')
     model = load_model(bundle)
     if unlabelled: ours = adapt_unlabelled(model, image_table([p for d in data for p in images_below(d)], progress=not quiet), not quiet)
     # A list of folders: a laboratory need not have every class of the model.
-    else: ours = adapt(model, load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error'), progress=not quiet)
+    else:
+        images = load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error')
+        ours = adapt(model, images, progress=not quiet, deep=deep)
     typer.echo(adaptation_text(ours))
     print_places(bundle=ours.save(out))
 
