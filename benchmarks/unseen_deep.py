@@ -71,7 +71,7 @@ def judge(labelled, model, t, views, draws):
     half = t['group'].map(d.half_of).to_numpy() if labelled != 'zheng' else None
     units = t['group'].to_numpy() if labelled != 'zheng' else t['name'].to_numpy()
     x, layer, other = block_features(net, views[0]), last_layer(net), dict(A='B', B='A', zheng='zheng')[labelled]
-    for n in (10, 5, 20, 40):
+    for n in (5, 10, 20, 40):
         right = np.full((2, draws, len(y)), np.nan)
         for draw in range(draws):
             k, test = cells(labelled, n, draw, y, half)

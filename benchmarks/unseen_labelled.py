@@ -30,17 +30,19 @@ K, HOME = len(d.CLASSES), 150 # cells of each class and laboratory that trained
 
 
 def looked_at(model, paths, turns=1):
-    "Features (turns, n, d), and mean, spread and maximum of each stage (n, e)."
+    "Features (turns, n, d), and mean, spread and maximum of the stages behind the first (n, e)."
     body, features, stages = model.net.eval().body, [], []
     with torch.inference_mode():
         for x in pixel_batches(paths, model.recipe.size, make_preprocess(model.recipe.preprocess), 16):
             of = []
             for i, v in enumerate(turned(x)[:turns]):
                 z, stage = body.bn1(body.conv_stem((torch.from_numpy(v.copy()).permute(0, 3, 1, 2).float()/255 - .5)/.5)), []
-                for block in body.blocks:
+                for n, block in enumerate(body.blocks):
                     z = block(z)
-                    stage += [z.mean((2, 3)), z.std((2, 3)), z.amax((2, 3))]
-                of.append(body.global_pool(body.bn2(body.conv_head(z))).numpy())
+                    if n: stage += [z.mean((2, 3)), z.std((2, 3)), z.amax((2, 3))]
+                z = body.bn2(body.conv_head(z))
+                stage += [z.std((2, 3)), z.amax((2, 3))]
+                of.append(body.global_pool(z).numpy())
                 if not i: stages.append(torch.cat(stage, 1).numpy())
             features.append(np.stack(of))
     return dict(x=np.concatenate(features, 1), stages=np.concatenate(stages))

@@ -100,8 +100,9 @@ def fit_block(net, # a fastai network
     "Train the last block, and fit the last layer to what it gives."
     from blood_cell_cancer.models.fastai.block import block_features, tune_block
     module, net = engine_module('fastai'), tune_block(net, views, y)
-    x, layer = module.last_inputs(net, block_features(net, views[0])), module.last_layer(net)
-    return module.with_last_layer(net, *fit_last_layer(x, y, *layer, choose_penalty(x, y, groups, layer)))
+    x, (weight, bias) = module.last_inputs(net, block_features(net, views[0])), module.last_layer(net)
+    penalty = choose_penalty(x, y, groups, (weight, bias))
+    return module.with_last_layer(net, *fit_last_layer(x, y, weight, bias, penalty))
 
 def cross_validate_block(net, views:np.ndarray, y:np.ndarray, groups:np.ndarray, # as for `fit_block`
                          folds:int=5,
