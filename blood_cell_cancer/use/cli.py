@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'LOADING', 'options', 'fetch', 'audit', 'split', 'train', 'evaluate', 'ensemble', 'adapt', 'predict', 'export',
-           'browser_page', 'backbones', 'demo', 'serve_app', 'in_a_sentence', 'main']
+           'browser_page', 'backbones', 'demo', 'serve_app', 'main']
 
 # %% ../../nbs/use/06_cli.ipynb #c002
 import os
@@ -18,7 +18,7 @@ import typer
 
 from ..core.machine import settle_threads
 from ..models.shipped import DEFAULT
-from .options import (Bundle, By, Classes, Data, Drop, Mapping, Quiet, Seed, Split, Weights, load_data, load_split,
+from .options import (Bundle, By, Classes, Data, Drop, Mapping, Quiet, Seed, Split, Weights, in_a_sentence, load_data, load_split,
                                            print_epochs, print_places, print_report, print_summary)
 
 # %% ../../nbs/use/06_cli.ipynb #c005
@@ -176,9 +176,7 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
     model = load_model(bundle)
     if unlabelled: ours = adapt_unlabelled(model, image_table([p for d in data for p in images_below(d)], progress=not quiet), not quiet)
     # A list of folders: a laboratory need not have every class of the model.
-    else:
-        images = load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error')
-        ours = adapt(model, images, progress=not quiet, deep=deep)
+    else: ours = adapt(model, load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error'), progress=not quiet, deep=deep)
     typer.echo(adaptation_text(ours))
     print_places(bundle=ours.save(out))
 
@@ -278,11 +276,6 @@ def serve_app(bundle:Annotated[Path, typer.Option(help='A bundle, a folder of bu
     serve(bundle, data, classes or '', split or '', keep or '', any_folder, host=host, port=port, browser=browser)
 
 # %% ../../nbs/use/06_cli.ipynb #c029
-def in_a_sentence(e:BaseException)->str:
-    "An error as a person reads it."
-    if isinstance(e, OSError) and e.strerror: return f'{e.filename}: {e.strerror}' if e.filename else e.strerror
-    return str(e) or type(e).__name__
-
 LOADING = 'audit', 'split', 'train', 'evaluate', 'ensemble', 'adapt', 'export', 'page', 'backbones', 'demo', 'app' # libraries that take seconds
 
 def main():

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Data', 'Classes', 'Mapping', 'Drop', 'Split', 'By', 'Seed', 'Bundle', 'Weights', 'Quiet', 'load_data', 'load_split',
-           'print_epochs', 'print_report', 'print_summary', 'print_places']
+           'print_epochs', 'print_report', 'print_summary', 'print_places', 'in_a_sentence']
 
 # %% ../../nbs/use/05_options.ipynb #c002
 from pathlib import Path
@@ -69,3 +69,8 @@ def print_summary(table:Path, images:Path):
 def print_places(**places):
     "Print where the results are."
     for what, where in places.items(): typer.echo(f'{what.replace("_", " ") + ":":<18} {where}')
+
+def in_a_sentence(e:BaseException)->str:
+    "An error as a person reads it."
+    if isinstance(e, OSError) and e.strerror: return f'{e.filename}: {e.strerror}' if e.filename else e.strerror
+    return str(e) or type(e).__name__
