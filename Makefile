@@ -48,6 +48,9 @@ kills: .venv/.dev  ## is anything lost where a process is killed? (an hour; inte
 long-runs: .venv/.dev  ## does the memory of 100,000 images or 50 epochs grow? (ten minutes): tests/long_runs.csv
 	$(RUN)/python tools/long_runs.py
 
+benchmark: .venv/.dev  ## prediction and training beside Keras, timm, fastai and torchvision, on drawn images (twenty minutes): out/benchmark
+	$(RUN)/python benchmarks/everything.py $(ARGS)
+
 sbom:  ## the list of all packages in the lock, for scanners, as CycloneDX: out/sbom.json (needs uv)
 	mkdir -p out
 	uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements/base.txt --output-reproducible --of JSON -o out/sbom.json
@@ -84,4 +87,4 @@ clean:  ## remove what was built (not the environments)
 	sh tools/install.sh dev
 	touch .venv/.base $@
 
-.PHONY: help demo test test-fast test-newest test-floors test-seeds mutants kills long-runs sbom update check docs render lab export hooks clean
+.PHONY: help demo test test-fast test-newest test-floors test-seeds mutants kills long-runs benchmark sbom update check docs render lab export hooks clean

@@ -25,7 +25,7 @@ from blood_cell_cancer.models.training import train
 from blood_cell_cancer.models.weights import find_weights
 from machine import cpu_name
 
-OUT = Path(__file__).parent/'results'
+RESULTS = Path(__file__).parent/'results'
 GOAL = .98
 
 
@@ -39,6 +39,7 @@ def arguments():
     a.add_argument('--fastai-epochs', type=int, help="at most, of fastai's whole network: one is enough for its seconds an epoch")
     a.add_argument('--views', type=int, default=4)
     a.add_argument('--only', nargs='*', help='these rows alone')
+    a.add_argument('--out', type=Path, default=RESULTS)
     return a.parse_args()
 
 
@@ -143,11 +144,11 @@ def floor_row(images, a):
                 floor_seconds_an_epoch=3*suffix*n/rate)
 
 
-def write(facts):
+def write(facts, out):
     "The figures as JSON and as a table."
     rows = facts['rows']
-    OUT.mkdir(exist_ok=True)
-    (OUT/'training.json').write_text(json.dumps(facts, indent=1))
+    out.mkdir(parents=True, exist_ok=True)
+    (out/'training.json').write_text(json.dumps(facts, indent=1))
     best = next((r for r in rows if r['row'] == 'ours, feature cache'), rows[-1])
     lines = [f"{facts['train']} training and {facts['validation']} validation images of {facts['data']}, {facts['machine']}; one run, ratios only.", '',
              '| | seconds an epoch | before the first | epochs | best validation accuracy | seconds to 98 % | epoch, against ours | to 98 %, against ours |', '|---|---|---|---|---|---|---|---|']
@@ -159,7 +160,7 @@ def write(facts):
     f = facts['floor']
     lines += ['', f"Floor of our epoch: 3 passes of {f['suffix_gflops_an_image']:.3f} of {f['whole_gflops_an_image']:.3f} GFLOP an image at {f['matrix_gflops_a_second']:.0f} GFLOP/s ({f['precision']}, measured) are "
               f"{f['floor_seconds_an_epoch']:.2f} s; the epoch above is {best['epoch_seconds']/f['floor_seconds_an_epoch']:.0f} times that."]
-    (OUT/'training.md').write_text('\n'.join(lines) + '\n')
+    (out/'training.md').write_text('\n'.join(lines) + '\n')
     print('\n'.join(lines))
 
 
@@ -179,7 +180,7 @@ def main():
     facts = dict(data=a.data, split=a.by, train=int((images['split'] == 'train').sum()),
                  validation=int((images['split'] == 'validation').sum()), goal=GOAL, views=a.views,
                  machine=machine, date=time.strftime('%Y-%m-%d'), floor=floor_row(images, a), rows=rows)
-    write(facts)
+    write(facts, a.out)
 
 
 if __name__ == '__main__': main()

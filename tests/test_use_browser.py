@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 CHROMIUM = next((p for n in ('chromium', 'chromium-browser', 'google-chrome') if (p := shutil.which(n))), None)
 pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason='no chromium is installed (Debian: apt install chromium)'),
@@ -248,6 +249,31 @@ def test_drop_a_file_and_one_that_is_too_large(app, home):
     assert said and '70 MB' in said[0] and '60 MB can be sent at once' in said[0]
     app.evaluate(DROP, ['large.png', 'image/png', '', 12_000_000]) # larger than the server's own limit of 10 MiB a message
     app.get_by_text('large.png has 12 MB, and 10 MB is the limit.').wait_for()
+
+
+NAMES = st.builds(lambda stem, suffix: stem + suffix, st.text(st.characters(exclude_categories=['Cs']), max_size=30) | st.sampled_from(
+    ['../../up', '/etc/passwd', '..\\\\up', '<img src=x onerror=alert(1)>', '=1+1', '.hidden', 'CON', 'a' * 300, '\u202egpj', '\n', '{{7*7}}', '%2e%2e%2f']),
+    st.sampled_from(['.jpg', '.PNG', '.tif', '.svg', '.html', '']))
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]) # shrinking takes minutes in a browser
+@given(st.lists(st.tuples(NAMES, st.binary(max_size=200) | st.just(None)), min_size=6, max_size=8))
+def test_any_name_and_any_bytes(app, home, uploads, files):
+    "Whatever is dropped is a row or refused in words, and touches nothing else."
+    import base64
+    whole = (home/'cells'/'basophil'/'basophil_0002.jpg').read_bytes()
+    tab(app, 'Classifier')
+    app.get_by_role('button', name='Clear the list').click()
+    app.get_by_role('link', name='Download the table').wait_for(state='hidden')
+    before = {f for f in home.rglob('*') if uploads not in f.parents and 'kept' not in f.parts}
+    for name, data in [*files, ('last.jpg', None)]:
+        app.evaluate(DROP, [name, 'image/jpeg', base64.b64encode(whole if data is None else data).decode(), 0])
+    app.get_by_role('cell', name='last.jpg', exact=True).wait_for()
+    taken = sum(data is None for _, data in files) + 1
+    assert 1 <= int(re.search(r'\((\d+) rows\)', app.get_by_role('link', name='Download the table').text_content())[1]) <= taken
+    assert {f for f in home.rglob('*') if uploads not in f.parents and 'kept' not in f.parts} == before
+    assert {f.parent for f in uploads.rglob('*') if f.is_file()} <= set(uploads.glob('session-*')) # no name leads below or beside it
+    assert app.wrong == [] and app.elsewhere == [] and app.locator('.bcc img[src=x]').count() == 0
 
 
 def test_errors_open_their_images(app):

@@ -8,6 +8,7 @@ __all__ = ['MAX_FILES', 'MAX_BYTES', 'UPLOADS', 'refusal', 'save_upload', 'save_
 
 # %% ../../../nbs/use/app/03_uploads.ipynb #c002
 import atexit
+import re
 import shutil
 from pathlib import Path
 from tempfile import mkdtemp
@@ -38,9 +39,15 @@ def refusal(name:str, # of the file
     return ''
 
 # %% ../../../nbs/use/app/03_uploads.ipynb #c008
+def _storable(name:str)->str:
+    "The name without folders, as a file name that every system takes: no odd characters, not hidden, at most 200 bytes."
+    name = Path(re.sub('[\0-\x1f\x7f<>:"|?*\ud800-\udfff]', '_', name.replace('\\', '/'))).name
+    stem, suffix = Path(name).stem, Path(name).suffix
+    return re.sub('^[.]', '_', stem).encode()[:200 - len(suffix.encode())].decode(errors='ignore') + suffix
+
 def _free_path(folder:Path, name:str, content:bytes)->Path:
-    "A path that is free, or that holds this content already; the name loses any folder parts."
-    first = path = folder/Path(name.replace('\\', '/')).name
+    "A path that is free, or that holds this content already."
+    first = path = folder/_storable(name)
     i = 1
     while path.exists() and path.read_bytes() != content:
         i += 1
