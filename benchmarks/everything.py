@@ -1,4 +1,4 @@
-"""All that a stranger may want to measure, on drawn images, in about twenty minutes on two cores: `make benchmark`.
+"""All that one may want to measure, on drawn images, in about twenty minutes on two cores: `make benchmark`.
 
     python benchmarks/everything.py             # writes out/benchmark: benchmark.md, benchmark.svg and the figures as JSON
     python benchmarks/everything.py --quick     # small, to see that it runs

@@ -37,6 +37,7 @@ PIECES = ('speed', 'engines', 'scale', 'cold')
 def save_bundle(place, uncertainty=False):
     "A bundle of an untrained network, exported; with uncertainty that compares with 3,495 training images, as many as system 1 had."
     import pandas as pd
+    from blood_cell_cancer.models import bundle  # noqa: F401 (gives models `save`)
     from blood_cell_cancer.models.backbones import recipe
     from blood_cell_cancer.models.uncertainty import Uncertainty, unit
     from blood_cell_cancer.models.nets import CutNet
@@ -47,9 +48,9 @@ def save_bundle(place, uncertainty=False):
     if uncertainty:
         bank = unit(np.random.default_rng(0).normal(size=(3495, 1280)).clip(0)).astype(np.float16)
         model.uncertainty = Uncertainty(CLASSES, 1.5, .95, 'lac', False, (.9,)*5, 'knn', 10, .9, .95, dict(bank=bank))
-    bundle = model.save(place)
-    export_onnx(bundle)
-    return bundle
+    saved = model.save(place)
+    export_onnx(saved)
+    return saved
 
 
 def make_links(folder, drawn, n):

@@ -96,15 +96,21 @@ def onnx_session(path:str|Path, # an ONNX file
                 ): # onnxruntime session
     "Open an ONNX file with ONNX Runtime."
     import onnxruntime as ort
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
-    # Threads that spin while they wait would block the cores for decoding.
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    # Processors without VNNI add up pairs of 8-bit products in 16 bits, where large ones overflow; with this they don't.
-    options.add_session_config_entry('session.x64quantprecision', '1')
+    def opened(exact):
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = threads, 4 # what it would log is in its error
+        # Threads that spin while they wait would block the cores for decoding.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        # Processors without VNNI add up pairs of 8-bit products in 16 bits, where large ones overflow; with this they don't.
+        options.add_session_config_entry('session.x64quantprecision', exact)
+        return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
     # ONNX Runtime's errors have no common class but Exception.
-    try: return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
-    except Exception as e: raise BundleError(f'{path} can\'t be opened by ONNX Runtime: {str(e).splitlines()[0][:200]}') from None
+    try: return opened('1')
+    except Exception as e: why = str(e).splitlines()[0][:200]
+    try: session = opened('0') # it cannot rewrite a network in which one 8-bit tensor is used twice
+    except Exception: raise BundleError(f'{path} can\'t be opened by ONNX Runtime: {why}') from None
+    warnings.warn(f'{path}: on a processor without VNNI the sums of this network may overflow; quantise it again')
+    return session
 
 # %% ../../nbs/use/00_export.ipynb #c015
 class _Calibration:
@@ -131,9 +137,11 @@ def quantise(bundle:str|Path, # bundle with a `model.onnx`
     source, out, ready = bundle/'model.onnx', bundle/'model.int8.onnx', bundle/'model.prepared.onnx'
     if not source.is_file(): raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
     quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
-    first = [node.name for node in onnx.load(ready).graph.node if node.op_type == 'Conv'][:whole]
+    nodes = onnx.load(ready).graph.node
+    # Batch norm that follows no convolution stays whole as well: it is little work, and ONNX Runtime may refuse it in 8 bits.
+    left = [n.name for n in nodes if n.op_type == 'Conv'][:whole] + [n.name for n in nodes if n.op_type == 'BatchNormalization']
     ranges = _Calibration(readable(calibration)['path'].tolist(), size, preprocess)
-    with atomic(out) as part: quantize_static(str(ready), str(part), ranges, quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=first,
+    with atomic(out) as part: quantize_static(str(ready), str(part), ranges, quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=left,
                                               activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
     ready.unlink()
     _record(bundle, out)
