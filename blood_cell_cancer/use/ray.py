@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.io import as_path
+from ..models.shipped import bundle_folder
 from .stream import file_names, header, open_onnx, table_rows, write_rows
 
 # %% ../../nbs/use/03_ray.ipynb #c005
@@ -38,6 +39,10 @@ def need_ray():
     import ray
     if not ray.is_initialized(): ray.init(logging_level='warning', log_to_driver=False)
     return ray
+
+def _for_workers(bundle)->str:
+    "A folder's path from the root; the name of a shipped bundle as it is, since each machine has its own."
+    return str(Path(bundle).absolute() if bundle_folder(bundle) == Path(bundle) else bundle)
 
 def _blocks(ray, names, batch, workers, arguments)->Iterator: # dicts of columns, in the order of the names
     "Map the names through workers."
@@ -64,7 +69,7 @@ def predict_ray(bundle:str|Path, # bundle with a `model.onnx`, in reach of every
     ray = need_ray()
     import ray.data
     workers = workers or int(ray.cluster_resources()['CPU'])
-    arguments = str(Path(bundle).absolute()), str(root), int8
+    arguments = _for_workers(bundle), str(root), int8
     def make(done):
         for columns in _blocks(ray, names[done:], batch, workers, arguments) if done < len(names) else ():
             yield [list(row) for row in zip(*(columns[c] for c in header(model)))]
