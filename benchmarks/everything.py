@@ -3,6 +3,8 @@
     python benchmarks/everything.py             # writes out/benchmark: benchmark.md, benchmark.svg and the figures as JSON
     python benchmarks/everything.py --quick     # small, to see that it runs
 
+Interrupted, it goes on with what that folder lacks; delete the folder to measure anew.
+
 Prediction (prediction.py) beside Keras, timm, fastai and torchvision, and epochs of training (training.py) beside Keras and fastai:
 medians and spreads of ratios, each of two things that ran one after the other. Times themselves mean nothing elsewhere.
 """
@@ -14,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from machine import cpu_name, vector_instructions
+from prediction import PIECES
 
 HERE = Path(__file__).parent
 PAIRS = 5
@@ -29,7 +32,7 @@ def training(out, pairs):
     files = []
     for i in range(pairs):
         files.append(out/f'training-{i}'/'training.json')
-        run('training.py', 'phantoms', '--a-class', 36, '--epochs', 2, '--fastai-epochs', 1, '--views', 2, '--out', files[-1].parent)
+        if not files[-1].exists(): run('training.py', 'phantoms', '--a-class', 36, '--epochs', 2, '--fastai-epochs', 1, '--views', 2, '--out', files[-1].parent)
     ratios = {}
     for f in files:
         rows = {r['row']: r['epoch_seconds'] for r in json.loads(f.read_text())['rows']}
@@ -64,8 +67,10 @@ def main():
     a.add_argument('--out', type=Path, default=HERE.parent/'out'/'benchmark')
     a = a.parse_args()
     a.out = a.out.absolute()
-    run('prediction.py', '--out', a.out, *(['--quick', '--only', 'speed'] if a.quick else ['--files', 1000, 10_000]))
-    predicted = json.loads((a.out/'prediction.json').read_text())['speed']['rows']
+    kept = a.out/'prediction.json'
+    lacking = [p for p in (('speed',) if a.quick else PIECES) if not kept.exists() or p not in json.loads(kept.read_text())]
+    if lacking: run('prediction.py', '--out', a.out, '--only', *lacking, *(['--quick'] if a.quick else ['--files', 1000, 10_000]))
+    predicted = json.loads(kept.read_text())['speed']['rows']
     parts = {'Prediction, from a folder to a table': {r['name']: [r['ours_is'][k] for k in ('low', 'median', 'high')] for r in predicted},
              'An epoch of training': training(a.out, 1 if a.quick else PAIRS)}
     figure(parts, a.out/'benchmark.svg')

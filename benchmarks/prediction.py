@@ -385,8 +385,8 @@ def cold(place, drawn, quick, rounds):
              'blood-cells --help': [command, '--help'],
              'bare script: numpy, Pillow, ONNX Runtime, one image (the floor)': [python, '-c', BARE, place/'plain.bundle'/'model.onnx',
                                                                                  image],
-             'blood-cells predict, one image': [command, 'predict', place/'plain.bundle', image, '--out', place/'cold.csv', '--quiet'],
-             'blood-cells predict, one image, with uncertainty': [command, 'predict', place/'uncertain.bundle', image, '--out', place/'cold.csv',
+             'blood-cells predict, one image': [command, 'predict', place/'plain.bundle', image, '--out', place/'cold.csv', '--overwrite', '--quiet'],
+             'blood-cells predict, one image, with uncertainty': [command, 'predict', place/'uncertain.bundle', image, '--out', place/'cold.csv', '--overwrite',
                                                             '--quiet'],
              'the same in torch, one image': [python, '-c', TORCH, place/'plain.bundle', image],
              'Keras: load a .keras file, one image': [python, '-c', KERAS, place/'whole.keras', image]}
