@@ -181,7 +181,7 @@ class TrainingPanel(View):
                 ):
         super().__init__(state or Trainer(), changed=changed)
         self.images, self.keep, self.every = images if callable(images) else lambda: images, keep, every
-        self.choices = self.controls()
+        self.choices, self.drawing = self.controls(), threading.RLock()
         for k, c in self.choices.items(): c.observe(lambda event, k=k: self.choose(k, event['new']), 'value')
         self.about, self.notice, self.curves, self.rows = (w.HTML() for _ in range(4))
         self.start, self.stop = button('Start training', self.begin, primary=True), button('Stop and keep the best epoch', self.halt)
@@ -247,8 +247,12 @@ def _describe(r, own:bool)->str: # a recipe; is the augmentation the user's own?
 
 @patch
 def draw(self:TrainingPanel):
-    "Show the state of the training."
-    what, text = self.state.status()
+    "Show the state of the training; a thread that comes later shows a later state."
+    with self.drawing: self.draw_state(*self.state.status())
+
+@patch
+def draw_state(self:TrainingPanel, what:str, text:str): # of `Trainer.status`
+    "Show this state, and the epochs so far."
     busy, about, failed = what in ('running', 'stopping'), '', what == 'failed'
     for c in self.choices.values(): c.disabled = busy
     self.start.disabled, self.stop.disabled = busy, what != 'running'
@@ -263,8 +267,9 @@ def draw(self:TrainingPanel):
 @patch
 def draw_history(self:TrainingPanel, h:pd.DataFrame):
     "The curves, and the last epochs as a table."
-    self.curves.value = self.rows.value = ''
-    if not len(h): return
+    if not len(h):
+        self.curves.value = self.rows.value = ''
+        return
     from blood_cell_cancer.models.model import plot_epochs
     text = f'Training so far: {len(h)} epochs, lowest validation loss {h["valid_loss"].min():.3f}.'
     self.curves.value = chart(lambda: plot_epochs(h), text)
