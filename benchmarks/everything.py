@@ -28,7 +28,7 @@ def run(*args):
 
 
 def training(out, pairs):
-    "Ratios of the seconds of an epoch to ours, one of each run, and the page's rows."
+    "Ratios of the seconds of an epoch to ours, one of each run."
     files = []
     for i in range(pairs):
         files.append(out/f'training-{i}'/'training.json')

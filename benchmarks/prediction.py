@@ -34,11 +34,11 @@ PIECES = ('speed', 'engines', 'scale', 'cold')
 
 # ---- what is measured with
 
-def save_bundle(place, uncertainty=False):
+def untrained_bundle(place, uncertainty=False):
     "A bundle of an untrained network, exported; with uncertainty that compares with 3,495 training images, as many as system 1 had."
     import pandas as pd
-    from blood_cell_cancer.models import bundle  # noqa: F401 (gives models `save`)
     from blood_cell_cancer.models.backbones import recipe
+    from blood_cell_cancer.models.bundle import save_bundle
     from blood_cell_cancer.models.uncertainty import Uncertainty, unit
     from blood_cell_cancer.models.nets import CutNet
     from blood_cell_cancer.models.model import Model
@@ -48,7 +48,7 @@ def save_bundle(place, uncertainty=False):
     if uncertainty:
         bank = unit(np.random.default_rng(0).normal(size=(3495, 1280)).clip(0)).astype(np.float16)
         model.uncertainty = Uncertainty(CLASSES, 1.5, .95, 'lac', False, (.9,)*5, 'knn', 10, .9, .95, dict(bank=bank))
-    saved = model.save(place)
+    saved = save_bundle(model, place)
     export_onnx(saved)
     return saved
 
@@ -68,9 +68,9 @@ def preprocess(place, quick):
     from blood_cell_cancer.use.export import quantise
     make_phantoms(place/'drawn', n=8 if quick else 40, seed=5, size=SIZE)
     images = folder_images(place/'drawn', progress=False)
-    plain = save_bundle(place/'plain.bundle')
+    plain = untrained_bundle(place/'plain.bundle')
     quantise(plain, images.iloc[::4], images.iloc[::4])
-    save_bundle(place/'uncertain.bundle', uncertainty=True)
+    untrained_bundle(place/'uncertain.bundle', uncertainty=True)
     return images['path'].tolist()
 
 

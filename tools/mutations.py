@@ -214,8 +214,8 @@ of('use/00_export',
    ('the mean is not scaled', '-torch.tensor(mean)/torch.tensor(std)', '-torch.tensor(mean)'),
    ('the checksum of another file is noted', '[file.name] = file_sha256(file)', "[file.name] = file_sha256(bundle/'README.md')"))
 of('use/app/03_uploads',
-   ('a long name cannot be stored', '[:200 - len(suffix.encode())]', ''),
-   ('an upload is hidden', "re.sub('^[.]', '_', stem)", 'stem'))
+   ('a long name cannot be stored', '[:200 - len(path.suffix.encode())]', ''),
+   ('an upload is hidden', "re.sub('^[.]', '_', path.stem)", 'path.stem'))
 of('use/01_stream',
    ('half a row stays in the table', "    with open(path, 'rb+') as f: f.truncate(sum(len(line) for line in f if line.endswith(b'\\n')))\n", ''),
    ('results in another order', 'yield jobs.popleft().result()\n        while', 'yield jobs.pop().result()\n        while'),

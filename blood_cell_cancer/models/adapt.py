@@ -93,16 +93,20 @@ def cross_validate(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, clas
     return _held_out(x, y, layer, fold_numbers(y, groups, folds), penalty)
 
 # %% ../../nbs/models/17_adapt.ipynb #d002
+def _refit(module, net, features, y, groups):
+    "A copy of a network with its last layer fitted to features, and the penalty."
+    layer, x = module.last_layer(net), module.last_inputs(net, features)
+    penalty = choose_penalty(x, y, groups, layer)
+    return module.with_last_layer(net, *fit_last_layer(x, y, *layer, penalty)), penalty
+
 def fit_block(net, # a fastai network
               views:np.ndarray, # (8, n, channels, height, width) of `block_views`
               y:np.ndarray, groups:np.ndarray # classes and groups of the labelled images
              ): # a copy of the network
     "Train the last block, and fit the last layer to what it gives."
     from blood_cell_cancer.models.fastai.block import block_features, tune_block
-    module, net = engine_module('fastai'), tune_block(net, views, y)
-    x, (weight, bias) = module.last_inputs(net, block_features(net, views[0])), module.last_layer(net)
-    penalty = choose_penalty(x, y, groups, (weight, bias))
-    return module.with_last_layer(net, *fit_last_layer(x, y, weight, bias, penalty))
+    net = tune_block(net, views, y)
+    return _refit(engine_module('fastai'), net, block_features(net, views[0]), y, groups)[0]
 
 def cross_validate_block(net, views:np.ndarray, y:np.ndarray, groups:np.ndarray, # as for `fit_block`
                          folds:int=5,
@@ -111,14 +115,15 @@ def cross_validate_block(net, views:np.ndarray, y:np.ndarray, groups:np.ndarray,
                         )->tuple[np.ndarray, np.ndarray]: # logits (n, classes), scores (n,)
     "Logits and out-of-distribution score of each labelled image by a network that was fitted to the other folds."
     from blood_cell_cancer.models.fastai.block import block_features
-    parts, module, logits, scores = fold_numbers(y, groups, folds), engine_module('fastai'), [], np.zeros(len(y))
+    parts, module = fold_numbers(y, groups, folds), engine_module('fastai')
+    logits, scores = np.zeros((len(y), len(module.last_layer(net)[1]))), np.zeros(len(y))
     for f in progress_bar(np.unique(parts), 'cross-validating', progress=progress, unit='folds'):
         out = parts == f
         fitted = fit_block(net, views[:, ~out], y[~out], groups[~out])
         (weight, bias), features = module.last_layer(fitted), block_features(fitted, views[0])
-        logits.append(module.last_inputs(fitted, features[out]) @ weight.T + bias)
+        logits[out] = module.last_inputs(fitted, features[out]) @ weight.T + bias
         scores[out] = knn_score(features[out], unit(features[~out]), min(k, (~out).sum()))
-    return np.concatenate(logits)[np.argsort(np.argsort(parts, kind='stable'))], scores
+    return logits, scores
 
 # %% ../../nbs/models/17_adapt.ipynb #c015
 LEAST = 5 # labelled images of each class; fewer can't be cross-validated
@@ -171,9 +176,8 @@ def _warn_seen(model, rows)->None:
 
 def _layer_fitted(module, net, features, y, groups, folds):
     "A network with a new last layer, cross-validated logits, no scores, and facts."
-    layer, x = module.last_layer(net), module.last_inputs(net, features)
-    penalty = choose_penalty(x, y, groups, layer)
-    return module.with_last_layer(net, *fit_last_layer(x, y, *layer, penalty)), cross_validate(x, y, groups, layer, folds), None, dict(penalty=penalty)
+    fitted, penalty = _refit(module, net, features, y, groups)
+    return fitted, cross_validate(module.last_inputs(net, features), y, groups, module.last_layer(net), folds), None, dict(penalty=penalty)
 
 def _block_fitted(model, rows, y, groups, folds, progress):
     "A network with a new end, its features, cross-validated logits and scores, and facts."

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from ..core.html import page_html, sentence
 from ..core.io import MAX_PIXELS, atomic, locked, write_json, write_text
 from ..core.tables import IMAGE_SUFFIXES, NOT_FINITE
-from ..data.preprocess import CUT_OUT, NO_CELL, REFERENCE, CropCell, Mask, Reinhard, make_preprocess
+from ..data.preprocess import FIELD, NO_CELL, REFERENCE, SEVERAL, CropCell, Mask, Reinhard, make_preprocess
 from ..models.card import CARD_SECTIONS, card_name
 from ..models.facts import read_bundle
 from ..models.shipped import DEFAULT, check_bundle
@@ -47,8 +47,7 @@ def page_steps(names # preprocessing steps of a bundle, as `make_preprocess` tak
 # %% ../../nbs/use/09_page.ipynb #pg008
 def page_words()->dict:
     "Sentences of the Python package that the page uses."
-    return dict(unlike=OOD_REASON, unread=UNREAD, noCell=NO_CELL, notFinite=NOT_FINITE, several='seems to hold about {n} cells; ' + CUT_OUT,
-                field='seems to be a field of view, its cells are very small; ' + CUT_OUT)
+    return dict(unlike=OOD_REASON, unread=UNREAD, noCell=NO_CELL, notFinite=NOT_FINITE, several=SEVERAL, field=FIELD)
 
 # %% ../../nbs/use/09_page.ipynb #pg011
 RUNTIME = '1.30.0' # of onnxruntime-web

@@ -41,9 +41,8 @@ def refusal(name:str, # of the file
 # %% ../../../nbs/use/app/03_uploads.ipynb #c008
 def _storable(name:str)->str:
     "The name without folders, as a file name that every system takes: no odd characters, not hidden, at most 200 bytes."
-    name = Path(re.sub('[\0-\x1f\x7f<>:"|?*\ud800-\udfff]', '_', name.replace('\\', '/'))).name
-    stem, suffix = Path(name).stem, Path(name).suffix
-    return re.sub('^[.]', '_', stem).encode()[:200 - len(suffix.encode())].decode(errors='ignore') + suffix
+    path = Path(re.sub('[\0-\x1f\x7f<>:"|?*\ud800-\udfff]', '_', name.replace('\\', '/')))
+    return re.sub('^[.]', '_', path.stem).encode()[:200 - len(path.suffix.encode())].decode(errors='ignore') + path.suffix
 
 def _free_path(folder:Path, name:str, content:bytes)->Path:
     "A path that is free, or that holds this content already."
