@@ -38,7 +38,7 @@ def majority_baseline(images:pd.DataFrame, # split image table
     "Always the most frequent class of the training images, with the class frequencies as probabilities."
     rows, classes = images[images['split'] == split], classes_of(images)
     shares = images.loc[images['split'] == 'train', 'label'].value_counts(normalize=True, sort=False).to_numpy()
-    return prediction_table(rows, np.tile(shares, (len(rows), 1)), classes)
+    return prediction_table(rows, np.where((rows['error'] == '').to_numpy()[:, None], shares, np.nan), classes)
 
 def histogram_baseline(images:pd.DataFrame, # split image table
                        split:str='test', # which rows to predict

@@ -112,8 +112,9 @@ class UncertaintyReport:
     def lead(self)->str:
         "The finding in one sentence."
         kept, low, high = self.selective_coverage
-        return (f'The model abstains on {with_ci(1 - kept, 1 - high, 1 - low)} of the known images; on the others '
-                f'{with_ci(*self.selective_accuracy)} of its predictions are right, '
+        text = f'The model abstains on {with_ci(1 - kept, 1 - high, 1 - low)} of the known images'
+        if not kept: return f'{text}, so none of its predictions remains; if it never abstained, {with_ci(*self.accuracy)} would be right.'
+        return (f'{text}; on the others {with_ci(*self.selective_accuracy)} of its predictions are right, '
                 f'against {with_ci(*self.accuracy)} if it never abstained.')
 
     def table(self)->pd.DataFrame:
@@ -194,6 +195,6 @@ def plot(self:UncertaintyReport)->Figure:
     b.xaxis.get_major_locator().set_params(integer=True)
     c.step(self.curve['coverage'], self.curve['risk'], where='post', color=PALETTE[0])
     c.axvline(self.selective_coverage[0], color='black', lw=.8, ls=':')
-    c.set(xlabel='coverage, most certain images first (dotted: now)', ylabel='risk: share of wrong predictions', xlim=(0, 1.02))
+    c.set(xlabel='coverage (dotted: now)', ylabel='risk: share of wrong predictions', xlim=(0, 1.02))
     c.set_ylim(bottom=0)
     return fig

@@ -154,7 +154,7 @@ def _warnings(model, preds, leaks, seen)->list:
     if 'random' in [w.strip().split(' ')[0] for w in model.weights.split(';')]:
         warns.append('The backbone started from random weights, not from pretrained ones.')
     if n := int((preds['error'] != '').sum()):
-        warns.append(f'{n} files could not be read; they are listed below and not counted in any figure.')
+        warns.append(f'Files that could not be read: {n}. They are listed below and not counted in any figure.')
     return warns
 
 # %% ../../nbs/evaluate/09_report.ipynb #c013
