@@ -19,6 +19,7 @@ from ...core.intervals import with_ci
 from ...core.io import SEED
 from ...core.plots import Figure
 from ...core.tables import check_images, output_table, readable
+from ...data.audit.seen import seen_among, seen_text
 from ...models.adapt import LEAST, adapt, least_certain
 from ...models.engines import engine_module
 from .widgets import Persistent, View, button, chart, control, message, picture, set_visible, table_html
@@ -35,6 +36,7 @@ class Labeller(Persistent):
     labels: dict = field(default_factory=dict) # name of an image -> class, or `NOT_SURE`
     adapted: object = None # a `Model`, or None
     curve: list = field(default_factory=list) # of each adaptation: labelled, before, after
+    warning: str = '' # of labelled images that trained the model
     SAVED: ClassVar[tuple] = ('labels',)
 
     def __post_init__(self):
@@ -96,7 +98,10 @@ def fit(self:Labeller)->'Labeller':
     if (counts >= LEAST).sum() < 2:
         raise ValueError(f'adapting needs at least two classes with {LEAST} labelled images each; so far there are '
                          + (', '.join(f'{n} of {c}' for c, n in counts.items() if n) or 'none'))
-    self.adapted = adapt(self.model, self.labelled(), progress=False)
+    rows = self.labelled()
+    seen = seen_text(seen_among(self.model, rows))
+    self.warning = f'{seen}, and the cross-validated figures will be too good.' if seen else ''
+    self.adapted = adapt(self.model, rows, progress=False)
     facts = self.adapted.extra['adaptation']
     self.curve.append(dict(labelled=facts['images'], before=facts['before']['balanced_accuracy'], after=facts['after']['balanced_accuracy']))
     return self
@@ -107,6 +112,7 @@ def summary(self:Labeller)->list[str]: # sentences
     counts = self.counts()
     few = [f'{c} ({n} of {LEAST})' for c, n in counts.items() if n < LEAST]
     said = [f'{counts.sum()} images are labelled.' + (f' Not enough yet: {", ".join(few)}.' if few else '')]
+    if self.warning: said.append(self.warning)
     if self.curve:
         last = self.curve[-1]
         said.append(f"Mean recall of the classes on {last['labelled']} labelled images, by cross-validation: {with_ci(*last['before'])} before, "

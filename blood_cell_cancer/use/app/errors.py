@@ -29,7 +29,7 @@ PORTION = 64 # images that are predicted between two words about how far it is
 class Errors(Persistent):
     "Predictions for labelled images."
     preds: 'pd.DataFrame|None' = None # prediction table with targets
-    against: dict = field(default_factory=dict) # the colour histogram on the same images: of `best_baseline`, and its `accuracy`
+    against: dict = field(default_factory=dict) # the colour histogram on the same images: of `best_baseline`, and `right`, how many it classifies correctly
     split: str = 'test' # which rows of a data set to evaluate
     cell: list = field(default_factory=list) # [true class, predicted class], or empty
     threshold: float = 0. # the model abstains below this probability
@@ -60,7 +60,7 @@ class Errors(Persistent):
         if not n or self.split == 'train': return {}
         told(f'For comparison, the colours of {n} training images are learned.')
         colours = histogram_baseline(images, self.split, progress=False)
-        return dict(best_baseline(self.preds, {'colour histogram': colours}), accuracy=float(top_losses(colours)['right'].mean()))
+        return dict(best_baseline(self.preds, {'colour histogram': colours}), right=int(top_losses(colours)['right'].sum()))
 
     def losses(self)->pd.DataFrame:
         "Rows with a target and a prediction, with `confidence`, `loss` and `right`, the greatest loss first."
@@ -79,8 +79,9 @@ def verdict(self:Errors)->tuple[str, bool]: # in words; should the model not be 
     d = self.losses()
     n, right = len(d), int(d['right'].sum())
     kind, words = judgement(self.against)
-    text = f'{words} {right} of {n} images are classified correctly: {with_ci(right/n, *wilson(right, n))}'
-    return (f"{text}, against {percent(self.against['accuracy'])} by colours alone." if self.against else f'{text}.'), kind == 'bad'
+    def share(k): return with_ci(k/n, *wilson(k, n))
+    text = f'{words} {right} of {n} images are classified correctly: {share(right)}'
+    return (f"{text}, against {share(self.against['right'])} by colours alone." if self.against else f'{text}.'), kind == 'bad'
 
 @patch
 def opened(self:Errors)->pd.DataFrame:
@@ -149,7 +150,7 @@ class ErrorExplorer(View):
         controls = [w.HBox([self.split, button('Evaluate the model', self.evaluate, primary=True)])] if ask else []
         self.anyway = button('Evaluate all the same', lambda: self.evaluate(True), 'The figures will be too good')
         set_visible(self.anyway, False)
-        self.children = [*controls, self.notice, self.anyway, self.results]
+        self.children = [*controls, self.notice, w.HBox([self.anyway]), self.results]
         self.threshold.observe(self.moved, 'value')
         self.coverage.observe(self.covered, 'value')
         self.draw()
