@@ -5,10 +5,13 @@ __version__ = "0.1.0"
 # `evaluate` is both a room and a name. nbdev renews the line above and leaves the rest as it is.
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 # ONNX Runtime (since 1.32 on Linux too) otherwise keeps a number of this computer and sends what it does to its makers.
 os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
+# fastai calls it when it is imported: torch's warning would stand in red under the first cell of every notebook, and is not for its reader.
+warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning)
 
 if TYPE_CHECKING: from .all import *
 
