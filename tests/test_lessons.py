@@ -97,8 +97,7 @@ def ensembles(n):
 
 
 def adapt(n):
-    after = n.report(n.ours)
-    assert after['right'] > n.before['right'] + .1 and after['right_where_answered'] > n.before['right_where_answered']
+    assert n.after['right'] > n.before['right'] + .1 and n.after['right_where_answered'] > n.before['right_where_answered']
     assert n.state.counts().sum() == 80 and len(n.state.curve) == 1
 
 

@@ -222,10 +222,10 @@ def list_backbones(classes:int=5, # number of classes
     for b in (*BACKBONES.values(), *FOUNDATION.values()):
         here = ', '.join(weights_here(b.name)) or 'none: hub, or a file'
         where = 'head' if cut == 'last30' and not b.last30 else cut
-        for engine in ('fastai', 'keras')[:1 + bool(b.keras)]:
-            total, trainable = parameters(b.name, classes, where, head, engine)
+        total, trainable = parameters(b.name, classes, where, head)
+        for engine, more in (('fastai', 0), ('keras', KERAS_EXTRA.get(b.name, 0)))[:1 + bool(b.keras)]:
             first = b.keras_last30 if engine == 'keras' else next((p for p in b.last30 if p[0] != '-'), '').rstrip('.')
             starts = dict(all='everything', head='head', last30=first)[where]
             rows.append(dict(backbone=b.name, engine=engine, network=b.keras if engine == 'keras' else b.timm, trains_from=starts,
-                             total=total, trainable=trainable, size=b.size, pixels='0 to 255, RGB', weights_here=here))
+                             total=total + more, trainable=trainable, size=b.size, pixels='0 to 255, RGB', weights_here=here))
     return pd.DataFrame(rows)
