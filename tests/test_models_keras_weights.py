@@ -81,7 +81,7 @@ def test_efficientnet_through_the_cache(cache, monkeypatch):
 
 
 def test_efficientnet_from_training_to_file(images, tmp_path, untraced):
-    model = train(images, recipe(TINY, backbone='efficientnetb0'), engine='keras', progress=False)
+    model = train(images, recipe(TINY, backbone='efficientnetb0', batch=15), engine='keras', progress=False)
     assert model.parameters == (4_412_584, 1_858_405)
     logits, probs = model.logits(images, progress=False), model.predict(images, progress=False).filter(like='p_').to_numpy()
     back = load_model(model.save(tmp_path/'b0.bundle'))
