@@ -28,7 +28,7 @@ def watched(self, rows):
     return create(self, rows)
 CachedDL.create_batch = watched
 images = split_images(folder_images(folder/'cells', progress=False), 'image', sizes=(.6, .2, .2))
-r = recipe('demo', weights='random', size=64, epochs=2, batch=5, patience=0)
+r = recipe('demo', weights='random', size=64, epochs=2, batch=5, views=2, patience=0)
 model = train(images, r, folder=folder/'run', progress=False, device='cpu', precision='fp32')
 total = float(sum(p.double().abs().sum() for p in model.net.parameters()))
 history = model.history.drop(columns='seconds').to_dict('list')
