@@ -108,8 +108,15 @@ of('models/05_weights',
 of('models/07_features',
    ('the cache of other weights is used', 'h.update(k.encode() + v.detach().cpu().contiguous().numpy().tobytes())', 'h.update(k.encode())'),
    ('a damaged cache is used', 'if zlib.crc32(out[:done]) == crc: return done, crc', 'return done, crc'),
-   ('a cache is noted before it is on disk', 'rows = slice(done, done + len(x))', 'rows = slice(0, len(x))'),
+   ('a cache is noted before it is on disk', 'slice(done, done + len(pixels))', 'slice(0, len(pixels))'),
+   ('what ONNX Runtime gives is not compared', 'return run if same else None', 'return run'),
    ('each epoch has the same view', 'self.z[rows, self.epoch % self.z.shape[1]]', 'self.z[rows, 0]'))
+of('data/06_augment',
+   ('each image is blurred like the first', '.repeat_interleave(channels, 0)', '[:1].repeat(n*channels, 1)'),
+   ('half precision blurs', 'with torch.autocast(x.device.type, enabled=False):', 'if True:'))
+of('data/07_preprocess',
+   ('the spread of a channel is its variance', 'np.maximum(np.sqrt(average(off*off)), np.float32(1))', 'np.maximum(average(off*off), np.float32(1))'),
+   ('bytes are summed in double precision', 'np.cumsum(cv2.LUT(channel, table))', 'np.cumsum(cv2.LUT(channel, table), dtype=float)'))
 of('models/09_uncertainty',
    ('the quantile is one rank too low', 'np.ceil((n + 1)*coverage - 1e-9)', 'np.ceil(n*coverage - 1e-9)'),
    ('the scores begin with the least likely class', 'order = np.argsort(-probs, axis=1', 'order = np.argsort(probs, axis=1'),

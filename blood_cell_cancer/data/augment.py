@@ -80,12 +80,14 @@ def blur_weights(blurs:np.ndarray, # float (n,), standard deviations in pixels
 def _blurred(x, blurs):
     "Gaussian blur, along one axis and then the other."
     import torch
-    from torch.nn.functional import pad
-    weights = torch.as_tensor(blur_weights(blurs), device=x.device, dtype=x.dtype)
+    from torch.nn.functional import conv2d, pad
+    n, channels = x.shape[:2]
+    weights = torch.as_tensor(blur_weights(blurs), device=x.device, dtype=x.dtype).repeat_interleave(channels, 0)
     reach = weights.shape[1]//2
-    for axis, border in ((2, (0, 0, reach, reach)), (3, (reach, reach, 0, 0))):
-        wide, size = pad(x, border, mode='replicate'), x.shape[axis]
-        x = sum(weights[:, j, None, None, None]*wide.narrow(axis, j, size) for j in range(2*reach + 1))
+    with torch.autocast(x.device.type, enabled=False): # which would round to half precision
+        # One convolution of n*channels groups, so that each image has a kernel of its own.
+        for kernel, border in ((weights[:, None, :, None], (0, 0, reach, reach)), (weights[:, None, None], (reach, reach, 0, 0))):
+            x = conv2d(pad(x, border, mode='replicate').flatten(0, 1)[None], kernel, groups=n*channels)[0].unflatten(0, (n, channels))
     return x
 
 def apply_views(x, # float tensor (n, 3, height, width), 0 to 1
