@@ -116,7 +116,7 @@ of('data/06_augment',
    ('half precision blurs', 'with torch.autocast(x.device.type, enabled=False):', 'if True:'))
 of('data/07_preprocess',
    ('the spread of a channel is its variance', 'np.maximum(np.sqrt(average(off*off)), np.float32(1))', 'np.maximum(average(off*off), np.float32(1))'),
-   ('bytes are summed in double precision', 'np.cumsum(cv2.LUT(channel, table))', 'np.cumsum(cv2.LUT(channel, table), dtype=float)'))
+   ('many bytes are summed in single precision', 'np.float32 if channel.size < MANY else float', 'np.float32'))
 of('models/09_uncertainty',
    ('the quantile is one rank too low', 'np.ceil((n + 1)*coverage - 1e-9)', 'np.ceil(n*coverage - 1e-9)'),
    ('the scores begin with the least likely class', 'order = np.argsort(-probs, axis=1', 'order = np.argsort(probs, axis=1'),

@@ -50,13 +50,13 @@ export function toRgbBytes(lab) {
   return out
 }
 
-// Mean and standard deviation of one channel, summed in single precision and in numpy's order: another sum could move a whole grey level.
+// Mean and standard deviation of one channel, summed as `data.preprocess` does: in single precision where there are not many pixels.
 function moments(lab, channel) {
-  const n = lab.length/3
+  const n = lab.length/3, kept = n < 2**19 ? f : v => v
   let sum = 0, squares = 0
-  for (let i = channel; i < lab.length; i += 3) sum = f(sum + lab[i])
+  for (let i = channel; i < lab.length; i += 3) sum = kept(sum + lab[i])
   const mean = f(sum/n)
-  for (let i = channel; i < lab.length; i += 3) squares = f(squares + f(f(lab[i] - mean)**2))
+  for (let i = channel; i < lab.length; i += 3) squares = kept(squares + f(f(lab[i] - mean)**2))
   return [mean, f(Math.sqrt(f(squares/n)))]
 }
 
