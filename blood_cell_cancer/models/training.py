@@ -8,11 +8,11 @@ __all__ = ['FREE', 'note_run', 'worth_decoding_once', 'split_arguments', 'train'
 # %% ../../nbs/models/16_training.ipynb #c002
 import json
 import warnings
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from inspect import signature
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -75,10 +75,17 @@ def split_arguments(r:'str|Recipe', # a recipe, or the name of one
         if k not in names + known: raise TypeError(f'train has no argument {k!r}; the recipe has {names}, and this engine takes {known}')
     return recipe(r, **{k: v for k, v in kwargs.items() if k in names}), {k: v for k, v in kwargs.items() if k not in names}
 
+@contextmanager
+def _run_folder(folder):
+    "The folder of a run, locked; a temporary one goes with it, for its feature cache may hold hundreds of megabytes."
+    with nullcontext(folder) if folder else TemporaryDirectory(prefix='run-', ignore_cleanup_errors=True) as place:
+        Path(place).mkdir(parents=True, exist_ok=True)
+        with locked(place) if is_first() else nullcontext(): yield Path(place) # the processes of one run share it
+
 def train(images:pd.DataFrame, # split image table
           r:'str|Recipe', # a recipe, or the name of one
           engine:str='fastai', # 'fastai' or 'keras'
-          folder:str|Path|None=None, # where checkpoints go; default: a temporary folder
+          folder:str|Path|None=None, # where checkpoints and caches go; default: a temporary folder, which is removed at the end
           resume:bool=False, # go on where the checkpoints in `folder` end
           allow_leakage:bool=False, # train although a group lies on two sides of the split?
           progress:bool=True, # show bars
@@ -94,10 +101,8 @@ def train(images:pd.DataFrame, # split image table
     if progress and is_first():
         tell(f"training {r.backbone} with {engine} on {counts.get('train', 0)} images, validating on {counts.get('validation', 0)}; "
              f"weights: {weights.origin}")
-    folder = Path(folder or mkdtemp(prefix='run-'))
-    folder.mkdir(parents=True, exist_ok=True)
     if decode is None: decode = worth_decoding_once(images, r)
-    with locked(folder) if is_first() else nullcontext(): # the processes of one run share its folder
+    with _run_folder(folder) as folder:
         note_run(folder, r, engine, images, resume)
         seen = images
         if decode:
