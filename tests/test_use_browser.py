@@ -53,6 +53,8 @@ def opened(browser, **kwargs):
     "A page that reaches nothing but this computer, and remembers what it asked for and what went wrong."
     page = browser.new_context(viewport=dict(width=1200, height=900), accept_downloads=True, **kwargs).new_page()
     page.set_default_timeout(SLOW)
+    # Playwright asks for file choosers only once somebody listens, and doesn't wait: a key pressed at once would open a dialog that it never sees.
+    page.on('filechooser', lambda chooser: None)
     page.elsewhere, page.wrong = [], []
     def only_here(route):
         if re.match(r'(http|ws)://(127\.0\.0\.1|localhost)[:/]', route.request.url): return route.continue_()
