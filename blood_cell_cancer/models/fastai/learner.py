@@ -23,6 +23,7 @@ from fastai.torch_core import TensorImage, default_device
 from fastai.vision.core import PILImage
 from fastcore.basics import patch
 from fasttransform import Transform
+from PIL import Image
 
 from ...core.io import read_image, to_pixels
 from ...core.tables import check_images, classes_of, readable
@@ -40,10 +41,11 @@ from ..weights import find_weights
 # %% ../../../nbs/models/fastai/02_learner.ipynb #c005
 class OpenImage(Transform):
     "From a row of an image table, a path or a picture to a square image."
+    input_types = pd.Series, dict, str, Path, np.ndarray, Image.Image
     def __init__(self, size:int, preprocess=()): self.size, self.preprocess = size, tuple(preprocess)
     def encodes(self, o):
         if isinstance(o, (pd.Series, dict)): o = o['path']
-        img = o if hasattr(o, 'resize') else PILImage.create(np.array(o)) if isinstance(o, np.ndarray) else read_image(o)
+        img = PILImage.create(o) if isinstance(o, np.ndarray) else o if isinstance(o, Image.Image) else read_image(o)
         return PILImage.create(to_pixels(img, self.size, self.preprocess))
 
 # %% ../../../nbs/models/fastai/02_learner.ipynb #c007
