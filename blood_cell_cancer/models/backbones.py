@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['IMAGENET', 'HALF', 'BACKBONES', 'FOUNDATION', 'BUILD', 'CUTS', 'HEADS', 'RECIPES', 'Backbone', 'timm_network',
-           'backbone', 'check_build', 'trainable_names', 'Recipe', 'recipe']
+           'backbone', 'check_build', 'trainable_names', 'parameter_names', 'Recipe', 'recipe']
 
 # %% ../../nbs/models/00_backbones.ipynb #c002
 from dataclasses import dataclass, field, fields, replace
@@ -65,13 +65,17 @@ FOUNDATION = {b.name: b for b in ( # trained on large sets without labels; their
          ('MarrLab/DinoBloom', 'pytorch_model_s.bin')))}
 
 # %% ../../nbs/models/00_backbones.ipynb #e1b36ba5
-def _feature_count(name:str)->int:
-    "Length of the vector that a timm network gives without a classifier."
+def _outline(name:str, **kwargs):
+    "A timm network without a classifier, and mostly without memory for its weights."
     import timm
     import torch
     try:
-        with torch.device('meta'): net = timm.create_model(name, num_classes=0)
-    except (NotImplementedError, RuntimeError): net = timm.create_model(name, num_classes=0) # some compute numbers while they are built
+        with torch.device('meta'): return timm.create_model(name, num_classes=0, **kwargs)
+    except (NotImplementedError, RuntimeError): return timm.create_model(name, num_classes=0, **kwargs) # some compute numbers while they are built
+
+def _feature_count(name:str)->int:
+    "Length of the vector that a timm network gives without a classifier."
+    net = _outline(name)
     return getattr(net, 'head_hidden_size', net.num_features)
 
 @lru_cache
@@ -112,15 +116,27 @@ CUTS = 'last30', 'head', 'all'
 
 def trainable_names(names, # the parameter names of a timm backbone
                     b:Backbone, # which
-                    cut:str # last30, head or all
+                    cut:str # last30, head, all, or a layer of the timm network
                    )->list[str]: # those that train
     "The parameters that lie behind the cut."
-    if cut not in CUTS: raise ValueError(f'no cut is called {cut!r}; there are {list(CUTS)}')
+    if cut not in CUTS:
+        first = next((i for i, n in enumerate(names) if n.startswith(f'{cut}.')), None)
+        if first is not None: return list(names[first:])
+        layers = list(dict.fromkeys(n.partition('.')[0] for n in names if '.' in n))
+        raise ValueError(f'no cut is called {cut!r}; there are {list(CUTS)} and the layers of {b.name}: {layers}')
     if cut == 'last30' and not b.last30:
-        raise ValueError(f"cut='last30' is known for {list(BACKBONES)} only: for {b.name} use cut='head' or cut='all'")
+        raise ValueError(f"cut='last30' is known for {list(BACKBONES)} only: for {b.name} use cut='head', cut='all' or the name of a layer")
     keep, out = [p for p in b.last30 if p[0] != '-'], tuple(p[1:] for p in b.last30 if p[0] == '-')
     if cut == 'head': return []
     return [n for n in names if cut == 'all' or (n.startswith(tuple(keep)) and not (out and n.startswith(out)))]
+
+# %% ../../nbs/models/00_backbones.ipynb #6d2c08a2
+@lru_cache
+def parameter_names(name:str # a backbone
+                   )->tuple: # in timm's order
+    "The names of the parameters of a backbone."
+    b = backbone(name)
+    return tuple(n for n, _ in _outline(b.timm, **b.timm_kwargs).named_parameters())
 
 # %% ../../nbs/models/00_backbones.ipynb #c013
 HEADS = 'system1', 'linear'
@@ -131,7 +147,7 @@ class Recipe:
     name: str
     backbone: str = 'mobilenetv2'
     weights: str = 'auto' # see `models.weights`: auto, package, hub, keras, random, or a file
-    cut: str = 'last30' # where training starts
+    cut: str = 'last30' # where training starts: last30, head, all, or a layer of the timm network, such as layer3
     head: str = 'system1' # 'system1': 256-BN-dropout .5-128-BN-dropout .4-classes; 'linear': one layer
     size: int = 224 # side of the input, pixels
     augment: str = 'system1' # a name in `AUGMENTATIONS`
@@ -148,7 +164,7 @@ class Recipe:
 
     def __post_init__(self):
         augmentation(self.augment)
-        trainable_names([], backbone(self.backbone), self.cut)
+        trainable_names(() if self.cut in CUTS else parameter_names(self.backbone), backbone(self.backbone), self.cut)
         if self.head not in HEADS: raise ValueError(f'no head is called {self.head!r}; there are {list(HEADS)}')
         side = backbone(self.backbone).timm_kwargs.get('img_size')
         if side and self.size != side: raise ValueError(f'size={self.size}: {self.backbone} reads images of {side} pixels, and no others')

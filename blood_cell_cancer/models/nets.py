@@ -18,6 +18,7 @@ from timm.models._efficientnet_blocks import InvertedResidual
 from timm.models.convnext import ConvNeXt, ConvNeXtStage
 from timm.models.densenet import DenseBlock, DenseNet
 from timm.models.efficientnet import EfficientNet
+from timm.models.resnet import ResNet
 from timm.models.resnetv2 import ResNetStage, ResNetV2
 from timm.models.vgg import VGG
 from torch import nn
@@ -81,6 +82,8 @@ def _(m:DenseNet): return _links(m.features, m.global_pool, m.head_drop)
 def _(m:DenseBlock): return [(layer, _dense_layer(layer)) for layer in m.values()]
 @chain.register
 def _(m:VGG): return _links(m.features, m.pre_logits, m.head)
+@chain.register
+def _(m:ResNet): return _links(m.conv1, m.bn1, m.act1, m.maxpool, m.layer1, m.layer2, m.layer3, m.layer4, m.global_pool)
 @chain.register
 def _(m:ResNetV2): return _links(m.stem, m.stages, m.norm, m.head)
 @chain.register

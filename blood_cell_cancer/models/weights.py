@@ -225,7 +225,7 @@ def list_backbones(classes:int=5, # number of classes
         total, trainable = parameters(b.name, classes, where, head)
         for engine, more in (('fastai', 0), ('keras', KERAS_EXTRA.get(b.name, 0)))[:1 + bool(b.keras)]:
             first = b.keras_last30 if engine == 'keras' else next((p for p in b.last30 if p[0] != '-'), '').rstrip('.')
-            starts = dict(all='everything', head='head', last30=first)[where]
+            starts = dict(all='everything', head='head', last30=first).get(where, where)
             rows.append(dict(backbone=b.name, engine=engine, network=b.keras if engine == 'keras' else b.timm, trains_from=starts,
                              total=total + more, trainable=trainable, size=b.size, pixels='0 to 255, RGB', weights_here=here))
     return pd.DataFrame(rows)

@@ -103,7 +103,8 @@ def set_keras_cut(
     cut:str # last30, head or all
 ):
     "Freeze every layer before the cut."
-    if cut not in CUTS: raise ValueError(f'no cut is called {cut!r}; there are {list(CUTS)}')
+    if cut not in CUTS:
+        raise ValueError(f'no cut is called {cut!r} in the keras engine; there are {list(CUTS)}. The name of a layer is a cut in the fastai engine alone')
     names = [layer.name for layer in body.layers]
     first = {'all': 0, 'head': len(names), 'last30': names.index(backbone(name).keras_last30)}[cut]
     body.trainable = True
