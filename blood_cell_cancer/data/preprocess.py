@@ -151,7 +151,7 @@ def _step(spec:str):
 
 # %% ../../nbs/data/07_preprocess.ipynb #0b176953
 LOOK = 160 # side at which a picture is examined, pixels
-NO_CELL = 'no cell found in the picture'
+NO_CELL = 'no cell found in the picture: look at it, and take another with one stained cell in it'
 CUT_OUT = 'this model reads one cell per picture: cut the cells out first'
 SEVERAL = f'seems to hold about {{n}} cells; {CUT_OUT}'
 FIELD = f'seems to be a field of view, its cells are very small; {CUT_OUT}'
