@@ -125,5 +125,5 @@ def test_adapt(home, tmp_path):
     for n, (data, _) in (bad_images.odd_files() | bad_images.bad_files()).items(): (tmp_path/'cells'/'monocyte'/n).write_bytes(data)
     images = folder_images(tmp_path/'cells', 'folders', progress=False)
     with pytest.warns(UserWarning, match=f'^{len(bad_images.bad_files())} of {len(images)} images cannot be read and are left out: '):
-        model = adapt(load_model(home/'m.bundle'), images, progress=False)
+        model = adapt(load_model(home/'m.bundle'), images, progress=False, allow_training_images=True)
     assert model.extra['adaptation']['images'] == 12 + len(ODD)

@@ -142,7 +142,7 @@ def adapt(work, at):
     if not (at/'ours.bundle').exists():
         shutil.copytree(work/'old.bundle', at/'copy', dirs_exist_ok=True)
         os.replace(at/'copy', at/'ours.bundle')
-    adapt(load_model(work/'new.bundle'), images_of(work), progress=False).save(at/'ours.bundle')
+    adapt(load_model(work/'new.bundle'), images_of(work), progress=False, allow_training_images=True).save(at/'ours.bundle')
     return bundle_digest(at/'ours.bundle')
 
 

@@ -19,7 +19,7 @@ from ..core.intervals import mean_share, wilson, with_ci
 from ..core.io import SEED
 from ..core.progress import progress_bar
 from ..core.tables import check_classes, check_images, readable, softmax
-from ..data.audit.seen import SeenImages, seen_among, seen_text, union
+from ..data.audit.seen import SeenImages, SeenImagesError, seen_among, seen_text, union
 from .engines import engine_module
 from .uncertainty import conformal_thresholds, fit_temperature, knn_score, unit
 
@@ -169,10 +169,12 @@ def adapted_uncertainty(model, features:np.ndarray, y:np.ndarray, logits:np.ndar
                    thresholds=tuple(map(float, thresholds)), kind='knn', k=k, limit=limit, answered=answered,
                    arrays=dict(bank=bank.astype(np.float16)), facts=dict(labelled=len(y)))
 
-def _warn_seen(model, rows)->None:
+def _check_seen(model, rows, allow)->None:
     "Cross-validated figures flatter where the model was trained on the images already."
-    if said := seen_text(seen_among(model, rows)):
-        warnings.warn(f'{said}, and the cross-validated figures will be too good. Label images that the model has not seen')
+    if not (seen := seen_text(seen_among(model, rows))): return
+    said = f'{seen}, and the cross-validated figures will be too good. Label images that the model has not seen'
+    if not allow: raise SeenImagesError(f'{said}, or set allow_training_images=True (--allow-training-images)')
+    warnings.warn(said)
 
 def _layer_fitted(module, net, features, y, groups, folds):
     "A network with a new last layer, cross-validated logits, no scores, and facts."
@@ -192,12 +194,13 @@ def adapt(model, # a trained `Model`
           folds:int=5, # of the cross-validation
           coverage:float=.95, # of the prediction sets in the new laboratory
           progress:bool=True, # show a bar
-          deep:bool=False # train the last block as well? For fastai models
+          deep:bool=False, # train the last block as well? For fastai models
+          allow_training_images:bool=False # go on, with a warning, if images are among those that trained the model?
          ): # a new `Model`
     "Fit a model's last layer and its uncertainty to labelled images of another laboratory."
     if deep and model.engine != 'fastai': raise NotImplementedError(f'deep=True trains fastai models; this one is of the {model.engine} engine')
     rows, module = _labelled(model, images), engine_module(model.engine)
-    _warn_seen(model, rows)
+    _check_seen(model, rows, allow_training_images)
     model = replace(model, nucleus=None) # the last layer is fitted to what the network says alone
     y, groups = rows['label'].cat.codes.to_numpy(), rows['group'].where(rows['group'] != '', rows['sha256']).to_numpy()
     features, before = model.features(rows, progress)

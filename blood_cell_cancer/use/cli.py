@@ -166,6 +166,7 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
           mapping:Mapping=None, drop_unmapped:Drop=False,
           unlabelled:Annotated[bool, typer.Option('--unlabelled', help='Let the size of the nuclei count, found from 20 or more cells of one magnification')]=False,
           deep:Annotated[bool, typer.Option('--deep', help='Train the last block of the network as well: slower, and better')]=False,
+          allow_training_images:Annotated[bool, typer.Option('--allow-training-images', help='Go on if images trained the model')]=False,
           out:Annotated[Path, typer.Option(help='Folder of the adapted bundle')]=Path('adapted.bundle'), quiet:Quiet=False):
     "Fit a bundle to a laboratory with some labelled images, at least five of each class, or with unlabelled ones."
     from blood_cell_cancer.core.tables import image_table, images_below
@@ -176,7 +177,8 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
     model = load_model(bundle)
     if unlabelled: ours = adapt_unlabelled(model, image_table([p for d in data for p in images_below(d)], progress=not quiet), not quiet)
     # A list of folders: a laboratory need not have every class of the model.
-    else: ours = adapt(model, load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error'), progress=not quiet, deep=deep)
+    else: ours = adapt(model, load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error'),
+                       progress=not quiet, deep=deep, allow_training_images=allow_training_images)
     typer.echo(adaptation_text(ours))
     print_places(bundle=ours.save(out))
 

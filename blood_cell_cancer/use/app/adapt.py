@@ -19,7 +19,7 @@ from ...core.intervals import with_ci
 from ...core.io import SEED
 from ...core.plots import Figure
 from ...core.tables import check_images, output_table, readable
-from ...data.audit.seen import seen_among, seen_text
+from ...data.audit.seen import SeenImagesError, seen_among, seen_text
 from ...models.adapt import LEAST, adapt, least_certain
 from ...models.engines import engine_module
 from .widgets import Persistent, View, button, chart, control, message, picture, set_visible, table_html
@@ -92,16 +92,16 @@ def labelled(self:Labeller)->pd.DataFrame: # image table
     return rows.assign(label=pd.Categorical(given[given.notna()], categories=list(self.model.classes)))
 
 @patch
-def fit(self:Labeller)->'Labeller':
-    "Adapt the model to the labels; `ValueError` if two classes do not have enough yet."
+def fit(self:Labeller, allow_training_images:bool=False)->'Labeller':
+    "Adapt the model to the labels; `ValueError` if two classes don't have enough yet, `SeenImagesError` if images trained the model, unless allowed."
     counts = self.counts()
     if (counts >= LEAST).sum() < 2:
         raise ValueError(f'adapting needs at least two classes with {LEAST} labelled images each; so far there are '
                          + (', '.join(f'{n} of {c}' for c, n in counts.items() if n) or 'none'))
     rows = self.labelled()
-    seen = seen_text(seen_among(self.model, rows))
+    self.adapted = adapt(self.model, rows, progress=False, allow_training_images=allow_training_images)
+    seen = seen_text(seen_among(self.model, rows)) if allow_training_images else '' # `adapt` has refused them otherwise
     self.warning = f'{seen}, and the cross-validated figures will be too good.' if seen else ''
-    self.adapted = adapt(self.model, rows, progress=False)
     facts = self.adapted.extra['adaptation']
     self.curve.append(dict(labelled=facts['images'], before=facts['before']['balanced_accuracy'], after=facts['after']['balanced_accuracy']))
     return self
@@ -141,7 +141,9 @@ class LabellingPanel(View):
         self.saving = w.HBox([self.out, self.save])
         buttons = w.HBox([button('Take these labels', self.take, 'and show the next images', primary=True),
                           button('Adapt the model', self.fit, 'to the labels that were given')])
-        self.children = [self.notice, self.grid, buttons, self.plot, self.table, self.saving]
+        self.anyway = button('Adapt all the same', lambda: self.fit(True), 'The figures will be too good')
+        set_visible(self.anyway, False)
+        self.children = [self.notice, w.HBox([self.anyway]), self.grid, buttons, self.plot, self.table, self.saving]
         self.more()
         self.draw()
 
@@ -166,11 +168,16 @@ class LabellingPanel(View):
         self.draw()
         self.changed()
 
-    def fit(self):
-        "Adapt the model, and show the images that it is now least certain of."
+    def fit(self, allow_training_images:bool=False):
+        "Adapt the model, and show the images that it is now least certain of; a button goes on where images have trained the model."
+        set_visible(self.anyway, False)
         self.state.label({name: c.value for name, c in self.lists.items() if c.value != UNLABELLED})
         self.notice.value = message('The model is being adapted.')
-        try: self.state.fit()
+        try: self.state.fit(allow_training_images)
+        except SeenImagesError as e:
+            self.notice.value = message(f'{str(e).partition(". ")[0]}. Label images that it has not seen.', *self.state.summary(), warn=True)
+            set_visible(self.anyway, True)
+            return
         except ValueError as e:
             self.notice.value = message(e, *self.state.summary(), warn=True)
             return
