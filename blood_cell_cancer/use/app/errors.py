@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from ...core.intervals import percent, wilson, with_ci
 from ...core.plots import Figure
 from ...core.tables import SPLITS, evaluable
-from ...data.audit.seen import SeenImagesError, refuse_seen, seen_among, seen_text
+from ...data.audit.seen import SeenImagesError, refuse_seen, seen_among
 from ...evaluate.metrics import confusion, top_losses
 from .widgets import Persistent, View, button, chart, control, message, picture, set_visible
 
@@ -29,11 +29,12 @@ PORTION = 64 # images that are predicted between two words about how far it is
 class Errors(Persistent):
     "Predictions for labelled images."
     preds: 'pd.DataFrame|None' = None # prediction table with targets
-    against: dict = field(default_factory=dict) # the colour histogram on the same images: of `best_baseline`, and `right`, how many it classifies correctly
+    baselines: dict = field(default_factory=dict) # name -> prediction table of the same images
+    leakage: dict = field(default_factory=dict) # of `leakage_of`
+    seen: dict = field(default_factory=dict) # of `seen_among`: how many of the images trained the model
     split: str = 'test' # which rows of a data set to evaluate
     cell: list = field(default_factory=list) # [true class, predicted class], or empty
     threshold: float = 0. # the model abstains below this probability
-    warning: str = '' # of images that trained the model
     SAVED: ClassVar[tuple] = 'split', 'cell', 'threshold'
 
     def evaluate(self, model, images, allow_training_images:bool=False, told=lambda text: None)->'Errors':
@@ -42,25 +43,25 @@ class Errors(Persistent):
         if set(images['label'].cat.categories) < set(model.classes): images = images.assign(label=images['label'].cat.set_categories(model.classes))
         rows = images[images['split'] == self.split]
         if not len(rows): raise ValueError(f'no image is in the split {self.split!r}: choose among {sorted(set(images["split"]) - {""})}')
-        found = refuse_seen(seen_among(model, rows, images), allow_training_images)
-        self.warning, parts = seen_text(found) and f'{seen_text(found)}.', []
+        self.seen, parts = refuse_seen(seen_among(model, rows, images), allow_training_images), []
         for i in range(0, len(rows), PORTION):
             told(f'The model is running: {i} of {len(rows)} images.')
             parts.append(model.predict(rows.iloc[i:i + PORTION], progress=False))
         self.preds = pd.concat(parts, ignore_index=True)
         evaluable(self.preds)
-        self.against = self.compare(images, told)
+        self.compare(images, told)
         return self
 
-    def compare(self, images, told)->dict: # empty where no training images are at hand, or they are what was evaluated
-        "Compare the predictions with a baseline that knows the colours of the training images alone."
-        from blood_cell_cancer.evaluate.baselines import histogram_baseline
-        from blood_cell_cancer.evaluate.compare import best_baseline
+    def compare(self, images, told)->None:
+        "Let the report's baselines predict the same images, where training images are at hand and are not what was evaluated."
+        from blood_cell_cancer.evaluate.baselines import histogram_baseline, majority_baseline
+        from blood_cell_cancer.evaluate.report import leakage_of
+        self.baselines, self.leakage = {}, leakage_of(images, self.split)
         n = int(((images['split'] == 'train') & (images['error'] == '')).sum())
-        if not n or self.split == 'train': return {}
+        if not n or self.split == 'train': return
         told(f'For comparison, the colours of {n} training images are learned.')
-        colours = histogram_baseline(images, self.split, progress=False)
-        return dict(best_baseline(self.preds, {'colour histogram': colours}), right=int(top_losses(colours)['right'].sum()))
+        self.baselines = {'commonest class': majority_baseline(images, self.split),
+                          'colour histogram': histogram_baseline(images, self.split, progress=False)}
 
     def losses(self)->pd.DataFrame:
         "Rows with a target and a prediction, with `confidence`, `loss` and `right`, the greatest loss first."
@@ -73,15 +74,11 @@ class Errors(Persistent):
 
 # %% ../../../nbs/use/app/06_errors.ipynb #c009
 @patch
-def verdict(self:Errors)->tuple[str, bool]: # in words; should the model not be used?
-    "How many images are recognised, and whether that is more than their colours would tell."
-    from blood_cell_cancer.evaluate.pages import judgement
-    d = self.losses()
-    n, right = len(d), int(d['right'].sum())
-    kind, words = judgement(self.against)
-    def share(k): return with_ci(k/n, *wilson(k, n))
-    text = f'{words} {right} of {n} images are classified correctly: {share(right)}'
-    return (f"{text}, against {share(self.against['right'])} by colours alone." if self.against else f'{text}.'), kind == 'bad'
+def verdict(self:Errors)->dict: # `kind` ('bad', 'warn' or 'lead'), `verdict`, `evidence`, `advice`
+    "The verdict of a report on these predictions."
+    from blood_cell_cancer.evaluate.report import Report
+    split = self.split if self.seen else 'given' # of predictions from elsewhere the split is not known
+    return Report('', split, self.preds, self.baselines, pd.DataFrame(), leakage=self.leakage, seen=self.seen).verdict
 
 @patch
 def opened(self:Errors)->pd.DataFrame:
@@ -164,7 +161,7 @@ def evaluate(self:ErrorExplorer, allow_training_images:bool=False):
     try:
         self.state.split, self.state.cell = self.split.value, []
         self.state.evaluate(*self.ask(), allow_training_images, told)
-        self.notice.value = message(self.state.warning, warn=True) if self.state.warning else ''
+        self.notice.value = ''
     except SeenImagesError as e:
         self.state.preds, why = None, str(e).partition('. ')[0]
         self.notice.value = message(f'{why}. Load images that it has not seen.', warn=True)
@@ -178,8 +175,8 @@ def draw(self:ErrorExplorer):
     "Show everything, once there are predictions."
     set_visible(self.results, self.state.preds is not None)
     if self.state.preds is None: return
-    text, bad = self.state.verdict()
-    self.verdict.value = message(text, warn=bad)
+    v = self.state.verdict()
+    self.verdict.value = message(v['verdict'], v['evidence'], v['advice'], warn=v['kind'] == 'warn', bad=v['kind'] == 'bad')
     self.draw_matrix()
     self.open_cell(self.state.cell)
     self.draw_coverage()

@@ -81,13 +81,14 @@ def picture(img, # RGB image, or the path of one
 
 # %% ../../../nbs/use/app/00_widgets.ipynb #c012
 def message(*texts, # sentences; empty ones are left out
-            warn:bool=False # is it a problem?
+            warn:bool=False, # is it a problem?
+            bad:bool=False # is it a verdict against a model? In red
            )->str: # HTML; empty without texts
     "A message that a screen reader reads out."
     texts = [html.escape(str(t)) for t in texts if t]
     if not texts: return ''
     body = texts[0] if len(texts) == 1 else '<ul>' + ''.join(f'<li>{t}</li>' for t in texts) + '</ul>'
-    return f'<div class="say{" warn" if warn else ""}" role="{"alert" if warn else "status"}">{body}</div>'
+    return f'<div class="say{" bad" if bad else " warn" if warn else ""}" role="{"alert" if warn or bad else "status"}">{body}</div>'
 
 def table_html(d:pd.DataFrame, # strings and numbers
                html_columns=() # columns whose text is HTML already
