@@ -19,6 +19,7 @@ def pages(tmp_path_factory):
     from blood_cell_cancer.data.phantoms.make import make_phantoms
     from blood_cell_cancer.data.splits import split_images
     from blood_cell_cancer.evaluate.baselines import histogram_baseline, majority_baseline
+    from blood_cell_cancer.evaluate.calibration import UncertaintyReport, risk_coverage
     from blood_cell_cancer.evaluate.report import Report
     folder = tmp_path_factory.mktemp('pages')
     make_phantoms(folder/'cells', n=16, bar=True, duplicates=3, overlaps=2, corrupt=2)
@@ -28,6 +29,9 @@ def pages(tmp_path_factory):
     preds = histogram_baseline(images, 'test', progress=False)
     report = Report(model='colours', split='test', preds=preds, baselines={'commonest class': majority_baseline(images, 'test')},
                     history=pd.DataFrame(), facts=[('data hash', 'f'*64)])
+    classes = list(images['label'].cat.categories)
+    report.uncertainty = UncertaintyReport(pd.DataFrame(dict(n=6, covered=5, share=5/6, low=.44, high=.97, **{'class': classes})), .95, pd.Series({1: 20, 2: 10}),
+                                           (.8, .6, .9), (.9, .7, 1.), (.8, .6, .9), risk_coverage(preds), pd.DataFrame())
     report.save(folder/'report.html')
     return folder
 
@@ -45,6 +49,17 @@ def test_nothing_is_cut_off_or_too_faint(browser, pages, name, scheme, width):  
     assert page.evaluate("[...document.images].filter(i => !i.complete || !i.naturalWidth).length") == 0 and len(page.locator('img').all()) > 4
     assert not page.wrong and not page.elsewhere
     shot(page, f'{name}_{scheme}_{width}')
+
+
+@pytest.mark.parametrize('width', [390, 1280])
+def test_the_charts_of_uncertainty_are_not_shrunk(browser, pages, width):  # noqa: F811
+    page = opened(browser)
+    page.set_viewport_size(dict(width=width, height=900))
+    page.goto((pages/'report.html').as_uri())
+    scales = page.evaluate("""() => [...document.querySelectorAll('svg')].filter(s => /Coverage by class|Sizes of the|Risk-cov/.test(s.parentElement.getAttribute('aria-label')))
+        .map(s => s.getBoundingClientRect().width/s.viewBox.baseVal.width)""")
+    assert len(scales) == 3 and min(scales) >= 1, scales # letters of ten points are ten pixels high or more
+    shot(page, f'uncertainty_{width}')
 
 
 def test_a_figure_of_the_confusion_matrix_opens_its_images(browser, pages):  # noqa: F811

@@ -179,22 +179,32 @@ def evaluate_uncertainty(preds:pd.DataFrame|Judged, # predictions of a model wit
         unknowns=pd.DataFrame([_unknown(n, j.rows, u, draws, seed) for n, u in (unknowns or {}).items()]))
 
 # %% ../../nbs/evaluate/04_calibration.ipynb #f026d906
-@patch
-def plot(self:UncertaintyReport)->Figure:
-    "Coverage by class, set sizes, and the risk-coverage curve."
-    fig = Figure(figsize=(11, 3.2), layout='constrained')
-    a, b, c = fig.subplots(1, 3)
-    t, y = self.coverage, np.arange(len(self.coverage))[::-1]
+def _draw_coverage(u, ax):
+    t, y = u.coverage, np.arange(len(u.coverage))[::-1]
     error = [(t['share'] - t['low']).clip(0), (t['high'] - t['share']).clip(0)]
-    a.errorbar(t['share'], y, xerr=error, fmt='o', color=PALETTE[0], capsize=2)
-    a.axvline(self.nominal, color='black', lw=.8, ls=':')
-    a.set_yticks(y, t['class'])
-    a.set_xlabel('true class in the set (dotted: nominal)')
-    b.bar(self.sizes.index, self.sizes, color=PALETTE[0])
-    b.set(xlabel='classes in the set', ylabel='images')
-    b.xaxis.get_major_locator().set_params(integer=True)
-    c.step(self.curve['coverage'], self.curve['risk'], where='post', color=PALETTE[0])
-    c.axvline(self.selective_coverage[0], color='black', lw=.8, ls=':')
-    c.set(xlabel='coverage (dotted: now)', ylabel='risk: share of wrong predictions', xlim=(0, 1.02))
-    c.set_ylim(bottom=0)
+    ax.errorbar(t['share'], y, xerr=error, fmt='o', color=PALETTE[0], capsize=2)
+    ax.axvline(u.nominal, color='black', lw=.8, ls=':')
+    ax.set_yticks(y, t['class'])
+    ax.set_xlabel('true class in the set (dotted: nominal)')
+
+def _draw_sizes(u, ax):
+    ax.bar(u.sizes.index, u.sizes, color=PALETTE[0])
+    ax.set(xlabel='classes in the set', ylabel='images')
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+def _draw_risk(u, ax):
+    ax.step(u.curve['coverage'], u.curve['risk'], where='post', color=PALETTE[0])
+    ax.axvline(u.selective_coverage[0], color='black', lw=.8, ls=':')
+    ax.set(xlabel='coverage (dotted: now)', ylabel='risk: share of wrong predictions', xlim=(0, 1.02))
+    ax.set_ylim(bottom=0)
+
+_DRAW = dict(coverage=_draw_coverage, sizes=_draw_sizes, risk=_draw_risk)
+
+@patch
+def plot(self:UncertaintyReport, part:str='' # 'coverage', 'sizes' or 'risk'; default: all three, side by side
+        )->Figure:
+    "Coverage by class, set sizes, and the risk-coverage curve."
+    parts = [part] if part else list(_DRAW)
+    fig = Figure(figsize=(11/3*len(parts), 3.2), layout='constrained')
+    for ax, p in zip(fig.subplots(1, len(parts), squeeze=False)[0], parts): _DRAW[p](self, ax)
     return fig

@@ -146,9 +146,12 @@ def _calibration(r, pictures):
 def _uncertainty(r, pictures):
     d = r.uncertainty
     if d is None: return ''
-    alt = f'Three plots: coverage by class, set sizes {d.sizes.to_dict()}, and the risk-coverage curve (area {risk_area(d.curve):.4f}).'
-    caption = 'Left: how often the true class is in the prediction set. Middle: sizes of the sets. Right: what abstaining gains.'
-    out = sentence(d.lead(), 'lead') + html_figure(drawn(d.plot), alt, caption, 'd-')
+    parts = dict(coverage=('Coverage by class: ' + ', '.join(f'{c} {s:.0%}' for c, s in zip(d.coverage['class'], d.coverage['share'])) + '.',
+                           'How often the true class is in the prediction set'),
+                 sizes=(f'Sizes of the prediction sets: {d.sizes.to_dict()}.', 'Sizes of the prediction sets'),
+                 risk=(f'Risk-coverage curve (area {risk_area(d.curve):.4f}).', 'What abstaining gains'))
+    figures = Markup('').join(html_figure(drawn(d.plot, p), *text, f'd-{p}-') for p, text in parts.items())
+    out = sentence(d.lead(), 'lead') + Markup('<div class="pair">') + figures + Markup('</div>')
     out += html_table(d.table(), 'Coverage of the prediction sets')
     if not len(d.unknowns): return out
     note = ('AUROC: 1 if every unknown image has a higher OOD score than every known one, 0.5 if the score tells nothing. '
