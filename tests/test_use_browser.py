@@ -296,6 +296,36 @@ def test_errors_open_their_images(app):
     shot(app, 'errors')
 
 
+# What lies beyond the right edge, and not inside a box that stands on the page and can be scrolled.
+LOST = """() => { const boxed = e => { for (let s = e.parentElement; s; s = s.parentElement)
+        if (['auto', 'scroll'].includes(getComputedStyle(s).overflowX)) return s != document.documentElement && s.getBoundingClientRect().right <= innerWidth + 1
+        return false }
+    return [...document.querySelectorAll('.bcc *')].filter(e => e.offsetParent && e.getBoundingClientRect().right > innerWidth + 1 && !boxed(e)).map(e => e.outerHTML.slice(0, 200)) }"""
+
+
+def test_on_a_telephone_tables_scroll_inside_their_boxes(app, home):
+    tab(app, 'Classifier')
+    wide = home/('a-name-without-a-space-'*3 + '.jpg')
+    shutil.copy(home/'cells'/'monocyte'/'monocyte_0001.jpg', wide)
+    with app.expect_file_chooser() as chooser: app.get_by_role('button', name='Choose images').click()
+    chooser.value.set_files(wide)
+    app.get_by_role('cell', name=wide.name).wait_for()
+    tab(app, 'Errors')
+    app.get_by_role('button', name='Evaluate the model').click()
+    app.get_by_role('heading', name='Confusion matrix').wait_for()
+    app.set_viewport_size(dict(width=320, height=800))
+    for name, box in (('Classifier', '.wide:has(td)'), ('Errors', '.bcc-matrix')):
+        tab(app, name)
+        box = app.locator(box).locator('visible=true').first
+        box.wait_for()
+        app.wait_for_timeout(150)
+        assert box.evaluate('e => e.scrollWidth > e.clientWidth && (e.scrollLeft = 9999, e.scrollLeft > 0)'), name
+        box.evaluate('e => e.scrollLeft = 0')
+        assert app.evaluate(LOST) == [] and app.evaluate('document.documentElement.scrollWidth') <= 320, name
+        shot(app, f'{name}_320')
+    app.set_viewport_size(dict(width=1200, height=900))
+
+
 UNNAMED = """() => [...document.querySelectorAll('.bcc input, .bcc select, .bcc [role=slider], .bcc button, .bcc img')].filter(e => e.offsetParent && !(
     e.tagName == 'IMG' ? e.hasAttribute('alt') : e.getAttribute('aria-label') || e.textContent.trim() && e.tagName == 'BUTTON' || e.title || [...(e.labels || [])].some(l => l.textContent.trim()))).map(e => e.outerHTML.slice(0, 200))"""
 CONTRAST = """() => {
@@ -331,7 +361,7 @@ def test_readable_named_and_in_one_column(app, scheme, width):
         app.wait_for_timeout(150)
         assert app.evaluate(UNNAMED) == [], name
         assert app.evaluate(CONTRAST) == [], name
-        assert app.evaluate('document.documentElement.scrollWidth') <= width, name
+        assert app.evaluate('document.documentElement.scrollWidth') <= width and app.evaluate(LOST) == [], name
         shot(app, f'{name}_{scheme}_{width}')
 
 
