@@ -142,9 +142,11 @@ def _log(t)->list: # lines
 def _running(t)->tuple[str, str]:
     if t.process is None: return 'stopping', 'The page was closed, which stops a training: the best epoch so far is being saved.'
     if t.process.stdin.closed: return 'stopping', 'Stopping: the best epoch so far is being saved.'
-    n, counted = len(t.history()), [line for line in _log(t) if re.match(r'[\w ,.-]+: \d+ ', line)] # the lines of stages
-    stage = f' Now {counted[-1]}.' if counted else ''
-    return 'running', f'{n} of at most {t.recipe().epochs} epochs are finished.{stage}' if n else f'Starting: reading images and weights.{stage}'
+    n, log = len(t.history()), _log(t)
+    counted = [line for line in log if re.match(r'[\w ,.-]+: \d+ ', line)] # the lines of stages
+    begun = [line for line in log if line.startswith('training ')] # of `train`, with the numbers of images and the weights
+    first = f'Starting: {begun[-1]}.' if begun else 'Starting: loading libraries.'
+    return 'running', (f'{n} of at most {t.recipe().epochs} epochs are finished.' if n else first) + (f' Now {counted[-1]}.' if counted else '')
 
 @patch
 def status(self:Trainer)->tuple[str, str]: # 'idle', 'running', 'stopping', 'done' or 'failed'; a sentence
