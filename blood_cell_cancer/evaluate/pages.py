@@ -51,7 +51,7 @@ def saliency_text(places:pd.DataFrame # of `saliency_by_place`
             f"the most salient corner, {corner['place'].removesuffix(' corner')}, holds {outside} (uniform: {even2}).")
 
 # %% ../../nbs/evaluate/08_pages.ipynb #n024
-BASELINES = {'colour histogram': 'colours alone', 'commonest class': 'always the most frequent class'}
+BASELINES = {'colour histogram': 'colours alone', 'commonest class': 'always naming the most frequent class'}
 
 def judgement(d:dict, # of `best_baseline`, or empty
               leaky:bool=False # do groups lie on two sides of the split?
