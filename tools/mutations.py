@@ -116,7 +116,7 @@ of('data/06_augment',
    ('half precision blurs', 'with torch.autocast(x.device.type, enabled=False):', 'if True:'))
 of('data/07_preprocess',
    ('the spread of a channel is its variance', 'np.maximum(np.sqrt(average(off*off)), np.float32(1))', 'np.maximum(average(off*off), np.float32(1))'),
-   ('many bytes are summed in single precision', 'np.float32 if channel.size < MANY else float', 'np.float32'))
+   ('many bytes are summed in single precision', 'np.float32 if channel.size < _MANY else float', 'np.float32'))
 of('models/09_uncertainty',
    ('the quantile is one rank too low', 'np.ceil((n + 1)*coverage - 1e-9)', 'np.ceil(n*coverage - 1e-9)'),
    ('the scores begin with the least likely class', 'order = np.argsort(-probs, axis=1', 'order = np.argsort(probs, axis=1'),
@@ -162,6 +162,7 @@ of('models/16_training',
    ('a run leaves its feature cache in the temporary folder', "TemporaryDirectory(prefix='run-', ignore_cleanup_errors=True)", "nullcontext(__import__('tempfile').mkdtemp(prefix='run-'))"),
    ('out-of-fold predictions may be of other images', "if sorted(parts[-1]['path']) != sorted(want):", 'if False:'))
 of('models/17_adapt',
+   ('images that trained a model adapt it without being asked', 'if not allow: raise SeenImagesError(', 'if False: raise SeenImagesError('),
    ('what cannot be read is left out in silence', 'if len(bad): warnings.warn(', 'if False: warnings.warn('),
    ('the cross-validation fits the images that it judges', 'w, b = fit_last_layer(x[rest], y[rest],', 'w, b = fit_last_layer(x, y,'),
    ('a patient lies in two folds', '.split(y, y, groups)', '.split(y, y, np.arange(len(y)))'),
@@ -170,6 +171,10 @@ of('models/17_adapt',
    ('the penalty is not in the gradient', ' @ z + penalty*d).ravel()', ' @ z).ravel()'),
    ('a class with too few images is accepted', 'if 0 < n < LEAST}', 'if n < 0}'),
    ('the limit is that of cells that trained', ' if scores is None else scores, answered', ', answered'))
+of('models/00_backbones',
+   ('a cut at a layer leaves its first parameter out', 'return list(names[first:])', 'return list(names[first + 1:])'))
+of('models/fastai/02_learner',
+   ('the history of an earlier training stays', '[*(self.rows if self.epoch else []), ', '[*self.rows, '))
 of('models/fastai/03_block',
    ('the network that is given changes', 'deepcopy(net).eval()', 'net.eval()'),
    ('what trains later is another part', 'for p, trains in asked: p.requires_grad_(trains)', 'pass'))
