@@ -185,12 +185,11 @@ def _draw_coverage(u, ax):
     ax.errorbar(t['share'], y, xerr=error, fmt='o', color=PALETTE[0], capsize=2)
     ax.axvline(u.nominal, color='black', lw=.8, ls=':')
     ax.set_yticks(y, t['class'])
-    ax.set_xlabel('true class in the set (dotted: nominal)')
+    ax.set_xlabel('coverage (dotted: nominal)')
 
 def _draw_sizes(u, ax):
     ax.bar(u.sizes.index, u.sizes, color=PALETTE[0])
-    ax.set(xlabel='classes in the set', ylabel='images')
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set(xlabel='classes in the set', ylabel='images', xticks=range(min(u.sizes.index), max(u.sizes.index) + 1))
 
 def _draw_risk(u, ax):
     ax.step(u.curve['coverage'], u.curve['risk'], where='post', color=PALETTE[0])
