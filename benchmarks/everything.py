@@ -51,14 +51,17 @@ def figure(parts, path):
         names, values = list(rows), [median(v) for v in rows.values()]
         ax.barh(names, values, color=['#3b7dd8' if n.startswith('ours') else '#9aa5b1' for n in names])
         ax.hlines(names, [min(v) for v in rows.values()], [max(v) for v in rows.values()], color='#333333')
-        for i, v in enumerate(values): ax.text(max(rows[names[i]]), i, f'  {v:.1f}', va='center')
+        for i, v in enumerate(values): ax.text(max(rows[names[i]]), i, f'  {digits(v)}', va='center')
         ax.set(title=title, xlabel='times as long as ours', xscale='log')
         ax.invert_yaxis()
         ax.spines[['top', 'right']].set_visible(False)
     fig.savefig(path)
 
 
-def said(rows): return [f'| {name} | {median(v):.1f} ({min(v):.1f} to {max(v):.1f}) |' for name, v in rows.items()]
+def digits(v): return f'{v:.1f}' if v > .95 else f'{v:.2f}'
+
+
+def said(rows): return [f'| {name} | {digits(median(v))} ({digits(min(v))} to {digits(max(v))}) |' for name, v in rows.items()]
 
 
 def main():
