@@ -201,7 +201,7 @@ def outside(folder: Path) -> list[str]:
 def build(out: Path = site, scratch: Path = work) -> int:
     "The pages; an exit status. A site that is there stays until the new one is whole."
     src, made = scratch/'site', scratch/'html'
-    gc.disable() # Sphinx keeps what it makes to the end, so looking for garbage finds none, and takes an eighth of the time
+    gc.disable() # Sphinx keeps what it makes to the end: looking for garbage takes time and finds none
     write_sources(src)
     shutil.rmtree(made, ignore_errors=True)
     if status := build_main(['-q', '-b', 'html', '-c', str(root/'tools'/'pages'), '-d', str(scratch/'doctrees'), str(src),

@@ -21,7 +21,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
 from ..core.io import SEED, pixel_batches, write_json
-from ..core.machine import pick_precision
+from ..core.machine import onnx_options, pick_precision
 from ..core.progress import progress_bar
 from ..core.tables import classes_of, readable
 from ..data.augment import apply_views, augmentation, draw_views, image_keys
@@ -85,15 +85,13 @@ def _onnx_prefix(net, sample:torch.Tensor): # the same by ONNX Runtime; None whe
             for _, f in net.pieces()[:net.cut_at()]: x = f(x)
             return x
     import onnxruntime as ort
-    want, file, options = net.prefix(sample).numpy(), io.BytesIO(), ort.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0') # images are decoded beside it
+    want, file = net.prefix(sample).numpy(), io.BytesIO()
     axes = {name: {0: 'batch'} for name in ('images', 'activations')}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore') # of this exporter, which needs a tenth of the time of its successor
+            warnings.simplefilter('ignore') # of this exporter, which is much quicker than its successor
             torch.onnx.export(Prefix(), (sample,), file, input_names=['images'], output_names=['activations'], dynamic_axes=axes, dynamo=False)
-        session = ort.InferenceSession(file.getvalue(), options, providers=['CPUExecutionProvider'])
+        session = ort.InferenceSession(file.getvalue(), onnx_options(torch.get_num_threads()), providers=['CPUExecutionProvider'])
         def run(x): return np.concatenate([session.run(None, {'images': part.numpy()})[0] for part in x.contiguous().split(AT_ONCE)])
         same = np.allclose(run(sample.repeat(2, 1, 1, 1)), want, rtol=1e-3, atol=1e-3*np.abs(want).max())
     except Exception: return None # neither of the two has a class for its errors

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.io import atomic, file_sha256, pixel_batches, write_json
+from ..core.machine import onnx_options
 from ..core.tables import readable
 from ..models.facts import BundleError, read_bundle
 from ..models.shipped import bundle_folder
@@ -97,10 +98,7 @@ def onnx_session(path:str|Path, # an ONNX file
     "Open an ONNX file with ONNX Runtime."
     import onnxruntime as ort
     def opened(exact):
-        options = ort.SessionOptions()
-        options.intra_op_num_threads, options.log_severity_level = threads, 4 # what it would log is in its error
-        # Threads that spin while they wait would block the cores for decoding.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options = onnx_options(threads)
         # Processors without VNNI add up pairs of 8-bit products in 16 bits, where large ones overflow; with this they don't.
         options.add_session_config_entry('session.x64quantprecision', exact)
         return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
