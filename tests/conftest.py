@@ -1,4 +1,5 @@
 "Triton before TensorFlow (in the other order the whole run is aborted, see `models.keras.setup`); the longest tests first; a fast selection."
+import gc
 import json
 import os
 import sys
@@ -14,6 +15,9 @@ if sys.dont_write_bytecode: # else every process that a test starts compiles tor
     os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 
 if find_spec('triton') is not None: import triton
+
+# Beside the millions of objects of torch and TensorFlow, each search for garbage is long and finds little.
+gc.set_threshold(100_000, 50, 100)
 
 DURATIONS = Path(__file__).with_name('durations.json') # seconds of the tests of more than a second, alone on two cores
 FAST = 2.5 # seconds: what takes longer is not part of `make test-fast`

@@ -86,12 +86,12 @@ def audit(work, at):
 
 
 def cache(work, at):
-    from blood_cell_cancer.models.features import feature_cache
+    from blood_cell_cancer.models.features import FeatureCache
     from blood_cell_cancer.models.nets import CutNet
     import torch
     torch.manual_seed(0)
-    z = feature_cache(CutNet('mobilenetv2', 5), images_of(work), at, (.5,)*3, (.5,)*3, 'system1', 3, size=32, batch=1, progress=False)
-    return digest(z.tobytes())
+    c = FeatureCache(CutNet('mobilenetv2', 5), images_of(work), at, (.5,)*3, (.5,)*3, 'system1', 3, size=32, batch=1, progress=False)
+    return digest(b''.join(c.view(v).tobytes() for v in range(3)))
 
 
 def trained(work, at, engine):

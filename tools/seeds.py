@@ -162,10 +162,13 @@ def run_test(path) -> bool:
     "The same for a file of pytest: it is run as a copy that measures."
     import builtins
     import pytest
-    copy = Path(tempfile.mkdtemp())/'tests'
+    # Beside it lies what lies beside it in the repository, for tests read other files too.
+    place = Path(tempfile.mkdtemp())
+    copy = place/'tests'
     copy.mkdir()
-    shutil.copy(root/'tests'/'conftest.py', copy)
-    shutil.copytree(root/'tests'/'offline', copy/'offline')
+    for near, at in ((root, place), (root/'tests', copy)):
+        for p in near.iterdir():
+            if p not in (root/'tests', path): (at/p.name).symlink_to(p)
     for name, f in HOOKS.items(): setattr(builtins, name, f)
     (copy/path.name).write_text(watched(path.read_text(encoding='utf-8'), path.name), encoding='utf-8')
     return pytest.main(['-q', '-x', '--assert=plain', '-p', 'no:cacheprovider', f'--rootdir={copy}', str(copy/path.name)]) in (0, 5)
@@ -240,7 +243,7 @@ def preload():
                       PYTHONPATH=str(root))
     sys.path[:0] = [str(root), str(root/'tools')]
     from importlib import import_module
-    for name in ('triton', 'torch', 'fastai.vision.all', 'timm', 'cv2', 'pandas', 'scipy.stats', 'scipy.ndimage', 'sklearn.ensemble',
+    for name in ('triton', 'torch', 'fastai.vision.all', 'timm', 'tensorflow', 'keras', 'cv2', 'pandas', 'scipy.stats', 'scipy.ndimage', 'sklearn.ensemble',
                  'sklearn.metrics', 'sklearn.decomposition', 'matplotlib.pyplot',
                  'captum.attr', 'hypothesis', 'safetensors.torch', 'imagehash', 'nbdev.test', 'cleanlab.filter', 'pytest', 'jinja2',
                  'typer'):
@@ -261,7 +264,8 @@ def modules_in(code: str, here: str = '') -> set:
         elif isinstance(n, ast.ImportFrom):
             base = '.'.join([*places[:len(places) - n.level + 1], *filter(None, [n.module])]) if n.level else n.module
             named |= {base, *(f'{base}.{a.name}' for a in n.names)}
-        elif isinstance(n, ast.Constant) and '.' in str(n.value): named |= {n.value, f'blood_cell_cancer.{n.value}'}
+        elif isinstance(n, ast.Constant) and '.' in str(n.value): # also code that is run in a process of its own
+            named |= {f'blood_cell_cancer.{n.value}', *re.findall(r'blood_cell_cancer[.\w]+', str(n.value))}
     return {n for n in named if str(n).startswith('blood_cell_cancer')}
 
 

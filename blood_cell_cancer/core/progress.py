@@ -74,7 +74,8 @@ def progress_bar(items=None, # iterable; None: call `update`
                 ): # an iterable and a context manager with `update(n)`
     "A progress bar, or `StageLines` where no bar can be drawn."
     if progress and not can_draw(): return StageLines(items, desc, total, initial, unit)
-    return tqdm(items, desc, total, initial=initial, unit=f' {unit}', disable=not progress, leave=False)
+    # A stage inside another is drawn in its place, so that a terminal has one bar.
+    return tqdm(items, desc, total, initial=initial, unit=f' {unit}', disable=not progress, leave=False, position=0)
 
 # %% ../../nbs/core/02_progress.ipynb #c020
 def tell(line:str)->None:

@@ -41,10 +41,11 @@ class EpochKeeper(Checkpoints, Callback):
         if self.smoothed: loss.val, loss.count = self.smoothed
 
     def before_epoch(self):
-        self.start_clock()
         epoch = len(self.history)
-        torch.manual_seed(self.seed*100_003 + epoch)
+        # First, for it may fill a feature cache, which shows its own time.
         if hasattr(self.dls.train, 'set_epoch'): self.dls.train.set_epoch(epoch)
+        self.start_clock()
+        torch.manual_seed(self.seed*100_003 + epoch)
 
     def after_epoch(self):
         better = self.note_epoch(*(float(v) for v in self.recorder.log[1:4]))
