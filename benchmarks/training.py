@@ -12,6 +12,7 @@ import os
 import time
 from pathlib import Path
 from tempfile import mkdtemp
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.core.tables import classes_of
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import recipe
+from blood_cell_cancer.models.checkpoints import Checkpoints
 from blood_cell_cancer.models.training import train
 from blood_cell_cancer.models.weights import find_weights
 from machine import cpu_name
@@ -105,15 +107,17 @@ def fastai_plain(images, a):
 
 
 def ours(images, a, **changes):
-    "This package's feature cache; the time before the first epoch counts."
+    "This package's feature cache; the time in which it is filled counts."
     r = recipe('wbc5_mobilenetv2', weights=a.weights, views=a.views, epochs=a.epochs, **changes)
-    start = time.time()
-    model = train(images, r, folder=mkdtemp(), progress=True, allow_leakage=True)
-    h = model.history
+    start, ends, note = time.time(), [], Checkpoints.note_epoch
+    def timed(self, *figures):
+        ends.append(time.time() - start)
+        return note(self, *figures)
+    with patch.object(Checkpoints, 'note_epoch', timed): h = train(images, r, folder=mkdtemp(), progress=True, allow_leakage=True).history
     reached = np.flatnonzero(h['valid_accuracy'] >= GOAL)
     n = reached[0] + 1 if len(reached) else len(h)
-    total = time.time() - start
-    return total - float(h['seconds'].sum()), list(zip(h['seconds'][:n], h['valid_accuracy'][:n]))
+    # The cache is filled before the first epoch and between epochs.
+    return ends[n - 1] - float(h['seconds'][:n].sum()), list(zip(h['seconds'][:n], h['valid_accuracy'][:n]))
 
 
 # TensorFlow comes last: loader processes that are forked after it has started hang.
@@ -151,7 +155,7 @@ def write(facts, out):
     (out/'training.json').write_text(json.dumps(facts, indent=1))
     best = next((r for r in rows if r['row'] == 'ours, feature cache'), rows[-1])
     lines = [f"{facts['train']} training and {facts['validation']} validation images of {facts['data']}, {facts['machine']}; one run, ratios only.", '',
-             '| | seconds an epoch | before the first | epochs | best validation accuracy | seconds to 98 % | epoch, against ours | to 98 %, against ours |', '|---|---|---|---|---|---|---|---|']
+             '| | seconds an epoch | beside the epochs | epochs | best validation accuracy | seconds to 98 % | epoch, against ours | to 98 %, against ours |', '|---|---|---|---|---|---|---|---|']
     for r in rows:
         to = r['seconds_to_goal']
         ratio = f"{to/best['seconds_to_goal']:.1f} x" if to and best['seconds_to_goal'] else ''
