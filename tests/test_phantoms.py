@@ -81,9 +81,9 @@ def test_tint_is_a_shortcut():
 
 
 def test_bar_is_a_shortcut():
-    x, y = draw_all(20, bar=True)
+    x, y = draw_all(30, bar=True)
     corner = np.stack([cv2.resize(o[-36:, -36:], (12, 12), interpolation=cv2.INTER_AREA).ravel() for o in x])
-    assert accuracy(corner, y) > .5
+    assert accuracy(corner, y) > .28 # chance is .2, with a standard error of .033
 
 
 def test_shape_predicts_the_class():

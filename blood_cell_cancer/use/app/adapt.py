@@ -37,7 +37,8 @@ class Labeller(Persistent):
     adapted: object = None # a `Model`, or None
     curve: list = field(default_factory=list) # of each adaptation: labelled, before, after
     warning: str = '' # of labelled images that trained the model
-    SAVED: ClassVar[tuple] = ('labels',)
+    deep: bool = False # train the last block of the network as well?
+    SAVED: ClassVar[tuple] = 'labels', 'deep'
 
     def __post_init__(self):
         if self.images is None or self.model is None: raise ValueError('a model and an image table are needed')
@@ -45,17 +46,23 @@ class Labeller(Persistent):
         if not len(rows): raise ValueError('no image can be read')
         rows = rows.sample(min(POOL, len(rows)), random_state=SEED).sort_index()
         self.pool = rows.assign(label=pd.Categorical([None]*len(rows), categories=list(self.model.classes)))
-        self._outputs = None
+        self._outputs = self._after = None
 
     def predictions(self)->pd.DataFrame: # prediction table of the pool
         "What the model, adapted if it has been, says of the images that can be chosen."
         if self._outputs is None: self._outputs = self.model.features(self.pool, progress=False)
         features, logits = self._outputs
         if self.adapted is not None:
-            module = engine_module(self.model.engine)
-            weight, bias = module.last_layer(self.adapted.net)
-            logits = module.last_inputs(self.adapted.net, features) @ weight.T + bias
+            if self._after is None: self._after = self._adapted_logits(features)
+            logits = self._after
         return output_table(self.pool, self.model.classes, logits)
+
+    def _adapted_logits(self, features):
+        "Outputs of the adapted model; where its last layer alone is new, the rest is not computed again."
+        if self.adapted.extra['adaptation'].get('deep'): return self.adapted.logits(self.pool, progress=False)
+        module = engine_module(self.model.engine)
+        weight, bias = module.last_layer(self.adapted.net)
+        return module.last_inputs(self.adapted.net, features) @ weight.T + bias
 
 # %% ../../../nbs/use/app/08_adapt.ipynb #a010
 @patch
@@ -99,7 +106,8 @@ def fit(self:Labeller, allow_training_images:bool=False)->'Labeller':
         raise ValueError(f'adapting needs at least two classes with {LEAST} labelled images each; so far there are '
                          + (', '.join(f'{n} of {c}' for c, n in counts.items() if n) or 'none'))
     rows = self.labelled()
-    self.adapted = adapt(self.model, rows, progress=False, allow_training_images=allow_training_images)
+    self.adapted = adapt(self.model, rows, progress=False, deep=self.deep, allow_training_images=allow_training_images)
+    self._after = None
     seen = seen_text(seen_among(self.model, rows)) if allow_training_images else '' # `adapt` has refused them otherwise
     self.warning = f'{seen}, and the cross-validated figures will be too good.' if seen else ''
     facts = self.adapted.extra['adaptation']
@@ -137,13 +145,16 @@ class LabellingPanel(View):
         self.grid, self.notice, self.plot, self.table = w.GridBox(), w.HTML(), w.HTML(), w.HTML()
         self.grid.layout.grid_template_columns, self.grid.layout.grid_gap = 'repeat(auto-fill, minmax(150px, 1fr))', '12px'
         self.out = control(w.Text, 'Folder of the new bundle', value=out, disabled=fixed, placeholder='ours.bundle', continuous_update=False)
+        self.deep = w.Checkbox(self.state.deep, description='Train the last block too (a minute)', indent=False,
+                               tooltip='Recognises more than a new last layer alone', layout=w.Layout(width='auto'))
+        self.deep.observe(self.choose_depth, 'value')
         self.use, self.save = use, button('Save the adapted model', self.keep)
         self.saving = w.HBox([self.out, self.save])
         buttons = w.HBox([button('Take these labels', self.take, 'and show the next images', primary=True),
                           button('Adapt the model', self.fit, 'to the labels that were given')])
         self.anyway = button('Adapt all the same', lambda: self.fit(True), 'The figures will be too good')
         set_visible(self.anyway, False)
-        self.children = [self.notice, w.HBox([self.anyway]), self.grid, buttons, self.plot, self.table, self.saving]
+        self.children = [self.notice, w.HBox([self.anyway]), self.grid, self.deep, buttons, self.plot, self.table, self.saving]
         self.more()
         self.draw()
 
@@ -168,17 +179,22 @@ class LabellingPanel(View):
         self.draw()
         self.changed()
 
+    def choose_depth(self, change):
+        "Keep the choice for the next adaptation."
+        self.state.deep = change['new']
+        self.changed()
+
     def fit(self, allow_training_images:bool=False):
         "Adapt the model, and show the images that it is now least certain of; a button goes on where images have trained the model."
         set_visible(self.anyway, False)
         self.state.label({name: c.value for name, c in self.lists.items() if c.value != UNLABELLED})
-        self.notice.value = message('The model is being adapted.')
+        self.notice.value = message(f"The model is being adapted{', which takes about a minute' if self.state.deep else ''}.")
         try: self.state.fit(allow_training_images)
         except SeenImagesError as e:
             self.notice.value = message(f'{str(e).partition(". ")[0]}. Label images that it has not seen.', *self.state.summary(), warn=True)
             set_visible(self.anyway, True)
             return
-        except ValueError as e:
+        except (ValueError, NotImplementedError) as e: # the latter of a network whose last block is not trained
             self.notice.value = message(e, *self.state.summary(), warn=True)
             return
         self.more()
