@@ -46,9 +46,9 @@ def your_own_laboratory(n):
 
 
 def what_the_model_knows(n):
-    assert n.report.scores['accuracy'][0] > .8
+    assert n.report.scores['accuracy'][0] > .6
     unknown = n.report.uncertainty.unknowns.set_index('unknown')
-    assert unknown.loc['fields', 'auroc'] > .8
+    assert unknown.loc['fields', 'auroc'] > .9
     assert len(unknown) == 3
     assert len(n.answers) == 6 and len(n.same_laboratory) == 2 and (n.same_laboratory['low'] < .5).all()
 
