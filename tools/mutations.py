@@ -107,11 +107,11 @@ of('models/05_weights',
    ("a file's own build is not checked", '        check_build(kwargs)\n', ''))
 of('models/07_features',
    ('the cache of other weights is used', 'h.update(k.encode() + v.detach().cpu().contiguous().numpy().tobytes())', 'h.update(k.encode())'),
-   ('a damaged cache is used', 'if zlib.crc32(rows[:done]) == crc: return done, crc', 'return done, crc'),
+   ('a damaged cache is used', 'if zlib.crc32(rows[known:done], crc) == noted: return done, noted', 'return done, noted'),
    ('a cache is noted before it is on disk', 'slice(first, first + len(pixels))', 'slice(0, len(pixels))'),
    ('what ONNX Runtime gives is not compared', 'return run if same else None', 'return run'),
    ('each epoch has the same view', 'self.cache.view(epoch % len(self.cache.numbers))', 'self.cache.view(0)'),
-   ('what another process has computed is computed again', 'if self.done < (v + 1)*self.n: self.done, self.crc = _finished(self.rows, self.note)', 'pass'))
+   ('what another process has computed is computed again', 'if self.done < (v + 1)*self.n: self.done, self.crc = _finished(self.rows, self.note, self.done, self.crc)', 'pass'))
 of('data/06_augment',
    ('each image is blurred like the first', '.repeat_interleave(channels, 0)', '[:1].repeat(n*channels, 1)'),
    ('half precision blurs', 'with torch.autocast(x.device.type, enabled=False):', 'if True:'))

@@ -59,12 +59,13 @@ def _lay_out(path:Path, shape:tuple, dtype:str)->np.ndarray:
                          'use fewer views, another folder, or no cache')
     return np.lib.format.open_memmap(path, mode='w+', dtype=dtype, shape=shape)
 
-def _finished(rows:np.ndarray, note:Path)->tuple[int, int]: # rows whose numbers are intact, and their checksum
-    "How far a cache is. One whose numbers don't have the noted checksum is computed anew."
-    if not note.exists(): return 0, 0
-    try: done, crc = (json.loads(note.read_text())[k] for k in ('done', 'crc'))
-    except (ValueError, KeyError, TypeError): done, crc = 0, -1
-    if zlib.crc32(rows[:done]) == crc: return done, crc
+def _finished(rows:np.ndarray, note:Path, known:int=0, crc:int=0)->tuple[int, int]: # rows whose numbers are intact, and their checksum
+    "How far a cache is, `known` of whose rows need no second look. One whose numbers don't have the noted checksum is computed anew."
+    if not note.exists(): return known, crc
+    try: done, noted = (json.loads(note.read_text())[k] for k in ('done', 'crc'))
+    except (ValueError, KeyError, TypeError): done, noted = known, -1
+    if done < known: return known, crc # this process has gone on since it wrote the note
+    if zlib.crc32(rows[known:done], crc) == noted: return done, noted
     warnings.warn(f'the feature cache {note.with_suffix(".npy")} is damaged: it is computed again')
     return 0, 0
 
@@ -148,7 +149,7 @@ class FeatureCache:
             )->np.ndarray: # memory-mapped (n, ...)
         "The activations of one view of each image. The views before it are computed first where they are missing."
         # An earlier run or another process may have gone on.
-        if self.done < (v + 1)*self.n: self.done, self.crc = _finished(self.rows, self.note)
+        if self.done < (v + 1)*self.n: self.done, self.crc = _finished(self.rows, self.note, self.done, self.crc)
         while self.done < (v + 1)*self.n: self._fill(self.done//self.n)
         return self.numbers[v]
 

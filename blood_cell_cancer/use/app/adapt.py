@@ -145,7 +145,7 @@ class LabellingPanel(View):
         self.grid, self.notice, self.plot, self.table = w.GridBox(), w.HTML(), w.HTML(), w.HTML()
         self.grid.layout.grid_template_columns, self.grid.layout.grid_gap = 'repeat(auto-fill, minmax(150px, 1fr))', '12px'
         self.out = control(w.Text, 'Folder of the new bundle', value=out, disabled=fixed, placeholder='ours.bundle', continuous_update=False)
-        self.deep = w.Checkbox(self.state.deep, description='Train the last block too (a minute)', indent=False,
+        self.deep = w.Checkbox(self.state.deep, description='Train the last block too (slower)', indent=False,
                                tooltip='Recognises more than a new last layer alone', layout=w.Layout(width='auto'))
         self.deep.observe(self.choose_depth, 'value')
         self.use, self.save = use, button('Save the adapted model', self.keep)
@@ -188,7 +188,7 @@ class LabellingPanel(View):
         "Adapt the model, and show the images that it is now least certain of; a button goes on where images have trained the model."
         set_visible(self.anyway, False)
         self.state.label({name: c.value for name, c in self.lists.items() if c.value != UNLABELLED})
-        self.notice.value = message(f"The model is being adapted{', which takes about a minute' if self.state.deep else ''}.")
+        self.notice.value = message(f"The model is being adapted{', its last block too' if self.state.deep else ''}.")
         try: self.state.fit(allow_training_images)
         except SeenImagesError as e:
             self.notice.value = message(f'{str(e).partition(". ")[0]}. Label images that it has not seen.', *self.state.summary(), warn=True)
