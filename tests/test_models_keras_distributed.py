@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -13,33 +14,14 @@ SCRIPT = '''
 import json, sys
 from pathlib import Path
 import numpy as np
-import torch
-from timm.models import register_model
-from timm.models.vgg import VGG
+import small_network
 from blood_cell_cancer.data.datasets import folder_images
 from blood_cell_cancer.data.splits import split_images
-from blood_cell_cancer.models.backbones import BACKBONES, Backbone, recipe
-from blood_cell_cancer.models.keras.data import keras
+from blood_cell_cancer.models.backbones import recipe
 from blood_cell_cancer.models.keras.weights import net_state
 from blood_cell_cancer.models.training import train
 import tensorflow as tf
 
-# The network is not the point: three convolutions instead of MobileNetV2, which takes a minute to trace for two devices.
-@register_model
-def tiny_convolutions(pretrained=False, **kwargs):
-    net = VGG(cfg=(8, 'M', 16, 'M', 32, 'M'), num_classes=0)
-    net.pre_logits = torch.nn.Identity()
-    return net
-
-def tiny_keras(include_top, weights, pooling, input_shape):
-    entry = x = keras.Input(input_shape)
-    for width in (8, 16, 32):
-        x = keras.layers.Conv2D(width, 3, padding='same', activation='relu', name=f'conv{width}')(x)
-        x = keras.layers.MaxPooling2D(2)(x)
-    return keras.Model(entry, keras.layers.GlobalAveragePooling2D()(x))
-
-keras.applications.Tiny = tiny_keras
-BACKBONES['tiny'] = Backbone('tiny', 'tiny_convolutions', '', 'Tiny', 32, ('features.',), 'conv8')
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()]*2)
 two = ['CPU:0', 'CPU:1']
 folder = Path(sys.argv[1])
@@ -66,7 +48,7 @@ def test_two_devices_learn_what_one_learns(tmp_path):
     from blood_cell_cancer.data.phantoms.make import make_phantoms
     make_phantoms(tmp_path/'cells', n=8)
     (tmp_path/'script.py').write_text(SCRIPT)
-    done = subprocess.run([sys.executable, str(tmp_path/'script.py'), str(tmp_path)], env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''},
+    done = subprocess.run([sys.executable, str(tmp_path/'script.py'), str(tmp_path)], env={**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': os.pathsep.join((str(Path(__file__).parent), os.environ['PYTHONPATH']))},
                           capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads((tmp_path/'said.json').read_text())

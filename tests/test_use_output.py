@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,13 @@ from blood_cell_cancer.models.backbones import RECIPES
 RECIPES['demo'] = replace(RECIPES['demo'], size=32, cut='head')
 '''
 CALL = SMALL + 'from blood_cell_cancer.use.cli import main; main()'
-BOTH = SMALL + '''
+BOTH = '''
 import sys
+from dataclasses import replace
+sys.path.append({tests!r})
+import small_network
+from blood_cell_cancer.models.backbones import RECIPES
+RECIPES['demo'] = replace(RECIPES['demo'], backbone='tiny', size=32, cut='head')
 from blood_cell_cancer.use.cli import main
 for words in {commands!r}:
     print(words[0])
@@ -26,6 +32,8 @@ for words in {commands!r}:
     except SystemExit as e: assert not e.code
 '''
 TRAIN = '''
+import sys, blood_cell_cancer.all
+assert 'tensorflow' not in sys.modules, 'the front door must not load TensorFlow'
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import recipe
@@ -80,7 +88,7 @@ def test_tensorflow_starts_in_silence(data, tmp_path):
     train = ['train', '--data', data, '--classes', 'folders', '--engine', 'keras', '--weights', 'random', '--epochs', '2', '--no-uncertainty',
              '--run', str(tmp_path/'run'), '--out', str(bundle)]
     predict = ['predict', str(bundle), data, '--out', str(tmp_path/'p.csv')]
-    lines = log_of(call=BOTH.format(commands=[train, predict])) # in one process, for TensorFlow takes long to start
+    lines = log_of(call=BOTH.format(tests=str(Path(__file__).parent), commands=[train, predict])) # in one process, for TensorFlow takes long to start
     predicted = lines.index('predict') + 1
     assert len(has(EPOCH, lines[:predicted])) == 1 and predicted < 20
     assert lines[-2] == '40 files' and len(lines) - predicted < 6
