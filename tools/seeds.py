@@ -27,8 +27,11 @@ kept, log, table = root/'_proc'/'seeds.jsonl', root/'tests'/'seeds.log', root/'t
 drawn = root/'_proc'/'seeds_drawn'
 SEEDS, MEASURED, ENOUGH = range(20), 10, 4 # seeds in all, those that margins come from, standard errors
 LIMIT = 1500 # seconds a run may take
-# A browser, a cluster and the documentation show nothing that a seed decides; the notebooks are run by themselves.
-ELSEWHERE = 'test_use_browser.py', 'test_use_ray.py', 'test_docs.py', 'test_notebooks.py', 'test_seeds.py'
+# A browser, a cluster, the documentation, downloads, sockets, start-up and the files of the repository show nothing that a seed decides;
+# the notebooks are run by themselves.
+ELSEWHERE = {f'test_{name}.py' for name in ('use_browser', 'use_ray', 'docs', 'downloads', 'offline', 'models_keras_setup', 'docker', 'lock', 'rooms',
+                                            'cards', 'promises', 'rendered', 'notebooks', 'lessons', 'seeds')}
+LESSONS, TEST_OF_LESSONS = ('tutorials', 'guides', 'case_studies', 'studies'), root/'tests'/'test_lessons.py' # what they assert stands in this test, which runs them
 
 
 # What a seed reaches: whatever mentions `SEED`, or mentions something that does.
@@ -64,9 +67,12 @@ def reached() -> list:
     files = [p for p in sorted((root/'nbs').rglob('[!._]*.ipynb'))
              if '.ipynb_checkpoints' not in p.parts] + sorted((root/'tests').glob('test_*.py'))
     code = {p: python_of(p) for p in files if p.name not in ELSEWHERE}
-    # What the lessons assert stands in a test, which runs them.
-    return [p for p, s in code.items() if p.parent.name != 'tutorials'
-            and (p.name == 'test_lessons.py' or names_in(ast.parse(s)) & hit or any(f'{n}(' in s for n in hit))]
+    return [p for p, s in code.items() if names_in(ast.parse(s)) & hit or any(f'{n}(' in s for n in hit)]
+
+
+def asserted_of(lesson: Path) -> str:
+    "The function of `test_lessons.py` that looks at what a lesson computed."
+    return next(ast.unparse(n) for n in ast.parse(python_of(TEST_OF_LESSONS)).body if getattr(n, 'name', '') == lesson.stem[3:])
 
 
 # By how much an assertion holds.
@@ -158,8 +164,8 @@ def run_notebook(path) -> tuple:
     return test_nb(path, skip_flags=['slow'], basepath=root)[0]
 
 
-def run_test(path) -> bool:
-    "The same for a file of pytest: it is run as a copy that measures."
+def run_test(path, only='') -> bool:
+    "The same for a file of pytest, or a test in it: it is run as a copy that measures."
     import builtins
     import pytest
     # Beside it lies what lies beside it in the repository, for tests read other files too.
@@ -171,7 +177,12 @@ def run_test(path) -> bool:
             if p not in (root/'tests', path): (at/p.name).symlink_to(p)
     for name, f in HOOKS.items(): setattr(builtins, name, f)
     (copy/path.name).write_text(watched(path.read_text(encoding='utf-8'), path.name), encoding='utf-8')
-    return pytest.main(['-q', '--assert=plain', '-p', 'no:cacheprovider', f'--rootdir={copy}', str(copy/path.name)]) in (0, 5)
+    return pytest.main(['-q', '--assert=plain', '-p', 'no:cacheprovider', f'--rootdir={copy}', f'{copy/path.name}{only}']) in (0, 5)
+
+
+def run_lesson(path) -> bool:
+    name = path.stem if path.parent.name == LESSONS[0] else f'{path.parent.name}/{path.stem}'
+    return run_test(TEST_OF_LESSONS, f'::test_lesson[{name}]')
 
 
 def draw_once(seed):
@@ -194,7 +205,7 @@ def run(path, seed, out):
     for draw in (random.seed, np.random.seed, torch.manual_seed): draw(seed)
     draw_once(seed)
     begun = time.time()
-    try: passed = run_notebook(path) if path.suffix == '.ipynb' else run_test(path)
+    try: passed = run_lesson(path) if path.parent.name in LESSONS else run_notebook(path) if path.suffix == '.ipynb' else run_test(path)
     finally: shutil.rmtree(home, ignore_errors=True)
     out.write_text(json.dumps(dict(passed=bool(passed), seconds=round(time.time() - begun, 1),
                                    measured={k: v[1:] for k, v in measured.items()})))
@@ -282,7 +293,7 @@ def versions(files) -> dict:
     needs = {m: modules_in(t, m) & text.keys() for m, t in text.items()}
     def key(path):
         # The front door, and a test that starts the command line, reach everything.
-        own = python_of(path)
+        own = python_of(path) + (asserted_of(path) if path.parent.name in LESSONS else '')
         seen = set(text) if re.search(r'import blood_cell_cancer\b(?!\.)|blood_cell_cancer\.all', own) else set()
         more = (modules_in(own) | exported_to(path)) & text.keys()
         while more:
