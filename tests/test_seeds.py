@@ -33,6 +33,14 @@ def test_what_fails_still_fails(x):
     with pytest.raises(AssertionError, match='no'): run([x])
 
 
+def test_the_width_of_a_margin():
+    # Differences 1, 2, 3: mean 2, deviation 1. Ratios 1/2, 2/4, 3/6: always one half.
+    assert seeds.width([(2, 1), (4, 2), (6, 3)]) == ([1, 2, 3], float('inf'))
+    assert seeds.width([(1, 0), (2, 0), (3, 0)]) == ([1, 2, 3], 2) # a ratio to 0 would say that any positive number is wide
+    assert seeds.width([(-1, -2), (2, 0), (3, 0)])[1] == 2
+    assert seeds.width([(0, 1), (0, 2), (0, 3)])[1] == -2
+
+
 def test_a_seed_reaches_what_draws_and_not_what_reads():
     names = seeds.seeded_names()
     assert {'make_phantoms', 'split_images', 'recipe', 'train', 'curves'} <= names and not {'read_image', 'wilson', 'file_sha256'} & names
