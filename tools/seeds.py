@@ -37,9 +37,9 @@ HOLDS = {'data/07_preprocess.ipynb#c018: test_close(len(CropCell(2.56)(Image.fro
          'use/app/05_classify.ipynb#c015: p.probs[0][1] >= p.probs[1][1]': 'sorted',
          "test_evaluate_pages.py: -1 < heading.bounding_box()['y']": 'pages are scrolled by whole pixels'}
 LIMIT = 1500 # seconds a run may take
-# A browser, a cluster, the documentation, downloads, sockets, start-up and the files of the repository show nothing that a seed decides;
-# the notebooks are run by themselves.
-ELSEWHERE = {f'test_{name}.py' for name in ('use_browser', 'use_ray', 'docs', 'downloads', 'offline', 'models_keras_setup', 'docker', 'lock', 'rooms',
+# A browser, a cluster, the documentation, downloads, sockets, start-up, logs and the files of the repository show nothing that a seed
+# decides; the notebooks are run by themselves.
+ELSEWHERE = {f'test_{name}.py' for name in ('use_browser', 'use_ray', 'use_output', 'docs', 'downloads', 'offline', 'models_keras_setup', 'docker', 'lock', 'rooms',
                                             'cards', 'promises', 'rendered', 'notebooks', 'lessons', 'seeds')}
 LESSONS, TEST_OF_LESSONS = ('tutorials', 'guides', 'case_studies', 'studies'), root/'tests'/'test_lessons.py' # what they assert stands in this test, which runs them
 
