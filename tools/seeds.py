@@ -34,6 +34,7 @@ HOLDS = {'data/07_preprocess.ipynb#c018: test_close(len(CropCell(2.56)(Image.fro
          'models/12_convert.ipynb#c043: layer.running_var.min() >= 0.5': 'drawn from an interval',
          'use/01_stream.ipynb#c049: 0 < left': 'four images are written at a time',
          'use/01_stream.ipynb#c049: left < 25': 'the process ends at the 25th image',
+         'use/app/07_train.ipynb#c017: 1 <= len(t.history())': 'stopped once an epoch is finished',
          'use/app/05_classify.ipynb#c015: p.probs[0][1] >= p.probs[1][1]': 'sorted',
          "test_evaluate_pages.py: -1 < heading.bounding_box()['y']": 'pages are scrolled by whole pixels'}
 LIMIT = 1500 # seconds a run may take
