@@ -1,4 +1,5 @@
-"What measures the margins changes no assertion."
+"What measures the margins changes no assertion; and what `make test-seeds` found."
+import csv
 import sys
 from pathlib import Path
 
@@ -53,3 +54,14 @@ def test_a_key_changes_with_the_modules_that_are_needed_and_no_others(monkeypatc
     monkeypatch.setattr(Path, 'read_text', lambda self, **kw: read(self, **kw) + '\nchanged = 1\n'*self.as_posix().endswith('blood_cell_cancer/data/preprocess.py'))
     after = seeds.versions(files)
     assert [after[f] == before[f] for f in files] == [True, False]
+
+
+def test_twenty_seeds_were_green():
+    lines = [line for line in seeds.log.read_text(encoding='utf-8').splitlines() if line.startswith('seed ')]
+    assert len(lines) == len(seeds.SEEDS) and all(', 0 failed, ' in line for line in lines), lines
+
+
+def test_assertions_hold_by_four_standard_errors_or_by_construction():
+    with seeds.table.open(encoding='utf-8', newline='') as f: rows = list(csv.DictReader(f))
+    assert len(rows) > 100 and all(int(r['seeds']) <= seeds.MEASURED for r in rows)
+    assert not [r for r in rows if float(r['margin_in_sd']) < seeds.ENOUGH and not r['holds_because']]

@@ -28,6 +28,8 @@ drawn = root/'_proc'/'seeds_drawn'
 SEEDS, MEASURED, ENOUGH = range(20), 10, 4 # seeds in all, those that margins come from, standard errors
 # Assertions of a quantity that the seed moves, but not beyond its bounds, and why.
 HOLDS = {'data/07_preprocess.ipynb#c018: test_close(len(CropCell(2.56)(Image.fromarray(cell)).getdata()) ** 0.5, 0.8 * len(crop), eps=2)': 'both sides are rounded to whole pixels',
+         'data/12_keypoints.ipynb#k007: there.max() < 112 - MARGIN': 'no point is taken nearer to an edge',
+         'evaluate/05_external.ipynb#c012: f.home[0] <= f.home[2]': 'an interval holds its estimate',
          'data/phantoms/02_make.ipynb#c027: 0.2 * 224 - 1 <= max(abs(o.shift_x), abs(o.shift_y))': 'drawn from an interval',
          'data/phantoms/02_make.ipynb#c027: max(abs(o.shift_x), abs(o.shift_y)) <= 0.5 * 224 + 1': 'drawn from an interval',
          'evaluate/04_calibration.ipynb#ae036df3: box.x1 <= fig.bbox.x1': 'the layout leaves room, whatever is drawn',
