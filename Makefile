@@ -29,8 +29,8 @@ test test-fast test-newest test-floors: export OMP_NUM_THREADS ?= 1
 test test-fast test-newest test-floors: export MPLBACKEND = agg
 test test-fast test-newest test-floors: export TF_CPP_MIN_LOG_LEVEL = 2
 # glibc keeps the memory of large arrays for the next ones, instead of fetching it from the system each time.
-test test-fast test-newest test-floors: export MALLOC_MMAP_THRESHOLD_ ?= 268435456
-test test-fast test-newest test-floors: export MALLOC_TRIM_THRESHOLD_ ?= 268435456
+test test-fast test-newest test-floors test-seeds: export MALLOC_MMAP_THRESHOLD_ ?= 268435456
+test test-fast test-newest test-floors test-seeds: export MALLOC_TRIM_THRESHOLD_ ?= 268435456
 
 update:  ## renew the locks in requirements/
 	sh tools/update.sh
