@@ -61,7 +61,7 @@ def test_twenty_seeds_were_green():
     assert len(lines) == len(seeds.SEEDS) and all(', 0 failed, ' in line for line in lines), lines
 
 
-def test_assertions_hold_by_four_standard_errors_or_by_construction():
+def test_assertions_hold_by_four_standard_deviations_or_by_construction():
     with seeds.table.open(encoding='utf-8', newline='') as f: rows = list(csv.DictReader(f))
     assert len(rows) > 100 and all(int(r['seeds']) <= seeds.MEASURED for r in rows)
     assert not [r for r in rows if float(r['margin_in_sd']) < seeds.ENOUGH and not r['holds_because']]

@@ -17,13 +17,11 @@ from blood_cell_cancer.models.backbones import RECIPES
 RECIPES['demo'] = replace(RECIPES['demo'], size=32, cut='head')
 '''
 CALL = SMALL + 'from blood_cell_cancer.use.cli import main; main()'
-BOTH = '''
+BOTH = SMALL + '''
 import sys
-from dataclasses import replace
 sys.path.append({tests!r})
 import small_network
-from blood_cell_cancer.models.backbones import RECIPES
-RECIPES['demo'] = replace(RECIPES['demo'], backbone='tiny', size=32, cut='head')
+RECIPES['demo'] = replace(RECIPES['demo'], backbone='tiny')
 from blood_cell_cancer.use.cli import main
 for words in {commands!r}:
     print(words[0])

@@ -1,7 +1,7 @@
 """Run what depends on a seed under many values of `BLOOD_CELLS_SEED`, and measure by how much each assertion holds.
 
 python tools/seeds.py                       # twenty seeds; one line per seed in tests/seeds.log
-python tools/seeds.py --margins             # from ten of them: tests/margins.csv; fails where a margin is below four standard errors
+python tools/seeds.py --margins             # from ten of them: tests/margins.csv; fails where a margin is below four standard deviations
 python tools/seeds.py --only data/09,test_keras --seeds 3 # those whose path holds one of these words; no log is written then
 
 What has run is kept in _proc/seeds.jsonl and not run again until it, or a module that it needs, changes: interrupt it and go on as you like.
@@ -25,7 +25,7 @@ from pathlib import Path
 root = Path(__file__).parents[1]
 kept, log, table = root/'_proc'/'seeds.jsonl', root/'tests'/'seeds.log', root/'tests'/'margins.csv'
 drawn = root/'_proc'/'seeds_drawn'
-SEEDS, MEASURED, ENOUGH = range(20), 10, 4 # seeds in all, those that margins come from, standard errors
+SEEDS, MEASURED, ENOUGH = range(20), 10, 4 # seeds in all, those that margins come from, standard deviations
 # Assertions of a quantity that the seed moves, but not beyond its bounds, and why.
 HOLDS = {'data/07_preprocess.ipynb#c018: test_close(len(CropCell(2.56)(Image.fromarray(cell)).getdata()) ** 0.5, 0.8 * len(crop), eps=2)': 'both sides are rounded to whole pixels',
          'data/12_keypoints.ipynb#k007: there.max() < 112 - MARGIN': 'no point is taken nearer to an edge',
@@ -44,7 +44,8 @@ LIMIT = 1500 # seconds a run may take
 # decides; the notebooks are run by themselves.
 ELSEWHERE = {f'test_{name}.py' for name in ('use_browser', 'use_ray', 'use_output', 'docs', 'downloads', 'offline', 'models_keras_setup', 'docker', 'lock', 'rooms',
                                             'cards', 'promises', 'rendered', 'notebooks', 'lessons', 'seeds')}
-LESSONS, TEST_OF_LESSONS = ('tutorials', 'guides', 'case_studies', 'studies'), root/'tests'/'test_lessons.py' # what they assert stands in this test, which runs them
+# What the lessons assert stands in this test, which runs them.
+LESSONS, TEST_OF_LESSONS = ('tutorials', 'guides', 'case_studies', 'studies'), root/'tests'/'test_lessons.py'
 
 
 # What a seed reaches: whatever mentions `SEED`, or mentions something that does.
@@ -332,7 +333,7 @@ def results(version) -> dict:
 
 def write_log(files, got):
     "One line for each seed that is done."
-    lines = [f'# {len(files)} notebooks and tests that a seed reaches; the others are the same under every seed']
+    lines = [f'# {len(files)} notebooks and tests that a seed reaches, but for those of browser, cluster, documentation, downloads, processes and files (ELSEWHERE in tools/seeds.py)']
     for seed in SEEDS:
         rows = [got.get((p, seed)) for p in files]
         if None in rows: continue
@@ -373,7 +374,7 @@ def write_margins(files, got):
     narrow = d[(d['margin_in_sd'] < ENOUGH) & (d['holds_because'] == '')]
     if gone := HOLDS.keys() - set(d['where'] + ': ' + d['assertion']): print(f'HOLDS names what is measured no longer: {sorted(gone)}')
     d.assign(margin_in_sd=d['margin_in_sd'].map(lambda v: f'{v:.1f}')).to_csv(table, index=False)
-    print(f'{len(d)} measured quantities in {table.relative_to(root)}, {len(narrow)} with less than {ENOUGH} standard errors')
+    print(f'{len(d)} measured quantities in {table.relative_to(root)}, {len(narrow)} with less than {ENOUGH} standard deviations')
     print(narrow[['where', 'assertion', 'margin_in_sd']].to_string(index=False, max_colwidth=110) if len(narrow) else '')
     return not len(narrow)
 
