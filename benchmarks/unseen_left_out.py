@@ -1,0 +1,185 @@
+"""Recipes by laboratory: each laboratory is left out in turn and judged by models trained on the other three.
+
+    BLOOD_CELLS_DATA=folder python benchmarks/unseen_left_out.py --weights FOLDER_OF_IMAGENET_WEIGHTS --work runs/left_out
+
+Eight classes; the laboratories are Barcelona, Munich, the two of `other_labs` (BCCD and Zheng, counted as one) and Johns Hopkins, whose
+cells train here and never train what is shipped. Every recipe is logistic regression on the features of a frozen network with ImageNet's
+weights, so that all of them can be tried with every laboratory left out. Writes to nbs/studies/results:
+
+left_out.csv         recipe x laboratory left out: balanced recall, and the gain over whole images, with their intervals
+left_out_choice.csv  nested choice: the recipe that does best on two or three laboratories, judged on one that it was not chosen on
+"""
+import argparse
+import os
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import timm
+import torch
+import unseen_views as d
+from joblib import Parallel, delayed
+from safetensors.torch import load_file
+from shipped_outputs import codes, kept
+from sklearn.linear_model import LogisticRegression
+from unseen_full import Views
+
+from blood_cell_cancer.core.io import SEED
+from blood_cell_cancer.use.export import onnx_session
+
+OUT = Path(__file__).parents[1]/'nbs'/'studies'/'results'
+LABS = 'barcelona', 'munich', 'other_labs', 'johns_hopkins'
+EACH, VIEWS, STRENGTH = 300, 2, .1 # images of a class and laboratory; random views of each; C of the logistic regression
+NETS = dict(lite0=('tf_efficientnet_lite0', 'tf_efficientnet_lite0.in1k.fp16', 224, .5, .5), # timm's name, file, pixels, mean, std
+            lite2=('tf_efficientnet_lite2', 'tf_efficientnet_lite2.in1k.fp16', 260, .5, .5),
+            mobilenetv2=('mobilenetv2_100', 'mobilenetv2_100.deepsort_in1k.fp16', 224, (.485, .456, .406), (.229, .224, .225)))
+BASE = 'whole image'
+RECIPES = {BASE: ('lite0 whole',), 'whole image, Reinhard': ('lite0 whole_reinhard',), 'cell cut out': ('lite0 cell',),
+           'cell cut out, Reinhard': ('lite0 cell_reinhard',), 'the same, .8 of the square': ('lite0 tight',),
+           'the same, one square for all cells of a folder': ('lite0 folder',), 'the same .8, MobileNetV2': ('mobilenetv2 tight',),
+           'the same .8, EfficientNet-Lite2': ('lite2 tight',), 'the same .8, with random views': ('lite0 tight', 'views'),
+           'the same .8, with random views in the style of another laboratory': ('lite0 tight', 'styled'),
+           'the same .8, laboratories weighing alike': ('lite0 tight', 'laboratories'),
+           'whole image and .8 of the square, side by side': ('lite0 whole+lite0 tight',),
+           'Lite0 and Lite2 on both, side by side': ('lite0 whole+lite0 tight+lite2 whole+lite2 tight',)}
+
+
+def sample(data):
+    "At most `EACH` cells of a class and laboratory, with the columns `place` (one of `LABS`) and `folder` (images of one scale)."
+    t = d.image_table(data)
+    k = t.sample(frac=1, random_state=SEED).groupby(['lab', 'label']).head(EACH).index.sort_values()
+    t = t.loc[k].reset_index(drop=True)
+    t['place'] = t['lab'].replace({'jhu': 'johns_hopkins', 'bccd': 'other_labs', 'zheng': 'other_labs'})
+    zheng = t['path'].map(lambda p: Path(p).name[:2]) # two collections, named d1 and d2, of different magnification
+    return t.assign(folder=t['lab'] + np.where(t['lab'] == 'zheng', zheng, ''))
+
+
+def body(net, weights):
+    "A network that gives features from pixels 0 to 255."
+    name, file, size, mean, std = NETS[net]
+    m = timm.create_model(name, num_classes=0)
+    m.load_state_dict({k: v.float() for k, v in load_file(weights/f'{file}.safetensors').items() if not k.startswith('classifier.')})
+    class Whole(torch.nn.Module):
+        def forward(self, x): return m((x/255 - torch.tensor(mean).view(1, -1, 1, 1))/torch.tensor(std).view(1, -1, 1, 1))
+    return Whole().eval(), size
+
+
+def pictures(t, kind, size):
+    "A function that makes the picture of row `j`; for random views a tuple of picture and the row whose style it took (-1: none)."
+    at = [d.place(d.pixels(p)) for p in t['path']] if kind == 'folder' else None
+    sides = pd.Series([s for *_, s in at]).groupby(t['folder']).transform('median') if at else None
+    data = Views(t, np.arange(len(t)), size, 1, SEED)
+    def make(j):
+        a = d.pixels(t['path'][j])
+        if kind.startswith('whole'): return d.cut_out(d.reinhard(a) if 'reinhard' in kind else a, (len(a)/2, len(a)/2, len(a)), size)
+        if kind == 'cell': return d.cut_out(a, d.place(a), size)
+        if kind == 'folder': return d.clean(a, (*at[j][:2], sides[j]), size)
+        if kind in ('cell_reinhard', 'tight'): return d.clean(a, d.place(a), size, .8 if kind == 'tight' else 1.)
+        what, v = kind.split()
+        r, donor = np.random.default_rng([SEED, int(v), j]), [-1]
+        def style(r):
+            donor[0] = int(r.choice(np.flatnonzero(data.labs != data.labs[j])))
+            b = d.pixels(t['path'][donor[0]])
+            return d.cut_out(b, d.place(b), size)
+        return d.view(a, d.place(a), r, size, style if what == 'styled' else None, scale=.8), donor[0]
+    return make
+
+
+def features(t, net, kind, work, weights): # x (n, d), donor (n,)
+    "Features of every row, computed once."
+    def make():
+        m, size = body(net, weights)
+        file = work/f'{net}_{kind}.onnx'.replace(' ', '_')
+        torch.onnx.export(m, torch.zeros(1, 3, size, size), str(file), input_names=['x'], output_names=['y'], dynamo=False)
+        session, picture, rows, donors = onnx_session(file, threads=1), pictures(t, kind, size), [], []
+        for j in range(len(t)):
+            x = picture(j)
+            x, donor = x if isinstance(x, tuple) else (x, -1)
+            rows.append(session.run(None, {'x': x.astype(np.float32).transpose(2, 0, 1)[None]})[0][0])
+            donors.append(donor)
+        file.unlink()
+        return dict(x=np.array(rows, np.float16), donor=np.array(donors))
+    f = kept(work/f'{net}_{kind}.npz'.replace(' ', '_'), make)
+    return f['x'], f['donor']
+
+
+def fitted(t, recipe, found, out):
+    "Logits of the rows of the laboratories `out` by a model trained on the others; NaN for the rows that trained."
+    parts, how = recipe[0].split('+'), recipe[1:]
+    x, trains = np.concatenate([found[p][0] for p in parts], 1).astype(np.float32), ~t['place'].isin(out).to_numpy()
+    rows, more = [x[trains]], [np.flatnonzero(trains)]
+    for v in range(VIEWS) if how and how[0] != 'laboratories' else ():
+        z, donor = found[f'lite0 {how[0]} {v}']
+        k = np.flatnonzero(trains & ((donor < 0) | trains[donor])) # no style of a laboratory that is left out
+        rows.append(z[k].astype(np.float32))
+        more.append(k)
+    a, k = np.concatenate(rows), np.concatenate(more)
+    mean, spread = a.mean(0), a.std()*np.sqrt(a.shape[1])/10
+    y = codes(t)
+    if how == ('laboratories',):
+        chance = d.drawing_weights(t['label'].to_numpy()[k], t['lab'].to_numpy()[k])
+        cells = pd.Series(list(zip(t['label'].to_numpy()[k], t['lab'].to_numpy()[k])))
+        weight, balance = (cells.map(chance)/cells.map(cells.value_counts())*len(k)).to_numpy(), None
+    else: weight, balance = None, 'balanced'
+    model = LogisticRegression(C=STRENGTH, max_iter=300, class_weight=balance).fit((a - mean)/spread, y[k], sample_weight=weight)
+    logits = np.full((len(t), len(d.CLASSES)), np.nan)
+    logits[~trains] = model.decision_function((x[~trains] - mean)/spread)
+    return logits
+
+
+def balanced(right, y, unit, draws=1000):
+    "Mean over classes of ten cells or more of the mean of `right`, and its interval: patients (or cells) are drawn again."
+    u = pd.factorize(unit)[0]
+    keep = [c for c in range(len(d.CLASSES)) if (y == c).sum() >= 10]
+    def table(v): return np.stack([np.bincount(u, v*(y == c), u.max() + 1) for c in keep])
+    n, hit = table(np.ones(len(y))), table(right.astype(float))
+    w = np.random.default_rng(SEED).multinomial(u.max() + 1, np.full(u.max() + 1, 1/(u.max() + 1)), draws)
+    drawn = (w@hit.T/np.maximum(w@n.T, 1)).mean(1)
+    return (hit.sum(1)/n.sum(1)).mean(), *np.quantile(drawn, [.025, .975])
+
+
+def judge(t, right, base, lab):
+    "Balanced recall in a laboratory, and the gain over the baseline, with their intervals."
+    k = (t['place'] == lab).to_numpy()
+    y, unit = codes(t)[k], t['patient'].where(t['patient'].notna(), t.index.to_series().astype(str)).to_numpy()[k]
+    value, gain = balanced(right[k], y, unit), balanced(right[k].astype(int) - base[k], y, unit)
+    return dict(zip(('balanced', 'low', 'high', 'gain', 'gain_low', 'gain_high'), (*value, *gain)))
+
+
+def choices(t, right):
+    "The recipe that is best on the mean of the laboratories but one, each judged by a model that trained on neither, judged on that one."
+    y, rows = codes(t), []
+    def score(name, out, lab):
+        k = (t['place'] == lab).to_numpy()
+        return balanced(right[name, out][k], y[k], np.arange(k.sum()), 1)[0]
+    for lab in LABS:
+        mean = {name: np.mean([score(name, tuple(v for v in LABS if v in (lab, other)), other) for other in LABS if other != lab]) for name in RECIPES}
+        best = max(mean, key=mean.get)
+        rows.append(dict(laboratory=lab, chosen=best, mean_where_chosen=mean[best], **judge(t, right[best, (lab,)], right[BASE, (lab,)], lab)))
+    return pd.DataFrame(rows)
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    a.add_argument('--work', type=Path, default=Path('runs/left_out'))
+    a.add_argument('--weights', type=Path, required=True, help='folder of safetensors files: ' + ', '.join(v[1] for v in NETS.values()))
+    a.add_argument('--jobs', type=int, default=2)
+    a = a.parse_args()
+    t = sample(Path(os.environ['BLOOD_CELLS_DATA']))
+    print(t.groupby(['place', 'label']).size().unstack().to_string(), flush=True)
+    names = sorted({p for parts, *_ in RECIPES.values() for p in parts.split('+')} | {f'lite0 {k} {v}' for k in ('views', 'styled') for v in range(VIEWS)})
+    found = dict(zip(names, Parallel(a.jobs)(delayed(features)(t, *name.split(' ', 1), a.work, a.weights) for name in names)))
+    outs = [*((v,) for v in LABS), *combinations(LABS, 2)]
+    jobs = [(name, out) for name in RECIPES for out in outs]
+    logits = Parallel(a.jobs, verbose=1)(delayed(fitted)(t, RECIPES[name], found, out) for name, out in jobs)
+    right = {job: z.argmax(1) == codes(t) for job, z in zip(jobs, logits)}
+    rows = [dict(recipe=name, left_out=lab) | judge(t, right[name, (lab,)], right[BASE, (lab,)], lab) for name in RECIPES for lab in LABS]
+    table, chosen = pd.DataFrame(rows).round(4), choices(t, right).round(4)
+    table.to_csv(OUT/'left_out.csv', index=False)
+    chosen.to_csv(OUT/'left_out_choice.csv', index=False)
+    print(table.pivot_table(index='recipe', columns='left_out', values='balanced', sort=False).assign(mean=lambda v: v.mean(axis=1)).round(3).to_string())
+    print(chosen.to_string())
+
+
+if __name__ == '__main__': main()
