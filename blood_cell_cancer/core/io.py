@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SEED', 'STORES', 'MAX_PIXELS', 'DICOM', 'default_seed', 'atomic', 'write_text', 'write_csv', 'shown', 'locked',
-           'write_json', 'write_tensors', 'read_tensors', 'file_sha256', 'as_path', 'ImageError', 'read_image',
-           'to_pixels', 'pixel_batches', 'describe_file']
+           'write_json', 'write_tensors', 'read_tensors', 'file_sha256', 'as_path', 'ImageError', 'openable',
+           'read_image', 'to_pixels', 'pixel_batches', 'describe_file']
 
 # %% ../../nbs/core/00_io.ipynb #c002
 import hashlib
@@ -220,12 +220,17 @@ def _image_in(path, data)->Image.Image: # as `read_image` returns it
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise ImageError(f'{path}: {e}') from None
 
+def openable(path:str|Path # an image file, also in an object store
+            ): # what Pillow opens: the path, or the bytes of a stored file in memory
+    "A file for `PIL.Image.open`; `ImageError` where it is no file, or the store does not give it."
+    path = as_path(path)
+    _check_file(path)
+    return path if isinstance(path, Path) else BytesIO(_fetch(path))
+
 def read_image(path:str|Path # an image file, also in an object store
               )->Image.Image: # 8-bit RGB, upright, values 0 to 255
     "Read one image completely, or raise `ImageError` with the file's name and the reason."
-    path = as_path(path)
-    _check_file(path)
-    return _image_in(path, path if isinstance(path, Path) else BytesIO(_fetch(path)))
+    return _image_in(as_path(path), openable(path))
 
 # %% ../../nbs/core/00_io.ipynb #c025
 def to_pixels(img:Image.Image, # an RGB image

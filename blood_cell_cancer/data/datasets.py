@@ -16,7 +16,7 @@ import blood_cell_cancer
 import pandas as pd
 from platformdirs import user_cache_dir
 
-from ..core.io import SEED
+from ..core.io import SEED, as_path
 from .classes import join_images
 from .folders import SPLIT_FOLDERS, DataError, class_of, data_root, folder_images, lab_folders, subfolders, which_classes
 from .phantoms.make import VERSION, make_phantoms
@@ -110,12 +110,12 @@ def find_data(name:str, # a data set in `DATASETS`
              )->Path|None: # the folder that contains it, or None
     "Find a named data set on this computer, without downloading."
     for place in (data, os.environ.get('BLOOD_CELLS_DATA')):
-        if place and (Path(place)/name).is_dir(): return Path(place)/name
-        if place and place == data: return Path(place)
+        if place and (as_path(place)/name).is_dir(): return as_path(place)/name
+        if place and place == data: return as_path(place)
         d = DATASETS[name]
-        if place and Path(place).is_dir() and not (d.pattern or d.tables):
+        if place and as_path(place).is_dir() and not (d.pattern or d.tables):
             names = {p.name for p in subfolders(data_root(place, DATASETS[name].inside))}
-            if names & set(SPLIT_FOLDERS) or {class_of(n, d.classes, d.aliases) for n in names} >= set(d.classes): return Path(place)
+            if names & set(SPLIT_FOLDERS) or {class_of(n, d.classes, d.aliases) for n in names} >= set(d.classes): return as_path(place)
     return None
 
 # %% ../../nbs/data/03_datasets.ipynb #c035
@@ -146,8 +146,10 @@ def add_patients(images:pd.DataFrame, # image table
 def _with_patients(images, folder:Path)->pd.DataFrame:
     "Patients from a CSV in the folder (manifest.csv) or beside it (under its name), where it has the columns path and patient."
     for csv in (folder/'manifest.csv', folder.parent/f'{folder.name}.csv'):
-        if csv.is_file() and {'path', 'patient'} <= set(csv.open(encoding='utf-8', errors='replace').readline().strip().split(',')):
-            return add_patients(images, pd.read_csv(csv))
+        if not csv.is_file(): continue
+        with csv.open(encoding='utf-8', errors='replace') as f: names = set(f.readline().strip().split(','))
+        if {'path', 'patient'} <= names:
+            with csv.open(encoding='utf-8') as f: return add_patients(images, pd.read_csv(f))
     return images
 
 def _warn_of_counts(images, d:DataSet)->None:
@@ -180,9 +182,9 @@ def _load_one(what, data, classes, progress)->pd.DataFrame:
     "The image table of one named set or one folder."
     d = DATASETS.get(str(what))
     if d is None:
-        if not Path(what).exists():
+        if not as_path(what).exists():
             raise DataError(f'{what} is neither a folder nor a named set; the named sets are {", ".join([*DATASETS, *COLLECTIONS])}')
-        return _with_patients(folder_images(what, classes=classes, progress=progress), Path(what))
+        return _with_patients(folder_images(what, classes=classes, progress=progress), as_path(what))
     if d.name in DRAWN and not data: return _phantoms(d.name, progress=progress)
     here = find_data(d.name, data)
     return named_images(d.name, here or fetch(d.name), not here, progress)
@@ -197,7 +199,7 @@ def _common_classes(sets:list, tables:dict)->tuple: # of named sets; the error l
 def _load_tables(whats, data, progress)->dict: # name of the set or laboratory -> image table
     tables = {}
     for what in whats:
-        if str(what) in DATASETS or not Path(what).is_dir(): found = {str(what): _load_one(what, data, None, progress)}
+        if str(what) in DATASETS or not as_path(what).is_dir(): found = {str(what): _load_one(what, data, None, progress)}
         else:
             labs = lab_folders(what)
             found = {lab: _with_patients(folder_images(f, 'folders', source=lab, progress=progress), f) for lab, f in labs.items()}

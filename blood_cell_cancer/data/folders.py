@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..core.io import as_path
 from ..core.tables import IMAGE_SUFFIXES, check_images, image_table, list_images
 from .classes import find_name, words
 from .public import DATASETS, DataSet
@@ -42,7 +43,7 @@ def data_root(folder:str|Path, # a folder, perhaps with wrapping folders around 
               inside:str='' # a sub-folder to enter where it exists
              )->Path: # the folder that contains the class or split folders
     "Descend through wrapping folders."
-    folder = Path(folder)
+    folder = as_path(folder)
     if not folder.is_dir(): raise DataError(f'{folder} is not a folder: give the folder that contains one sub-folder per class')
     while True:
         subs = subfolders(folder)
@@ -53,7 +54,7 @@ def data_root(folder:str|Path, # a folder, perhaps with wrapping folders around 
 def lab_folders(folder:str|Path # one folder per class, or one folder per laboratory with such folders inside
                )->dict: # laboratory -> its folder
     "The laboratories in a folder."
-    folder = Path(folder)
+    folder = as_path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'{folder} is no folder: give one with one sub-folder per class, or one per laboratory')
     inner = subfolders(folder)
     many = not {p.name.lower() for p in inner} & set(SPLIT_FOLDERS) and any(subfolders(p) for p in inner)
@@ -153,7 +154,7 @@ def folder_images(folder:str|Path, # class folders, or split folders with class 
                   progress:bool=True, # show a progress bar
                  )->pd.DataFrame: # image table
     "Read a folder of class folders, or a public set in its own layout, as an image table."
-    if dataset and (dataset.pattern or dataset.tables): root, rows, others, declared = _laid_out(Path(folder), dataset)
+    if dataset and (dataset.pattern or dataset.tables): root, rows, others, declared = _laid_out(as_path(folder), dataset)
     else:
         root = data_root(folder, dataset.inside if dataset else '')
         rows, others, declared = _folder_files(root, classes, dataset)

@@ -13,7 +13,7 @@ from typing import Annotated, Optional
 import typer
 
 # %% ../../nbs/use/05_options.ipynb #c004
-Data = Annotated[list[str], typer.Option(help='Named sets (wbc5, phantoms ...) or folders of class folders; several (a,b) are joined')]
+Data = Annotated[list[str], typer.Option(help='Named sets (wbc5, phantoms ...) or folders of class folders, also in an object store (s3://bucket/cells); several (a,b) are joined')]
 Classes = Annotated[Optional[str], typer.Option(help="The classes in order, a,b,c, or 'folders' (folder names), or 'differential' (eight)")]
 Mapping = Annotated[Optional[Path], typer.Option(help='CSV folder,class (or set,folder,class): what class names of a folder stand for')]
 Drop = Annotated[bool, typer.Option('--drop-unmapped', help='Leave out classes without a counterpart, with a warning')]

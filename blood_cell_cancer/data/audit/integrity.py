@@ -15,7 +15,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 from markupsafe import Markup
 
-from ...core.io import DICOM
+from ...core.io import DICOM, openable
 
 # %% ../../../nbs/data/audit/03_integrity.ipynb #c005
 VERDICTS = 'good', 'warning', 'bad'
@@ -66,11 +66,10 @@ def inspect_file(path:str|Path, # an image file
     "Everything unusual about one file."
     found = [_why(error, nbytes)] if error else []
     if Path(path).suffix.lower() in DICOM: return found # Pillow can't look at its header
-    if not Path(path).is_file(): return found or ['unreadable'] # who opens a pipe waits for its writer
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore') # Pillow warns of large images; they are reported here
-            with Image.open(path) as img: found += _head(img, Path(path).suffix)
+            with Image.open(openable(path)) as img: found += _head(img, Path(path).suffix)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError): found = found or ['unreadable']
     return found
 

@@ -17,7 +17,7 @@ from scipy import ndimage
 from sklearn.ensemble import ExtraTreesClassifier
 
 from ...core.intervals import wilson
-from ...core.io import SEED
+from ...core.io import SEED, openable
 from ...core.machine import cores
 from ...core.tables import readable
 from ..image_arrays import image_arrays
@@ -31,7 +31,7 @@ def _metadata(path)->list:
     "Features of a file that are not its pixels."
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        with Image.open(path) as img:
+        with Image.open(openable(path)) as img:
             tables = [sum(t) for t in (getattr(img, 'quantization', None) or {}).values()]
             return [*img.size, len(img.format or ''), (tables + [0, 0])[0], (tables + [0, 0])[1], len(tables), len(img.getexif())]
 
