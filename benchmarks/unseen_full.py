@@ -41,13 +41,14 @@ def arguments():
     a.add_argument('--scale', type=float, default=1., help='side of the square round the cell, in sides of crop:cell')
     a.add_argument('--masked', type=float, default=0., help='share of views that show the middle of the picture alone')
     a.add_argument('--seed', type=int, default=0)
+    a.add_argument('--no-style', dest='style', action='store_false', help='no view takes the style of another laboratory')
     return a.parse_args()
 
 
 class Views(torch.utils.data.Dataset):
     "The random view of each draw; draw `i` is a function of the seed and `i` alone."
-    def __init__(self, t, train, size, draws, seed, **how):
-        self.t, self.train, self.size, self.draws, self.seed, self.how = t, train, size, draws, seed, how
+    def __init__(self, t, train, size, draws, seed, styled=True, **how):
+        self.t, self.train, self.size, self.draws, self.seed, self.styled, self.how = t, train, size, draws, seed, styled, how
         self.labs, self.y = t['lab'].to_numpy(), t['label'].to_numpy()
         weights = d.drawing_weights(self.y[train], self.labs[train])
         self.keys, self.chances = list(weights), np.array(list(weights.values()))
@@ -57,7 +58,7 @@ class Views(torch.utils.data.Dataset):
         r = np.random.default_rng([self.seed, 77, i])
         j = int(r.choice(self.cells[r.choice(len(self.keys), p=self.chances)]))
         a = d.pixels(self.t['path'][j])
-        x = d.view(a, d.place(a), r, self.size, lambda r: self.style(j, r), **self.how)
+        x = d.view(a, d.place(a), r, self.size, (lambda r: self.style(j, r)) if self.styled else None, **self.how)
         return torch.from_numpy(x).permute(2, 0, 1), d.CLASSES.index(self.y[j])
     def style(self, j, r):
         b = d.pixels(self.t['path'][int(r.choice(self.train[self.labs[self.train] != self.labs[j]]))])
@@ -106,7 +107,8 @@ def train(a, t, rows, report):
         kept = torch.load(file, weights_only=True)
         for name, part in dict(net=net, mean=mean, opt=opt, plan=plan).items(): part.load_state_dict(kept[name])
         first = kept['step']
-    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, masked=a.masked, scale=a.scale), range(first*a.batch, (a.stop or a.steps)*a.batch))
+    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, a.style, masked=a.masked, scale=a.scale),
+                                   range(first*a.batch, (a.stop or a.steps)*a.batch))
     loader = torch.utils.data.DataLoader(data, a.batch, num_workers=1, prefetch_factor=6)
     net.eval() # batch norm keeps ImageNet's statistics
     for m in net.modules():
