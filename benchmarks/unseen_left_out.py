@@ -7,8 +7,9 @@ cells train here and never train what is shipped. Nearly every recipe is logisti
 ImageNet's weights, so that all of them can be tried with every laboratory left out, and with every two; those that train every layer take
 minutes each and are not among the nested choices. Writes to nbs/studies/results:
 
-left_out.csv         recipe x laboratory left out: balanced recall, and the gain over whole images, with their intervals
-left_out_choice.csv  nested choice: the recipe that does best on three laboratories, judged on the fourth, whose cells had no part in the choice
+left_out.csv             recipe x laboratory left out: balanced recall, and the gain over whole images, with their intervals
+left_out_abstention.csv  how often the answers of the laboratory left out are right, with thresholds fitted on the other three
+left_out_choice.csv      nested choice: the recipe that does best on three laboratories, judged on the fourth, whose cells had no part in the choice
 """
 import argparse
 import os
@@ -28,6 +29,7 @@ from shipped_outputs import codes, kept
 from sklearn.linear_model import LogisticRegression
 from torchvision.transforms import Normalize
 
+from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.core.io import SEED
 from blood_cell_cancer.core.tables import softmax
 from blood_cell_cancer.use.export import onnx_session
@@ -64,6 +66,7 @@ RECIPES = {BASE: Recipe(('lite0 whole',)), 'whole image, Reinhard': Recipe(('lit
            'the same .8, MobileNetV2, with random views': Recipe(('mobilenetv2 tight',), 'views'),
            'the same .8, EfficientNet-Lite2, with random views': Recipe(('lite2 tight',), 'views')}
 MEANS = {'mean of the three networks with random views': ['the same .8, with random views', *list(RECIPES)[-2:]]} # of their probabilities
+ABSTAINS = 'the same .8, with eight random views'
 TRAINED = {'every layer of Lite0 trained on random views': False, 'every layer of Lite0 trained on random views in the style of another laboratory': True}
 
 
@@ -193,7 +196,36 @@ def choices(t, right):
     return pd.DataFrame(rows)
 
 
-def write(t, right):
+def threshold(p, right, lab, promise, each):
+    "The least probability from which on answers are right: in the laboratories together, counting alike, or in each of them; above 1 if none is."
+    order = np.argsort(-p)
+    hits, names = right[order], lab[order]
+    shares = np.array([np.cumsum((names == g)*hits)/np.maximum(np.cumsum(names == g), 1) for g in np.unique(lab)]) # right of the answers, by laboratory
+    weight = sum((names == g)/(names == g).sum() for g in np.unique(lab))
+    good = (shares >= promise).all(0) if each else np.cumsum(weight*hits)/np.cumsum(weight) >= promise
+    good[:19] = False # fewer answers say nothing
+    return p[order][np.flatnonzero(good)[-1]] if good.any() else 2.
+
+
+def abstention(t, logits, name):
+    "Thresholds fitted on three laboratories, each judged by a model that has seen neither it nor the fourth; judged on the fourth."
+    y, place, rows = codes(t), t['place'].to_numpy(), []
+    normal, blast = t['label'].isin(d.NORMAL).to_numpy(), d.CLASSES.index('myeloblast')
+    for promise, each, lab in ((p, e, lab) for p in (.9, .95) for e in (False, True) for lab in LABS):
+        found = [(place == g, logits[name, tuple(v for v in LABS if v in (g, lab))]) for g in LABS if g != lab]
+        p, said = (np.concatenate(v) for v in zip(*[(softmax(z[k]).max(1), z[k].argmax(1)) for k, z in found]))
+        least = threshold(p, said == np.concatenate([y[k] for k, _ in found]), np.concatenate([place[k] for k, _ in found]), promise, each)
+        k = place == lab
+        z = logits[name, (lab,)][k]
+        yes, said = softmax(z).max(1) >= least, z.argmax(1)
+        right, wrong = (said == y[k])[yes], (yes & (said == blast))[normal[k]]
+        rows.append(dict(left_out=lab, recipe=name, promise=promise, fitted='in each of the three' if each else 'in the three together', cells=k.sum(),
+                         answered=yes.mean(), right=right.sum(), right_where_answered=right.mean() if yes.any() else np.nan,
+                         **dict(zip(('low', 'high'), wilson(int(right.sum()), int(yes.sum())))), normal_called_myeloblast=wrong.mean()))
+    return pd.DataFrame(rows)
+
+
+def write(t, right, logits):
     names = [n for n in (*RECIPES, *MEANS, *TRAINED) if (n, LABS[:1]) in right]
     rows = [dict(recipe=n, left_out=lab) | judge(t, right[n, (lab,)], right[BASE, (lab,)], lab) for n in names for lab in LABS]
     table, chosen = pd.DataFrame(rows).round(4), choices(t, right).round(4)
@@ -201,6 +233,9 @@ def write(t, right):
     chosen.to_csv(OUT/'left_out_choice.csv', index=False)
     print(table.pivot_table(index='recipe', columns='left_out', values='balanced', sort=False).assign(mean=lambda v: v.mean(axis=1)).round(3).to_string())
     print(chosen.to_string())
+    answers = abstention(t, logits, ABSTAINS).round(4)
+    answers.to_csv(OUT/'left_out_abstention.csv', index=False)
+    print(answers.to_string())
 
 
 def main():
@@ -225,7 +260,7 @@ def main():
             right[name, out][k] = sum(softmax(logits[p, out][k]) for p in parts).argmax(1) == y[k]
     for name, styled in TRAINED.items():
         for lab in LABS if a.train else (): right[name, (lab,)] = every_layer(t, lab, styled, a.work, a.weights).argmax(1) == y
-    write(t, right)
+    write(t, right, logits)
 
 
 if __name__ == '__main__': main()
