@@ -6,6 +6,7 @@
 __all__ = ['cache_key', 'CacheError', 'FeatureCache', 'CachedDL', 'cached_loaders']
 
 # %% ../../nbs/models/07_features.ipynb #c002
+import copy
 import hashlib
 import io
 import json
@@ -72,33 +73,59 @@ def _finished(rows:np.ndarray, note:Path, known:int=0, crc:int=0)->tuple[int, in
 # %% ../../nbs/models/07_features.ipynb #0a8173c0
 _MANY = 1000 # views; for fewer it takes longer to hand the network over than is gained
 
-def _onnx_pays(views, device, precision)->bool:
-    "Is it worth while to fill a cache by ONNX Runtime?"
-    return views >= _MANY and device.type == 'cpu' and precision == 'fp32'
+def _filled_by(views, device, precision)->str: # 'onnx', 'fused' or 'torch'
+    "What runs the frozen layers fastest."
+    if views < _MANY or device.type != 'cpu': return 'torch'
+    return 'onnx' if precision == 'fp32' else 'fused'
+
+class _Prefix(torch.nn.Module):
+    "The frozen layers of a `CutNet`, as they are handed over."
+    def __init__(self, net):
+        super().__init__()
+        self.steps = [f for _, f in net.pieces()[:net.cut_at()]]
+        self.layers = torch.nn.ModuleList(m for m, _ in net.pieces()[:net.cut_at()])
+    def forward(self, x):
+        for f in self.steps: x = f(x)
+        return x
 
 def _torch_prefix(net): # function: normalised images to activations
     return lambda x: net.prefix(x.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
 
-def _onnx_prefix(net, sample:torch.Tensor): # the same by ONNX Runtime; None where it can't, or would give something else
-    class Prefix(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layers = torch.nn.ModuleList(m for m, _ in net.pieces()[:net.cut_at()])
-        def forward(self, x):
-            for _, f in net.pieces()[:net.cut_at()]: x = f(x)
-            return x
+def _onnx_prefix(net, sample:torch.Tensor): # the same by ONNX Runtime
     import onnxruntime as ort
-    want, file = net.prefix(sample).numpy(), io.BytesIO()
-    axes = {name: {0: 'batch'} for name in ('images', 'activations')}
+    file, axes = io.BytesIO(), {name: {0: 'batch'} for name in ('images', 'activations')}
+    # This exporter is much quicker than its successor.
+    torch.onnx.export(_Prefix(net), (sample,), file, input_names=['images'], output_names=['activations'], dynamic_axes=axes, dynamo=False)
+    session = ort.InferenceSession(file.getvalue(), onnx_options(torch.get_num_threads()), providers=['CPUExecutionProvider'])
+    return lambda x: np.concatenate([session.run(None, {'images': part.numpy()})[0] for part in x.contiguous().split(AT_ONCE)])
+
+def _fused_prefix(net, sample:torch.Tensor): # the same in bfloat16, with activations fused into the convolutions by oneDNN
+    def parts(x): # of one size each: a graph is made for each size
+        x = torch.cat([x, x[:1].expand(-len(x) % AT_ONCE, *x.shape[1:])])
+        return x.to(torch.bfloat16).contiguous(memory_format=torch.channels_last).split(AT_ONCE)
+    first, was = parts(sample)[0], torch.jit.onednn_fusion_enabled()
+    torch.jit.enable_onednn_fusion(True)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore') # of this exporter, which is much quicker than its successor
-            torch.onnx.export(Prefix(), (sample,), file, input_names=['images'], output_names=['activations'], dynamic_axes=axes, dynamo=False)
-        session = ort.InferenceSession(file.getvalue(), onnx_options(torch.get_num_threads()), providers=['CPUExecutionProvider'])
-        def run(x): return np.concatenate([session.run(None, {'images': part.numpy()})[0] for part in x.contiguous().split(AT_ONCE)])
-        same = np.allclose(run(sample.repeat(2, 1, 1, 1)), want, rtol=1e-3, atol=1e-3*np.abs(want).max())
-    except Exception: return None # neither of the two has a class for its errors
+        fused = torch.jit.freeze(torch.jit.trace(_Prefix(copy.deepcopy(net).to(torch.bfloat16)).eval(), first))
+        for _ in range(3): fused(first) # the first calls make the graph
+    finally: torch.jit.enable_onednn_fusion(was)
+    def run(x):
+        with torch.autocast('cpu', enabled=False): return torch.cat([fused(p) for p in parts(x)])[:len(x)].float().numpy()
+    return run
+
+def _checked(make, net, sample, within:float): # what `make` gives; None where it fails, or gives other activations
+    with torch.autocast('cpu', enabled=False), warnings.catch_warnings():
+        warnings.simplefilter('ignore') # torch.jit and torch.onnx announce successors, which need a minute for a network
+        want = net.prefix(sample).numpy()
+        try:
+            run = make(net, sample)
+            same = np.allclose(run(sample.repeat(3, 1, 1, 1)), want, rtol=within, atol=within*np.abs(want).max())
+        except Exception: return None # none of these libraries has a class for its errors
     return run if same else None
+
+def _prefix_by(by:str, net, sample): # the function that fills a cache
+    make = dict(onnx=(_onnx_prefix, 1e-3), fused=(_fused_prefix, .05)).get(by)
+    return make and _checked(make[0], net, sample, make[1]) or _torch_prefix(net)
 
 
 # %% ../../nbs/models/07_features.ipynb #c009
@@ -125,7 +152,7 @@ class FeatureCache:
         images, aug, device = readable(images), augmentation(augment), next(net.parameters()).device
         folder, precision = Path(folder), pick_precision(device, precision)
         folder.mkdir(parents=True, exist_ok=True)
-        by = 'onnx' if _onnx_pays(len(images)*views, device, precision) else 'torch'
+        by = _filled_by(len(images)*views, device, precision)
         key = cache_key(net, images['sha256'], mean=mean, std=std, augment=aug, views=views, seed=seed, size=size,
                         preprocess=[repr(f) for f in preprocess], precision=precision, dtype=dtype, by=by, order='view by view')
         sample = torch.linspace(-2, 2, 3*size*size, device=device).view(1, 3, size, size)
@@ -136,7 +163,7 @@ class FeatureCache:
         self.rows = self.numbers.reshape(-1, *shape)
         self.done = self.crc = 0
         # What the first view needs and the others use again.
-        self.run = cache(lambda: by == 'onnx' and _onnx_prefix(self.net, sample) or _torch_prefix(self.net))
+        self.run = cache(lambda: _prefix_by(by, self.net, sample))
         self.pixels = lambda first: pixel_batches(images['path'].tolist()[first:], size, preprocess, batch)
         keys, (mean, std) = image_keys(images['sha256']), (torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
         def seen(pixels, rows, v): # the input of the network
