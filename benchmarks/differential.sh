@@ -7,4 +7,5 @@ python unseen_full.py --weights "$1" --work ../runs/differential/1 --steps 2200 
 python unseen_full.py --weights "$1" --work ../runs/differential/2 --steps 1000 --stop 600 --scale .8 --masked .5 --lr 2e-4 --seed 1 \
     --init ../runs/differential/1/net.pt
 python ship_differential.py ../runs/differential/1 ../runs/differential/2
+python ship_nucleus.py
 python laboratories.py differential

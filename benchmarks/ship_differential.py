@@ -19,7 +19,7 @@ import torch
 
 import unseen as u
 import unseen_views as d
-from ship_nucleus import known_sizes
+from shipped_outputs import known_sizes
 from ship_report import put_report
 from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.core.tables import softmax

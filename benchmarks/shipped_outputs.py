@@ -16,11 +16,12 @@ from sklearn.metrics import roc_auc_score
 from unseen import group_names
 
 from blood_cell_cancer.core.intervals import mean_share, wilson
+from blood_cell_cancer.data.nucleus import NucleusSize
 from blood_cell_cancer.use.stream import open_onnx
 
 SIZE, SCALE, EACH = full.SIZE, .8, 900 # as the shipped network was trained
 GROUPS = 'home', 'jhuA', 'jhuB', 'zheng'
-BLAST, LYMPHOCYTE = d.CLASSES.index('myeloblast'), d.CLASSES.index('lymphocyte')
+BLAST, LYMPHOCYTE, NEUTROPHIL = (d.CLASSES.index(c) for c in ('myeloblast', 'lymphocyte', 'seg_neutrophil'))
 
 
 def run(session, rows, make): # features (n, d), logits (n, classes)
@@ -83,6 +84,19 @@ def judged(logits, t, name, groups=GROUPS)->pd.DataFrame:
                         normal_called_blast=(said[k & normal] == BLAST).mean(), blasts_recalled=right[BLAST]/n[BLAST] if n[BLAST] else np.nan,
                         lymphocytes_recalled=right[LYMPHOCYTE]/n[LYMPHOCYTE], blast_auroc=roc_auc_score(y[b] == BLAST, p[b]) if n[BLAST] else np.nan))
     return pd.DataFrame(out).round(3)
+
+
+def aligned(widths, y, lab):
+    "Munich's widths on Barcelona's scale, by the class that both have; BCCD's cells were cut out one by one and have no scale."
+    out = np.where(lab == 'bccd', np.nan, widths)
+    def usual(g): return np.nanmedian(widths[(lab == g) & (y == NEUTROPHIL)])
+    return np.where(lab == 'munich', out*usual('barcelona')/usual('munich'), out)
+
+
+def known_sizes(t, widths)->NucleusSize:
+    "Of rows that trained."
+    y = np.array([d.CLASSES.index(c) for c in t['label']])
+    return NucleusSize.of(aligned(widths, y, t['lab'].to_numpy()), y)
 
 
 def arguments(doc):

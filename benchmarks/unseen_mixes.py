@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import unseen_views as d
-from ship_nucleus import known_sizes
-from shipped_outputs import GROUPS, arguments, codes, judged, kept, outputs
+from shipped_outputs import GROUPS, arguments, codes, judged, kept, known_sizes, outputs
 from unseen import group_names
 from unseen_size import gain
 

@@ -228,7 +228,9 @@ def adapt_unlabelled(model, # a trained `Model` that has `nucleus`
     rows, bare = _usable(images), replace(model, nucleus=replace(model.nucleus, scale=None))
     nucleus = model.nucleus.scaled_to(bare.logits(rows, progress), model.nucleus.measure(rows))
     facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), scale=nucleus.scale)
-    return replace(model, nucleus=nucleus, extra={'unlabelled': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k in ('name', 'adaptation')}})
+    u = model.uncertainty
+    if u and (w := u.facts.get('with_widths')): u = type(u).from_dict(u.to_dict() | w, u.arrays)
+    return replace(model, nucleus=nucleus, uncertainty=u, extra={'unlabelled': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k in ('name', 'adaptation')}})
 
 def adaptation_text(model)->str: # of `adapt` or `adapt_unlabelled`
     "What an adaptation did."

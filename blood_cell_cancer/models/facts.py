@@ -72,8 +72,12 @@ def check_facts(facts, where)->None: # what the JSON holds; the file, for the me
     for name, fields in PARTS.items():
         if facts.get(name) is not None: check_fields(facts[name], fields, f'{where}, {name}')
     for m in facts.get('members', []): check_fields(m, dict(folder=_TEXT, sha256=_TEXT), f'{where}, members')
-    if (u := facts['uncertainty']) and (u['classes'] != facts['classes'] or len(u['thresholds']) != len(u['classes'])):
-        raise BundleError(f'{where}: its uncertainty was fitted to other classes')
+    if given := facts['uncertainty']:
+        sized = given['facts'].get('with_widths', {}) # what differs where the widths of the nuclei count
+        check_fields(dict(with_widths=sized), dict(with_widths=_OBJECT), where)
+        check_fields(given | sized, PARTS['uncertainty'], f'{where}, uncertainty with_widths')
+        for u in (given, given | sized):
+            if (u['classes'] != facts['classes'] or len(u['thresholds']) != len(u['classes'])): raise BundleError(f'{where}: its uncertainty was fitted to other classes')
     if (s := facts.get('nucleus')) is not None and len(s['widths']) != len(facts['classes']):
         raise BundleError(f"{where}: it has {len(s['widths'])} widths of nuclei for {len(facts['classes'])} classes")
 
