@@ -243,7 +243,7 @@ def main():
     a.add_argument('--work', type=Path, default=Path('runs/left_out'))
     a.add_argument('--weights', type=Path, required=True, help='folder of safetensors files: ' + ', '.join(v[1] for v in NETS.values()))
     a.add_argument('--jobs', type=int, default=2)
-    a.add_argument('--train', action='store_true', help='train every layer as well (twice four times some minutes); what is there is taken anyway')
+    a.add_argument('--train', action='store_true', help='train every layer as well (eight runs of some minutes; finished ones are kept); else the tables have no rows for it')
     a = a.parse_args()
     t = sample(Path(os.environ['BLOOD_CELLS_DATA']))
     y = codes(t)
