@@ -22,6 +22,7 @@ import unseen as u
 import unseen_views as d
 
 SIZE, MEAN, STD = 160, .5, .5
+COLOURS = 'reinhard', 'background', 'none'
 
 
 def arguments():
@@ -40,6 +41,7 @@ def arguments():
     a.add_argument('--init', default='', help='a net.pt to go on from')
     a.add_argument('--scale', type=float, default=1., help='side of the square round the cell, in sides of crop:cell')
     a.add_argument('--masked', type=float, default=0., help='share of views that show the middle of the picture alone')
+    a.add_argument('--colour', default='reinhard', choices=COLOURS, help='how colours are normalised')
     a.add_argument('--seed', type=int, default=0)
     a.add_argument('--no-style', dest='style', action='store_false', help='no view takes the style of another laboratory')
     return a.parse_args()
@@ -47,8 +49,8 @@ def arguments():
 
 class Views(torch.utils.data.Dataset):
     "The random view of each draw; draw `i` is a function of the seed and `i` alone."
-    def __init__(self, t, train, size, draws, seed, styled=True, **how):
-        self.t, self.train, self.size, self.draws, self.seed, self.styled, self.how = t, train, size, draws, seed, styled, how
+    def __init__(self, t, train, size, draws, seed, styled=True, colour='reinhard', **how):
+        self.t, self.train, self.size, self.draws, self.seed, self.styled, self.colour, self.how = t, train, size, draws, seed, styled, colour, how
         self.labs, self.y = t['lab'].to_numpy(), t['label'].to_numpy()
         weights = d.drawing_weights(self.y[train], self.labs[train])
         self.keys, self.chances = list(weights), np.array(list(weights.values()))
@@ -57,11 +59,12 @@ class Views(torch.utils.data.Dataset):
     def __getitem__(self, i):
         r = np.random.default_rng([self.seed, 77, i])
         j = int(r.choice(self.cells[r.choice(len(self.keys), p=self.chances)]))
-        a = d.pixels(self.t['path'][j])
-        x = d.view(a, d.place(a), r, self.size, (lambda r: self.style(j, r)) if self.styled else None, **self.how)
+        a = self.picture(j)
+        x = d.view(a, d.place(a), r, self.size, (lambda r: self.style(j, r)) if self.styled else None, colour=self.colour, **self.how)
         return torch.from_numpy(x).permute(2, 0, 1), d.CLASSES.index(self.y[j])
+    def picture(self, j): return d.before_crop(d.pixels(self.t['path'][j]), self.colour)
     def style(self, j, r):
-        b = d.pixels(self.t['path'][int(r.choice(self.train[self.labs[self.train] != self.labs[j]]))])
+        b = self.picture(int(r.choice(self.train[self.labs[self.train] != self.labs[j]])))
         return d.cut_out(b, d.place(b), self.size)
 
 
@@ -83,11 +86,11 @@ def logits_of(net, pictures, batch=64):
     return np.concatenate([net(scaled(pictures[i:i + batch])).numpy() for i in range(0, len(pictures), batch)])
 
 
-def clean_pictures(t, rows, size, scale=1.):
+def clean_pictures(t, rows, size, scale=1., colour='reinhard'):
     out = []
     for j in rows:
-        a = d.pixels(t['path'][int(j)])
-        out.append(torch.from_numpy(d.clean(a, d.place(a), size, scale)).permute(2, 0, 1))
+        a = d.before_crop(d.pixels(t['path'][int(j)]), colour)
+        out.append(torch.from_numpy(d.clean(a, d.place(a), size, scale, colour)).permute(2, 0, 1))
     return torch.stack(out)
 
 
@@ -107,7 +110,7 @@ def train(a, t, rows, report):
         kept = torch.load(file, weights_only=True)
         for name, part in dict(net=net, mean=mean, opt=opt, plan=plan).items(): part.load_state_dict(kept[name])
         first = kept['step']
-    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, a.style, masked=a.masked, scale=a.scale),
+    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, a.style, a.colour, masked=a.masked, scale=a.scale),
                                    range(first*a.batch, (a.stop or a.steps)*a.batch))
     loader = torch.utils.data.DataLoader(data, a.batch, num_workers=1, prefetch_factor=6)
     net.eval() # batch norm keeps ImageNet's statistics
@@ -138,7 +141,7 @@ def main():
     t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA']))
     rows, judge = d.parts(t, a.each)
     rows = rows[~t['lab'][rows].isin(a.without).to_numpy()]
-    J, z, t0 = t.loc[judge].reset_index(drop=True), clean_pictures(t, judge, a.size, a.scale), time.time()
+    J, z, t0 = t.loc[judge].reset_index(drop=True), clean_pictures(t, judge, a.size, a.scale, a.colour), time.time()
     def report(net, step, loss):
         print(f'step {step}, {time.time() - t0:.0f} s, loss {loss:.3f}', flush=True)
         if step % 200 == 0: print(u.summary(logits_of(net, z), J), flush=True)

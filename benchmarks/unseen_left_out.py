@@ -67,7 +67,9 @@ RECIPES = {BASE: Recipe(('lite0 whole',)), 'whole image, Reinhard': Recipe(('lit
            'the same .8, EfficientNet-Lite2, with random views': Recipe(('lite2 tight',), 'views')}
 MEANS = {'mean of the three networks with random views': ['the same .8, with random views', *list(RECIPES)[-2:]]} # of their probabilities
 ABSTAINS = 'the same .8, with eight random views'
-TRAINED = {'every layer of Lite0 trained on random views': False, 'every layer of Lite0 trained on random views in the style of another laboratory': True}
+EVERY = 'every layer of Lite0 trained on random views'
+TRAINED = {EVERY: (False, 'reinhard'), f'{EVERY} in the style of another laboratory': (True, 'reinhard'), # are there styles?, colours
+           f'{EVERY}, the background a neutral grey and no Reinhard': (False, 'background'), f'{EVERY}, colours as they are': (False, 'none')}
 
 
 def sample(data):
@@ -95,7 +97,7 @@ def pictures(t, kind, size):
     data = full.Views(t, np.arange(len(t)), size, 1, SEED)
     def make(j):
         a = d.pixels(t['path'][j])
-        if kind.startswith('whole'): return d.cut_out(d.reinhard(a) if 'reinhard' in kind else a, (len(a)/2, len(a)/2, len(a)), size)
+        if kind.startswith('whole'): return d.cut_out(d.recolour(a) if 'reinhard' in kind else a, (len(a)/2, len(a)/2, len(a)), size)
         if kind == 'cell': return d.cut_out(a, d.place(a), size)
         if kind == 'folder': return d.clean(a, (*at[j][:2], sides[j]), size)
         if kind in ('cell_reinhard', 'tight'): return d.clean(a, d.place(a), size, .8 if kind == 'tight' else 1.)
@@ -147,18 +149,19 @@ def fitted(t, r, found, out):
     return logits
 
 
-def every_layer(t, lab, styled, work, weights):
+def every_layer(t, lab, styled, colour, work, weights):
     "As `fitted`, with all layers trained as those of the shipped network, for fewer steps."
     name, file, *_ = NETS['lite0']
-    place, trains = work/f'trained_{lab}_{"styled" if styled else "plain"}', np.flatnonzero(t['place'] != lab)
+    kind = ('styled' if styled else 'plain') + ('' if colour == 'reinhard' else f'_{colour}')
+    place, trains = work/f'trained_{lab}_{kind}', np.flatnonzero(t['place'] != lab)
     place.mkdir(parents=True, exist_ok=True)
     def make():
         a = argparse.Namespace(weights=weights/f'{file}.safetensors', backbone=name, size=full.SIZE, steps=STEPS, stop=0, batch=32, lr=4e-4, work=place,
-                               threads=2, init='', scale=.8, masked=0., seed=SEED, style=styled)
-        net = full.train(a, t, trains, lambda net, step, loss: print(lab, styled, step, round(loss, 3), flush=True))
+                               threads=1, init='', scale=.8, masked=0., seed=SEED, style=styled, colour=colour)
+        net = full.train(a, t, trains, lambda net, step, loss: print(lab, kind, step, round(loss, 3), flush=True))
         rest = np.flatnonzero(t['place'] == lab)
         logits = np.full((len(t), len(d.CLASSES)), -np.inf)
-        logits[rest] = full.logits_of(net, full.clean_pictures(t, rest, full.SIZE, .8))
+        logits[rest] = full.logits_of(net, full.clean_pictures(t, rest, full.SIZE, .8, colour))
         return dict(logits=logits)
     return kept(place/'logits.npz', make)['logits']
 
@@ -258,8 +261,9 @@ def main():
         for out in (out for n, out in jobs if n == BASE):
             k, right[name, out] = t['place'].isin(out).to_numpy(), np.zeros(len(t), bool)
             right[name, out][k] = sum(softmax(logits[p, out][k]) for p in parts).argmax(1) == y[k]
-    for name, styled in TRAINED.items():
-        for lab in LABS if a.train else (): right[name, (lab,)] = every_layer(t, lab, styled, a.work, a.weights).argmax(1) == y
+    runs = [(name, lab) for name in TRAINED for lab in LABS[::-1] if a.train]
+    for (name, lab), z in zip(runs, Parallel(a.jobs)(delayed(every_layer)(t, lab, *TRAINED[name], a.work, a.weights) for name, lab in runs)):
+        right[name, (lab,)] = z.argmax(1) == y
     write(t, right, logits)
 
 

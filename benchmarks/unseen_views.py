@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from blood_cell_cancer.data.preprocess import REFERENCE, CropCell
+from blood_cell_cancer.data.preprocess import REFERENCE, Background, CropCell
 from blood_cell_cancer.data.public import DIFFERENTIAL as CLASSES
 
 NORMAL = 'lymphocyte', 'monocyte', 'seg_neutrophil', 'eosinophil' # cells of normal blood that must not be called blasts
@@ -77,10 +77,16 @@ def restain(a, gain, mean):
     return cv2.LUT(a, np.clip((np.arange(256)[:, None] - m)*gain/np.maximum(d, 1) + to, 0, 255).astype(np.uint8)[None])
 
 
-def reinhard(a, jitter=None):
-    "Reinhard's normalisation; `jitter`, gains and shifts of L, a, b, is added."
-    lab = restain(cv2.cvtColor(a, cv2.COLOR_RGB2LAB), np.array(REFERENCE[1]), None)
+def recolour(a, jitter=None, own=False):
+    "Reinhard's normalisation, unless the picture keeps its `own` colours; `jitter`, gains and shifts of L, a, b, is added."
+    lab = cv2.cvtColor(a, cv2.COLOR_RGB2LAB)
+    if not own: lab = restain(lab, np.array(REFERENCE[1]), None)
     return cv2.cvtColor(lab if jitter is None else restain(lab, *jitter), cv2.COLOR_LAB2RGB)
+
+
+def before_crop(a, colour):
+    "The whole picture; for the colour 'background' its empty ground is made a neutral grey."
+    return np.asarray(Background()(Image.fromarray(a))) if colour == 'background' else a
 
 
 def cut_out(a, at, size=224):
@@ -91,10 +97,11 @@ def cut_out(a, at, size=224):
                           borderMode=cv2.BORDER_REPLICATE)
 
 
-def clean(a, at, size=224, scale=1.):
+def clean(a, at, size=224, scale=1., colour='reinhard'):
     "What the network sees in prediction, to within interpolation."
     x, y, side = at
-    return reinhard(cut_out(a, (x, y, side*scale), size))
+    o = cut_out(a, (x, y, side*scale), size)
+    return recolour(o) if colour == 'reinhard' else o
 
 
 def optics(o, r):
@@ -156,8 +163,8 @@ def alone(o, r):
     return np.clip(o*mask + ground*(1 - mask), 0, 255).astype(np.uint8)
 
 
-def view(a, at, r, size=224, style=None, masked=0., scale=1.):
-    """A random view of the cell: turned, scaled, through another camera, in another stain; then Reinhard, as in prediction.
+def view(a, at, r, size=224, style=None, masked=0., scale=1., colour='reinhard'):
+    """A random view of the cell: turned, scaled, through another camera, in another stain; then Reinhard, where prediction has it.
     A share `masked` of the views shows the middle of the picture alone; `scale` narrows the square."""
     u, (x, y, s) = r.uniform, at
     s *= scale
@@ -171,7 +178,7 @@ def view(a, at, r, size=224, style=None, masked=0., scale=1.):
     if style is not None and r.random() < .5: o = other_style(o, style(r), r)
     o = stain(optics(o, r), r)
     if masked and r.random() < masked: o = alone(o, r)
-    return reinhard(o, (1 + u(-.15, .15, 3), u(-1, 1, 3)*[8, 3, 3]))
+    return recolour(o, (1 + u(-.15, .15, 3), u(-1, 1, 3)*[8, 3, 3]), colour != 'reinhard')
 
 
 def cached(file:Path, rows, session, make, mean, std, batch:int=32)->np.ndarray: # float16, memory-mapped
