@@ -25,7 +25,7 @@ SIZE, MEAN, STD = 160, .5, .5
 COLOURS = 'reinhard', 'background', 'none'
 
 
-def arguments():
+def parser():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('--work', default='runs/differential')
     a.add_argument('--weights', required=True, help='ImageNet weights of tf_efficientnet_lite0, a safetensors file')
@@ -42,9 +42,11 @@ def arguments():
     a.add_argument('--scale', type=float, default=1., help='side of the square round the cell, in sides of crop:cell')
     a.add_argument('--masked', type=float, default=0., help='share of views that show the middle of the picture alone')
     a.add_argument('--colour', default='reinhard', choices=COLOURS, help='how colours are normalised')
+    a.add_argument('--grey', type=float, default=0., help='share of views without colours')
+    a.add_argument('--mixed', action='store_true', help='mix the styles of early layers between the pictures of a batch')
     a.add_argument('--seed', type=int, default=0)
     a.add_argument('--no-style', dest='style', action='store_false', help='no view takes the style of another laboratory')
-    return a.parse_args()
+    return a
 
 
 class Views(torch.utils.data.Dataset):
@@ -80,6 +82,14 @@ def new_net(backbone, weights):
     return net.to(memory_format=torch.channels_last)
 
 
+def mix_styles(x, alpha=.1):
+    "Means and spreads of each channel mixed with those of another picture of the batch (MixStyle, Zhou et al. 2021), for half of the batches."
+    if torch.rand(()) < .5: return x
+    mean, spread = x.mean((2, 3), keepdim=True).detach(), (x.var((2, 3), keepdim=True) + 1e-6).sqrt().detach()
+    own, other = torch.distributions.Beta(alpha, alpha).sample((len(x), 1, 1, 1)), torch.randperm(len(x))
+    return (x - mean)/spread*(own*spread + (1 - own)*spread[other]) + own*mean + (1 - own)*mean[other]
+
+
 @torch.inference_mode()
 def logits_of(net, pictures, batch=64):
     net.eval()
@@ -106,13 +116,14 @@ def train(a, t, rows, report):
     opt = torch.optim.AdamW([dict(params=body), dict(params=head)], lr=a.lr, weight_decay=1e-2)
     plan = torch.optim.lr_scheduler.OneCycleLR(opt, [a.lr, 5*a.lr], total_steps=a.steps, pct_start=.15)
     mean, first, file = copy.deepcopy(net), 0, Path(a.work)/'checkpoint.pt'
+    for block in net.blocks[:3] if a.mixed else (): block.register_forward_hook(lambda block, x, y: mix_styles(y))
     if file.exists():
         kept = torch.load(file, weights_only=True)
         for name, part in dict(net=net, mean=mean, opt=opt, plan=plan).items(): part.load_state_dict(kept[name])
         first = kept['step']
-    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, a.style, a.colour, masked=a.masked, scale=a.scale),
+    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, a.style, a.colour, masked=a.masked, scale=a.scale, grey=a.grey),
                                    range(first*a.batch, (a.stop or a.steps)*a.batch))
-    loader = torch.utils.data.DataLoader(data, a.batch, num_workers=1, prefetch_factor=6)
+    loader = torch.utils.data.DataLoader(data, a.batch, num_workers=1, prefetch_factor=6, multiprocessing_context='fork') # joblib's own kind has no workers
     net.eval() # batch norm keeps ImageNet's statistics
     for m in net.modules():
         if isinstance(m, torch.nn.Dropout): m.train()
@@ -135,7 +146,7 @@ def train(a, t, rows, report):
 
 
 def main():
-    a = arguments()
+    a = parser().parse_args()
     Path(a.work).mkdir(parents=True, exist_ok=True)
     (Path(a.work)/'settings.json').write_text(json.dumps(vars(a), indent=1))
     t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA']))

@@ -68,8 +68,13 @@ RECIPES = {BASE: Recipe(('lite0 whole',)), 'whole image, Reinhard': Recipe(('lit
 MEANS = {'mean of the three networks with random views': ['the same .8, with random views', *list(RECIPES)[-2:]]} # of their probabilities
 ABSTAINS = 'the same .8, with eight random views'
 EVERY = 'every layer of Lite0 trained on random views'
-TRAINED = {EVERY: (False, 'reinhard'), f'{EVERY} in the style of another laboratory': (True, 'reinhard'), # are there styles?, colours
-           f'{EVERY}, the background a neutral grey and no Reinhard': (False, 'background'), f'{EVERY}, colours as they are': (False, 'none')}
+BACKGROUND = f'{EVERY}, the background a neutral grey and no Reinhard'
+TRAINED = {EVERY: dict(), f'{EVERY} in the style of another laboratory': dict(style=True), # settings of unseen_full.py
+           BACKGROUND: dict(colour='background'),
+           f'{BACKGROUND}, styles of early layers mixed': dict(colour='background', mixed=True),
+           f'{BACKGROUND}, in the style of another laboratory': dict(colour='background', style=True),
+           f'{BACKGROUND}, a third without colours': dict(colour='background', grey=.33),
+           f'{EVERY}, colours as they are': dict(colour='none')}
 
 
 def sample(data):
@@ -149,19 +154,19 @@ def fitted(t, r, found, out):
     return logits
 
 
-def every_layer(t, lab, styled, colour, work, weights):
+def every_layer(t, lab, settings, work, weights):
     "As `fitted`, with all layers trained as those of the shipped network, for fewer steps."
     name, file, *_ = NETS['lite0']
-    kind = ('styled' if styled else 'plain') + ('' if colour == 'reinhard' else f'_{colour}')
+    kind = '_'.join(['styled' if settings.get('style') else 'plain', *(v if k == 'colour' else k for k, v in settings.items() if k != 'style')])
     place, trains = work/f'trained_{lab}_{kind}', np.flatnonzero(t['place'] != lab)
     place.mkdir(parents=True, exist_ok=True)
     def make():
-        a = argparse.Namespace(weights=weights/f'{file}.safetensors', backbone=name, size=full.SIZE, steps=STEPS, stop=0, batch=32, lr=4e-4, work=place,
-                               threads=1, init='', scale=.8, masked=0., seed=SEED, style=styled, colour=colour)
+        a = full.parser().parse_args(['--weights', str(weights/f'{file}.safetensors'), '--work', str(place), '--steps', str(STEPS)])
+        vars(a).update(dict(backbone=name, threads=1, scale=.8, seed=SEED, style=False) | settings)
         net = full.train(a, t, trains, lambda net, step, loss: print(lab, kind, step, round(loss, 3), flush=True))
         rest = np.flatnonzero(t['place'] == lab)
         logits = np.full((len(t), len(d.CLASSES)), -np.inf)
-        logits[rest] = full.logits_of(net, full.clean_pictures(t, rest, full.SIZE, .8, colour))
+        logits[rest] = full.logits_of(net, full.clean_pictures(t, rest, full.SIZE, .8, a.colour))
         return dict(logits=logits)
     return kept(place/'logits.npz', make)['logits']
 
@@ -262,7 +267,7 @@ def main():
             k, right[name, out] = t['place'].isin(out).to_numpy(), np.zeros(len(t), bool)
             right[name, out][k] = sum(softmax(logits[p, out][k]) for p in parts).argmax(1) == y[k]
     runs = [(name, lab) for name in TRAINED for lab in LABS[::-1] if a.train]
-    for (name, lab), z in zip(runs, Parallel(a.jobs)(delayed(every_layer)(t, lab, *TRAINED[name], a.work, a.weights) for name, lab in runs)):
+    for (name, lab), z in zip(runs, Parallel(a.jobs, batch_size=1)(delayed(every_layer)(t, lab, TRAINED[name], a.work, a.weights) for name, lab in runs)):
         right[name, (lab,)] = z.argmax(1) == y
     write(t, right, logits)
 

@@ -75,6 +75,7 @@ def check_facts(facts, where)->None: # what the JSON holds; the file, for the me
     if given := facts['uncertainty']:
         sized = given['facts'].get('with_widths', {}) # what differs where the widths of the nuclei count
         check_fields(dict(with_widths=sized), dict(with_widths=_OBJECT), where)
+        if more := sorted(set(sized) - set(PARTS['uncertainty'])): raise BundleError(f'{where}, uncertainty with_widths: unknown field {more[0]!r}')
         check_fields(given | sized, PARTS['uncertainty'], f'{where}, uncertainty with_widths')
         for u in (given, given | sized):
             if (u['classes'] != facts['classes'] or len(u['thresholds']) != len(u['classes'])): raise BundleError(f'{where}: its uncertainty was fitted to other classes')
