@@ -8,6 +8,7 @@ __all__ = ['POINTS', 'MARGIN', 'STEP', 'LENGTH', 'NONE', 'WAVES', 'FEW', 'PROBES
 
 # %% ../../nbs/data/12_keypoints.ipynb #k002
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 
 import cv2
 import numpy as np
@@ -77,22 +78,40 @@ class PointIndex:
     xy: np.ndarray # uint8 (m, 2)
     numbers: np.ndarray # int8 (m, 24)
 
-def index_points(xy:np.ndarray, # uint8 (n, 120, 2), from `key_points`
-                 numbers:np.ndarray # int8 (n, 120, 24)
-                )->PointIndex:
+def _blocks(m, size=2**18): return [slice(s, min(m, s + size)) for s in range(0, m, size)]
+
+def _points(xy, at)->tuple[np.ndarray, np.ndarray]: # int32 and uint8 (m,): position in `at`, and number of the point
+    "All points that are not missing."
+    found = [(np.nonzero(xy[at[b], :, 0] != NONE), b.start) for b in _blocks(len(at), 4096)]
+    found = [((i + s).astype(np.int32), k.astype(np.uint8)) for (i, k), s in found]
+    return tuple(np.concatenate(v) for v in zip(*found)) if found else (np.zeros(0, np.int32), np.zeros(0, np.uint8))
+
+def _in_file(m)->np.ndarray: # int8 (m, 24), not filled
+    "Many descriptions lie in a temporary file that is mapped, so that the system may take the memory back."
+    if m <= FEW: return np.empty((m, LENGTH), np.int8)
+    with TemporaryFile() as f: return np.memmap(f, np.int8, 'w+', shape=(m, LENGTH))
+
+def index_points(xy:np.ndarray, # uint8 (n, 120, 2), from `key_points`; may be mapped from a file
+                 numbers:np.ndarray, # int8 (n, 120, 24); the same
+                 at:np.ndarray|None=None # int, rows of the images that are indexed; default: all
+                )->PointIndex: # `image` counts along `at`
     "The index of the key points of n images."
-    image, k = np.nonzero(xy[:, :, 0] != NONE)
+    at = np.arange(len(xy)) if at is None else at
+    image, k = _points(xy, at)
     m = len(image)
     cells = 1 if m <= FEW else round(2*m**.5)
     sample = np.random.default_rng(SEED).permutation(m)[:40*cells] if cells > 1 else np.arange(min(m, 1))
+    def described(rows): return numbers[at[image[rows]], k[rows]]
     means = MiniBatchKMeans(cells, init='random', n_init=1, max_iter=4, batch_size=4096, compute_labels=False, random_state=SEED)
-    centres = means.fit(numbers[image[sample], k[sample]].astype(np.float32)).cluster_centers_ if m else np.ones((1, LENGTH))
+    centres = means.fit(described(sample).astype(np.float32)).cluster_centers_ if m else np.ones((1, LENGTH))
     centres = (centres/np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-6)).astype(np.float32)
-    cell = np.concatenate([nearest_cells(numbers[image[s:s + 2**18], k[s:s + 2**18]], centres)[:, 0] for s in range(0, m, 2**18)] or [[]])
+    cell = np.concatenate([nearest_cells(described(b), centres)[:, 0] for b in _blocks(m)] or [np.zeros(0, int)])
     order = np.argsort(cell, kind='stable')
-    start = np.searchsorted(cell[order], np.arange(cells + 1))
+    start = np.r_[0, np.bincount(cell, minlength=cells).cumsum()]
     image, k = image[order], k[order]
-    return PointIndex(centres, start, image.astype(np.int32), xy[image, k], numbers[image, k])
+    places, sorted_numbers = np.empty((m, 2), np.uint8), _in_file(m)
+    for b in _blocks(m): places[b], sorted_numbers[b] = xy[at[image[b]], k[b]], described(b)
+    return PointIndex(centres, start, image, places, sorted_numbers)
 
 # %% ../../nbs/data/12_keypoints.ipynb #k012
 LIKE, BIN = .85, 5 # minimum similarity of a match; side of a bin of shifts, pixels

@@ -161,7 +161,8 @@ def _proposals(index, own, one, many, keep, least)->np.ndarray: # float (m, 5): 
 
 def _each_once(rows)->np.ndarray: # i < j
     "Of a pair that both images propose, the better one."
-    rows = np.where((rows[:, 0] > rows[:, 1])[:, None], rows[:, [1, 0, 2, 3, 4]]*[1, 1, -1, -1, 1], rows)
+    turned = rows[:, 0] > rows[:, 1]
+    rows[turned] = rows[turned][:, [1, 0, 2, 3, 4]]*[1, 1, -1, -1, 1] # in place: there may be millions
     rows = rows[np.lexsort((-rows[:, 4], rows[:, 1], rows[:, 0]))]
     return rows[(np.diff(rows[:, :2], axis=0, prepend=-1) != 0).any(axis=1)]
 
@@ -195,7 +196,7 @@ def _decoys(parts, at, mask)->tuple[np.ndarray, dict]: # rows of `at`, and their
 
 def _search(parts, at, mask, min_overlap, keep, folder, n_jobs, progress)->tuple: # measured pairs (n, 8), decoy scores, share
     "Propose and measure, images and decoys alike."
-    index, n = index_points(parts['points'][at], parts['numbers'][at]), len(at)
+    index, n = index_points(parts['points'], parts['numbers'], at), len(at)
     blocks = [np.arange(s, min(n, s + BLOCK)) for s in range(0, n, BLOCK)]
     many, half, least = _Rows(parts['relief'], at), _Rows(parts['half'], at), .8*min_overlap
     def block(rows):
