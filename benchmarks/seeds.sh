@@ -6,8 +6,8 @@ cd "$(dirname "$0")"
 one() { name=$1; shift; python unseen_full.py --weights "$weights" --work ../runs/seeds/"$name" --steps 1000 --stop 900 --scale .8 --threads 1 "$@" >> ../runs/"$name".log; }
 weights=$1
 mkdir -p ../runs
-one styled-mixed --seed 21 --mixed & one styled-mixed-masked --seed 22 --mixed --masked .5
+one styled --seed 21 & one styled-masked --seed 22 --masked .5
 wait
-one mixed-grey --seed 23 --mixed --grey .2 --no-style & one styled-grey-masked --seed 24 --grey .2 --masked .25
+one styled-mixed --seed 23 --mixed & one grey --seed 24 --grey .2 --no-style
 wait
 python unseen_seeds.py ../runs/seeds/*
