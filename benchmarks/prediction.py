@@ -29,7 +29,8 @@ from machine import cpu_name, peak_mb, vector_instructions, versions
 
 RESULTS = Path(__file__).parent/'results'
 SIZE, CLASSES = 224, ('basophil', 'erythroblast', 'monocyte', 'myeloblast', 'seg_neutrophil')
-PIECES = ('speed', 'engines', 'scale', 'cold')
+PIECES = ('speed', 'large', 'engines', 'scale', 'cold')
+SIDES = 2000, 4000 # of large originals, pixels
 
 
 # ---- what is measured with
@@ -163,7 +164,8 @@ def torchvision_compiled(place):
 
 def ours(place, bundle='plain.bundle', int8=False):
     from blood_cell_cancer.use.stream import predict_stream
-    return lambda folder, out: predict_stream(place/bundle, folder, out, int8=int8, progress=False)
+    where = place/bundle if (place/bundle).exists() else bundle
+    return lambda folder, out: predict_stream(where, folder, out, int8=int8, progress=False)
 
 
 CONTENDERS = {'Keras, one image at a time (system 1\'s snippet)': keras_single, 'Keras in batches': keras_batches,
@@ -171,6 +173,23 @@ CONTENDERS = {'Keras, one image at a time (system 1\'s snippet)': keras_single, 
               'torchvision and torch.compile': torchvision_compiled,
               'ours': ours, 'ours, 8 bits': lambda place: ours(place, int8=True),
               'ours, with uncertainty': lambda place: ours(place, 'uncertain.bundle')}
+
+
+def whole(make, *args, **kwargs):
+    "A contender of ours that does not reduce large images, as before 2026-11-29."
+    def contender(place):
+        from unittest.mock import patch
+        run = make(place, *args, **kwargs)
+        def patched(folder, out):
+            with patch('blood_cell_cancer.use.stream.ENOUGH', 10**6): return run(folder, out)
+        return patched
+    return contender
+
+
+SHIPPED = 'differential, 8 bits: the cell cut out'
+LARGE = {'ours': ours, 'ours, images not reduced': whole(ours), SHIPPED: lambda place: ours(place, 'differential', True),
+         f'{SHIPPED}, images not reduced': whole(ours, 'differential', True), 'Keras in batches': keras_batches,
+         'timm\'s inference script (its way)': timm_loader}
 
 
 class Child:
@@ -195,7 +214,7 @@ def core_seconds(): return sum(r.ru_utime + r.ru_stime for r in map(resource.get
 
 
 def serve(name, place):
-    run = CONTENDERS[name](place)
+    run = (CONTENDERS | LARGE)[name](place)
     for i, line in enumerate(sys.stdin):
         start, work = time.perf_counter(), core_seconds()
         run(Path(line.strip()), place/f'table-{os.getpid()}-{i}.csv')
@@ -291,6 +310,35 @@ def speed(place, drawn, quick, rounds):
                     of_floor=floor/median(c for _, c in times) if name.startswith('ours') else None)
     return dict(rounds=rounds, missing=missing, floors=f, floor_rate=f['cores']/floor_seconds(f), floor_rate_int8=f['cores']/floor_seconds(f, True),
                 rows=[row(*item) for item in took.items()])
+
+
+def draw_large(folder, drawn, side, n):
+    "Drawn cells enlarged to `side` pixels, with noise, as JPEG files."
+    from PIL import Image
+    folder.mkdir()
+    for i in range(n):
+        a = np.asarray(Image.open(drawn[i]).resize((side, side), Image.Resampling.BICUBIC), np.float32)
+        a = a + np.random.default_rng(i).normal(0, 5, a.shape).astype(np.float32)
+        Image.fromarray(np.clip(a, 0, 255).astype(np.uint8)).save(folder/f'{i:03}.jpg', quality=90)
+    return folder
+
+
+def large(place, drawn, quick, rounds):
+    "Work of the cores for one large original, each contender in turn."
+    n, rows = 4 if quick else 16, []
+    children = {name: Child(name, place) for name in LARGE}
+    for side in SIDES:
+        folder = draw_large(place/f'large{side}', drawn, side, n)
+        for child in children.values(): child.seconds(folder)
+        took = {name: [] for name in children}
+        for _ in range(rounds):
+            for name, child in children.items(): took[name].append([t/n for t in child.seconds(folder)])
+        for name, times in took.items():
+            mine = took[SHIPPED if name.startswith(SHIPPED) else 'ours']
+            rows.append(dict(side=side, name=name, rate=spread([1/t for t, _ in times]), core_ms=spread([1000*c for _, c in times]),
+                             ours_is=spread([t/o for (t, _), (o, _) in zip(times, mine)])))
+    for child in children.values(): child.close()
+    return dict(rounds=rounds, files=n, rows=rows)
 
 
 def engines(place, drawn, quick):
@@ -438,6 +486,13 @@ def speed_part(s):
             'and cannot reach the rate of a large matrix product.\n']
 
 
+def large_part(s):
+    head = ['pixels', '', 'images a second', 'work of the cores for one image, ms', 'time, against ours (the same network)']
+    rows = [[f'{r["side"]:,}', r['name'], between(r['rate'], '.1f'), between(r['core_ms'], '.0f'), between(r['ours_is'], '.1f')] for r in s['rows']]
+    return [table(head, rows), f'{s["files"]} JPEG files, {s["rounds"]} rounds, in turn. An image of eight times the network\'s side or more is '
+            'reduced before anything else; a JPEG is then decoded at a half, a quarter or an eighth of its size. Keras and timm decode it whole.\n']
+
+
 def engines_part(s):
     return [table(['', 'ms', 'logits differ by'], [[r['name'], between(r['core_ms'], '.2f'), f'{r["apart"]:.1g}'] for r in s['rows']])]
 
@@ -456,7 +511,7 @@ def cold_part(s):
             'The floor is a bare script that loads the same libraries; what is beyond it is our imports.\n']
 
 
-PARTS = dict(speed=('Images a second, folder to table', speed_part),
+PARTS = dict(speed=('Images a second, folder to table', speed_part), large=('Large originals', large_part),
              engines=('Engines: work of one core for one image, network alone', engines_part),
              scale=('Memory and time by number of files', scale_part), cold=('From a standing start', cold_part))
 
@@ -501,7 +556,7 @@ def measure(args, place):
     got, drawn = json.loads(kept.read_text()) if kept.exists() else {}, preprocess(place, args.quick)
     files = args.files or ([200, 400] if args.quick else [1_000, 10_000, 100_000])
     rounds = args.rounds or (1 if args.quick else 5)
-    pieces = dict(speed=lambda *a: speed(*a, rounds), engines=engines, scale=lambda *a: scale(*a, files), cold=lambda *a: cold(*a, rounds))
+    pieces = dict(speed=lambda *a: speed(*a, rounds), large=lambda *a: large(*a, rounds), engines=engines, scale=lambda *a: scale(*a, files), cold=lambda *a: cold(*a, rounds))
     for name in args.only:
         before = os.getloadavg()[0]
         got[name] = pieces[name](place, drawn, args.quick) | dict(date=time.strftime('%Y-%m-%d'), quick=args.quick,

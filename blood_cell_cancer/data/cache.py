@@ -15,7 +15,7 @@ from uuid import uuid4
 import pandas as pd
 from PIL import Image
 
-from ..core.io import read_image, to_pixels
+from ..core.io import read_pixels
 from ..core.progress import progress_bar
 from ..core.tables import readable
 
@@ -43,7 +43,7 @@ def _decode(source:str, target:Path, size:int, preprocess)->None:
     "Write one cached file atomically, unless it exists."
     if target.exists(): return
     part = target.with_name(f'.{uuid4().hex}.bmp')
-    Image.fromarray(to_pixels(read_image(source), size, preprocess)).save(part)
+    Image.fromarray(read_pixels(source, size, preprocess)).save(part)
     part.replace(target)
 
 def decode_once(images:pd.DataFrame, # image table

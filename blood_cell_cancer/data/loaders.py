@@ -21,7 +21,7 @@ from fastai.torch_core import TensorImage, default_device
 from fastai.vision.core import PILImage
 from fasttransform import ItemTransform
 
-from ..core.io import SEED, read_image, to_pixels
+from ..core.io import SEED, read_pixels
 from ..core.tables import classes_of, readable
 from .augment import Augmentation, apply_views, augmentation, draw_views, image_keys
 
@@ -75,7 +75,7 @@ def image_datasets(images:pd.DataFrame, # split image table
     d = readable(images[images['split'].isin(['train', 'validation'])]).reset_index(drop=True)
     paths, labels, keys = d['path'].to_numpy(), d['label'].astype(str).to_numpy(), image_keys(d['sha256'])
     splits = [np.flatnonzero(d['split'] == s).tolist() for s in ('train', 'validation')]
-    def open_image(i): return PILImage.create(to_pixels(read_image(paths[i]), size, preprocess))
+    def open_image(i): return PILImage.create(read_pixels(paths[i], size, preprocess))
     def label_of(i): return labels[i]
     def key_of(i): return torch.tensor(keys[i])
     category = Categorize(vocab=list(classes_of(images)), sort=False)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ..core.io import ImageError, read_image
+from ..core.io import ENOUGH, ImageError, read_image
 
 # %% ../../nbs/data/07_preprocess.ipynb #c005
 CORNER = .80, .85, 1., 1.
@@ -192,6 +192,6 @@ def content_reasons(images, # image table
     "Why pictures of a table do not show what a model reads."
     if not reads_one_cell(specs): return None
     def look(path, error):
-        try: return '' if error else not_one_cell(read_image(path))
+        try: return '' if error else not_one_cell(read_image(path, ENOUGH*LOOK))
         except (ImageError, OSError): return '' # an error for the row
     with ThreadPoolExecutor() as pool: return list(pool.map(look, images['path'], images['error']))

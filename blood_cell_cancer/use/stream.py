@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.io import ImageError, as_path, atomic, file_sha256, locked, read_image, shown, to_pixels, write_json
+from ..core.io import ENOUGH, ImageError, as_path, atomic, file_sha256, locked, read_image, shown, to_pixels, write_json
 from ..core.machine import cores
 from ..core.progress import progress_bar
 from ..core.tables import errors_with, images_below, name_below, output_columns
@@ -57,7 +57,7 @@ class OnnxModel:
     def outputs(self, path:str|Path)->tuple: # logits (classes,), features (d,), error or '', why it is not what the model reads, or ''
         "Decode one file and run the network on it."
         try:
-            img = read_image(path)
+            img = read_image(path, 0 if self.nucleus else ENOUGH*self.size) # the width of a nucleus is in pixels of the file
             content = self.look(img) if self.look else ''
             for f in self.before: img = f(img)
             pixels = to_pixels(img, self.size, self.preprocess)

@@ -28,7 +28,7 @@ from fastcore.foundation import L
 from fasttransform import Transform
 from PIL import Image
 
-from ...core.io import read_image, to_pixels
+from ...core.io import ENOUGH, read_image, to_pixels
 from ...core.tables import check_images, classes_of, readable
 from ...data.audit.seen import SeenImages
 from ...data.augment import Augmentation, apply_views, augmentation, draw_views
@@ -48,7 +48,7 @@ class OpenImage(Transform):
     def __init__(self, size:int, preprocess=()): self.size, self.preprocess = size, tuple(preprocess)
     def encodes(self, o):
         if isinstance(o, (pd.Series, dict)): o = o['path']
-        img = PILImage.create(o) if isinstance(o, np.ndarray) else o if isinstance(o, Image.Image) else read_image(o)
+        img = PILImage.create(o) if isinstance(o, np.ndarray) else o if isinstance(o, Image.Image) else read_image(o, ENOUGH*self.size)
         return PILImage.create(to_pixels(img, self.size, self.preprocess))
 
 # %% ../../../nbs/models/fastai/02_learner.ipynb #c007
