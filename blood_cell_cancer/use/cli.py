@@ -162,7 +162,7 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
 
 # %% ../../nbs/use/06_cli.ipynb #n047
 @app.command()
-def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGES', help='Labelled images: a folder of class folders')],
+def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGES', help='Labelled images: a folder of class folders (with --unlabelled any folder of images)')],
           mapping:Mapping=None, drop_unmapped:Drop=False,
           unlabelled:Annotated[bool, typer.Option('--unlabelled', help='Let the size of the nuclei count, found from 20 or more cells of one magnification')]=False,
           deep:Annotated[bool, typer.Option('--deep', help='Train the last block of the network as well: slower, and better')]=False,

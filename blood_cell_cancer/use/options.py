@@ -20,7 +20,7 @@ Drop = Annotated[bool, typer.Option('--drop-unmapped', help='Leave out classes w
 Split = Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote; default: split again, the same way')]
 By = Annotated[str, typer.Option(help='How to split if no CSV is given')]
 Seed = Annotated[Optional[int], typer.Option(help='Seed of all random choices; default: 12, or BLOOD_CELLS_SEED if set')]
-Bundle = Annotated[Path, typer.Argument(help='Folder of a bundle')]
+Bundle = Annotated[Path, typer.Argument(help='Folder of a bundle, or the name of a shipped one')]
 Weights = typer.Option(help='Pretrained weights: auto, package, hub, random, or a file')
 Quiet = Annotated[bool, typer.Option('--quiet', help='No progress bars')]
 
