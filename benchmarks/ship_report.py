@@ -17,6 +17,9 @@ import shutil
 from pathlib import Path
 from tempfile import mkdtemp
 
+import pandas as pd
+
+from blood_cell_cancer.core.intervals import wilson, with_ci
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.splits import apply_split
 from blood_cell_cancer.evaluate.external import laboratories
@@ -25,6 +28,9 @@ from blood_cell_cancer.models.bundle import SHIPPED, add_report, load_model
 from blood_cell_cancer.models.model import data_facts
 from blood_cell_cancer.use.export import export_onnx
 from blood_cell_cancer.use.stream import open_onnx
+
+
+TABLES = Path(__file__).parents[1]/'nbs'
 
 
 def arguments():
@@ -45,12 +51,20 @@ def exact_model(folder):
     return model
 
 
+def eight_bits(name):
+    "How often the 8-bit network is right on the same test images, from the table that shipping it has written."
+    if name == 'differential': row = pd.read_csv(TABLES/'studies'/'results'/'differential.csv').query("laboratory == 'home' and label == 'all'").iloc[-1].rename({'cells': 'images'})
+    else: row = pd.read_csv(TABLES/'tutorials'/'results'/'shipped.csv').query("bundle == @name and figure == 'home test: right'").iloc[-1]
+    right, n = int(row['right']), int(row['images'])
+    return f'{right} of {n} right, {with_ci(right/n, *wilson(right, n))}'
+
+
 def put_report(folder, images, command, **given):
     "Evaluate the model of a bundle, with what is `given` to `evaluate`, and write the report into the bundle and its card."
     model = exact_model(folder)
     if data_facts(images)['sha256'] != model.data['sha256']: raise SystemExit(f'{folder} was trained on other images, or on another split of them')
     report = evaluate(model, images, saliency=0, robust=True, **given)
-    report.facts.append(('command', command))
+    report.facts += [('command', command), ('in 8 bits', eight_bits(folder.name))]
     print(report, report.table().to_string(), report.robustness.lead(), add_report(folder, report).read_text(), sep='\n')
 
 

@@ -60,9 +60,10 @@ def _figures(facts):
             *_rows(('', 'right', 'accuracy', 'balanced accuracy', 'macro F1'), t), '',
             *_rows(('class', 'images', 'recall', 'precision'), c), '', *_beyond(m), *_command(m)]
 
-def _command(m): # that made the figures, if it is known
-    command = m.get('facts', {}).get('command')
-    return [f'- Command: `{command}`'] if command else []
+def _command(m): # that made the figures, and what the 8-bit network gets right, if it is known
+    lines = {'in 8 bits': '- In 8 bits, as `blood-cells predict` answers: {}; the figures above are of the network in full precision',
+             'command': '- Command: `{}`'}
+    return [line.format(m['facts'][k]) for k, line in lines.items() if k in m.get('facts', {})]
 
 def _interval(row, k): # a figure of one class, which may be undefined
     return with_ci(*(np.nan if row[k + e] is None else row[k + e] for e in ('', '_low', '_high')))
