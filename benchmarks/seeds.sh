@@ -1,5 +1,5 @@
 #!/bin/sh
-# Four trainings for benchmarks/unseen_seeds.py, two at a time (half an hour each pair on two cores; start it again to go on where it was killed):
+# Two trainings for benchmarks/unseen_seeds.py, side by side (half an hour on two cores; start it again to go on where it was killed):
 #   BLOOD_CELLS_DATA=folder sh benchmarks/seeds.sh tf_efficientnet_lite0.in1k.safetensors
 set -e
 cd "$(dirname "$0")"
@@ -7,7 +7,5 @@ one() { name=$1; shift; python unseen_full.py --weights "$weights" --work ../run
 weights=$1
 mkdir -p ../runs
 one styled --seed 21 & one styled-masked --seed 22 --masked .5
-wait
-one styled-mixed --seed 23 --mixed & one grey --seed 24 --grey .2 --no-style
 wait
 python unseen_seeds.py ../runs/seeds/*

@@ -1,10 +1,10 @@
 """Several trainings of the eight-class network that differ in seed and views: how far chance moves the figures, and what their mean is worth.
 
     export BLOOD_CELLS_DATA=folder
-    sh benchmarks/seeds.sh tf_efficientnet_lite0.in1k.safetensors        # an hour; makes the table as well
+    sh benchmarks/seeds.sh tf_efficientnet_lite0.in1k.safetensors        # half an hour; makes the table as well
 
-Writes nbs/studies/results/seeds.csv: a row for each network and laboratory, with `shipped`, the mean of the probabilities of all of them (each
-picture then takes five networks), and the network whose weights are the mean of the four.
+Writes nbs/studies/results/seeds.csv: rows for each network and laboratory, for the mean of their probabilities with and without the shipped
+network's, and for the network whose weights are the mean of theirs. Gains are over the shipped network in full precision.
 """
 import argparse
 import os
