@@ -48,6 +48,8 @@ def odd_files() -> dict:
             'CAPITALS.PNG': (encoded(GOOD.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 'PNG'), rgb[:, ::-1]),
             'жовта клітина 細胞.png': (encoded(GOOD.transpose(Image.Transpose.FLIP_TOP_BOTTOM), 'PNG'), rgb[::-1]),
             '=SUM(A1).png': (encoded(GOOD.rotate(180), 'PNG'), rgb[::-1, ::-1]),
+            'one pixel.png': (encoded(Image.fromarray(rgb[:1, :1]), 'PNG'), rgb[:1, :1]),
+            'strip.png': (encoded(Image.fromarray(np.tile(rgb[:, :3], (20, 1, 1))), 'PNG'), np.tile(rgb[:, :3], (20, 1, 1))), # 800 pixels high, 3 wide
             'webp named png.png': (encoded(GOOD, 'WEBP', lossless=True, exact=True), rgb)}
 
 

@@ -98,10 +98,10 @@ def test_a_worker_is_killed(setting, cluster):
     place, bundle, many, want = setting
     killed, out = [], place/'killed.csv'
     def kill_one():
-        while rows_in(out.with_suffix('.part.csv')) < 40: time.sleep(.01)
+        while rows_in(out.with_name(f'{out.name}.part.csv')) < 40: time.sleep(.01)
         at_work = workers()
         os.kill(at_work[0], signal.SIGKILL)
-        killed.append((at_work, rows_in(out.with_suffix('.part.csv'))))
+        killed.append((at_work, rows_in(out.with_name(f'{out.name}.part.csv'))))
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
     table = read(predict_ray(bundle, many, out, workers=2, batch=8, progress=False))
@@ -118,10 +118,10 @@ def test_the_caller_is_killed_and_called_again(setting, cluster):
     out, code = place/'again.csv', 'import sys; from blood_cell_cancer.use.ray import predict_ray; predict_ray(*sys.argv[1:4], workers=1, batch=8, progress=False)'
     caller = subprocess.Popen([sys.executable, '-c', code, bundle, many, out],
                               env={**os.environ, 'RAY_ADDRESS': cluster.get_runtime_context().gcs_address})
-    while rows_in(out.with_suffix('.part.csv')) < 40 and caller.poll() is None: time.sleep(.01)
+    while rows_in(out.with_name(f'{out.name}.part.csv')) < 40 and caller.poll() is None: time.sleep(.01)
     caller.kill()
     assert caller.wait() == -signal.SIGKILL and not out.exists()
-    left = rows_in(out.with_suffix('.part.csv'))
+    left = rows_in(out.with_name(f'{out.name}.part.csv'))
     assert 40 <= left < len(want)
     agree(read(predict_ray(bundle, many, out, workers=2, batch=8, progress=False)), want)
 

@@ -106,7 +106,7 @@ def nucleus_mask(density:np.ndarray # of `green_density`
     return (density > cv2.threshold(cells[None], 0, 255, cv2.THRESH_OTSU)[0]).astype(np.uint8)
 
 def central_nucleus(a:np.ndarray # uint8 (h, w, 3)
-                   )->'tuple|None': # its middle (x, y) and width, pixels; None where nothing absorbs green light
+                   )->'tuple|None': # its middle (x, y) and width, pixels; None where there is none
     "The nucleus near the centre. Its width is the square root of its area; 0 where all nuclei are far from the centre."
     h, w = a.shape[:2]
     _, _, stats, centres = cv2.connectedComponentsWithStats(nucleus_mask(green_density(a)))
@@ -114,6 +114,7 @@ def central_nucleus(a:np.ndarray # uint8 (h, w, 3)
     # The lobes of a nucleus may be separate, so all components are weighted by size and nearness to the centre.
     near = np.exp(-((centres[1:] - [w/2, h/2])**2).sum(axis=1)/(2*(min(h, w)/5)**2))
     weight = stats[1:, 4]*near
+    if not weight.sum(): return None # all of them lie beyond reach, in a picture that is a strip
     return (centres[1:]*weight[:, None]).sum(axis=0)/weight.sum(), np.sqrt((stats[1:, 4]*(near > .3)).sum())
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ class CropCell:
         h, w = a.shape[:2]
         if (found := central_nucleus(a)) is None: return img # nothing to crop to
         middle, width = found # 3/32 to 10/32 of the image, if it was found well
-        half = int(self.reach*np.clip(width, min(h, w)*.3/3.2, min(h, w)/3.2)/2)
+        half = max(1, int(self.reach*np.clip(width, min(h, w)*.3/3.2, min(h, w)/3.2)/2))
         pad = cv2.copyMakeBorder(a, half, half, half, half, cv2.BORDER_REPLICATE)
-        x, y = middle.round().astype(int)
+        x, y = np.clip(middle.round(), 0, [w - 1, h - 1]).astype(int)
         return Image.fromarray(pad[y:y + 2*half, x:x + 2*half])
 
 # %% ../../nbs/data/07_preprocess.ipynb #c020

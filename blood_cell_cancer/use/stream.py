@@ -240,7 +240,7 @@ def write_rows(out:Path, # CSV or Parquet file
               )->Path: # the file
     "Append rows as they come; called again after a kill, continue after the rows that are there."
     if out.suffix not in ('.csv', '.parquet'): raise ValueError(f'{out}: the table is written as .csv or .parquet')
-    part = out.with_suffix('.part.csv')
+    part = out.with_name(f'{out.name}.part.csv')
     with locked(out):
         done = rows_done(part, names, header(model), origin(model, root, names), overwrite)
         _append(part, model, make(done), len(names), done, progress)

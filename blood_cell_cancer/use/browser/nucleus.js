@@ -112,14 +112,14 @@ export function centralNucleus(image) {
     sum += c.area*near
     if (near > .3) area += c.area
   }
-  return {x: x/sum, y: y/sum, width: Math.sqrt(area)}
+  return sum ? {x: x/sum, y: y/sum, width: Math.sqrt(area)} : null // null: beyond reach, in a picture that is a strip
 }
 
 // A square around the nucleus, `reach` times as wide; beyond the edge its pixels are repeated.
 export function cropCell(image, {reach}) {
   const {width, height, data} = image, nucleus = centralNucleus(image), side = Math.min(width, height)
   if (!nucleus) return image
-  const half = Math.trunc(reach*clip(nucleus.width, side*.3/3.2, side/3.2)/2), out = picture(2*half, 2*half)
+  const half = Math.max(1, Math.trunc(reach*clip(nucleus.width, side*.3/3.2, side/3.2)/2)), out = picture(2*half, 2*half)
   const left = round(nucleus.x) - half, top = round(nucleus.y) - half
   for (let y = 0, j = 0; y < 2*half; y++) for (let x = 0; x < 2*half; x++) {
     const i = 3*(clip(top + y, 0, height - 1)*width + clip(left + x, 0, width - 1))
