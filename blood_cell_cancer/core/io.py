@@ -8,6 +8,7 @@ __all__ = ['SEED', 'STORES', 'MAX_PIXELS', 'DICOM', 'ENOUGH', 'default_seed', 'a
            'read_image', 'to_pixels', 'read_pixels', 'pixel_batches', 'describe_file']
 
 # %% ../../nbs/core/00_io.ipynb #c002
+import errno
 import hashlib
 import json
 import os
@@ -45,12 +46,15 @@ def atomic(path:str|Path # file to write or to replace
         for old in path.parent.glob(f'.{"[0-9a-f]"*8}.part*'):
             if time.time() - old.stat().st_mtime > 3600: old.unlink()
     part = path.with_name(f'.{uuid4().hex[:8]}.part{path.suffix}')
+    if path.is_dir(): raise IsADirectoryError(errno.EISDIR, 'is a folder: give the name of a file', str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield part
         with open(part, 'rb+') as f: os.fsync(f.fileno()) # else a power cut could leave the new name with no content
         os.replace(part, path)
-    except BaseException:
+    except BaseException as e:
         part.unlink(missing_ok=True)
+        if isinstance(e, OSError) and e.filename is not None and Path(e.filename) == part: e.filename = str(path) # the name that the caller knows
         raise
 
 def write_text(text:str, path:str|Path # file to write or to replace
@@ -130,6 +134,7 @@ def as_path(what # a path on this computer, an address such as `s3://bucket/fold
     "A path, also in an object store; `ValueError` says what is missing to read it."
     # A command line that made a `Path` of an address has lost one of its two slashes.
     text = re.sub(f'^({"|".join(STORES)}):/(?!/)', r'\1://', str(what))
+    if not text: raise ValueError('an empty name: give a folder or a file')
     if hasattr(what, 'fs') or '://' not in text: return what if hasattr(what, 'fs') else Path(what)
     if text.partition('://')[0] not in STORES: raise ValueError(f'{text}: addresses are read of {", ".join(STORES[:-1])}')
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.tables import check_images, classes_of
+from ..core.tables import check_images, classes_of, read_table
 
 # %% ../../nbs/data/00_classes.ipynb #c005
 SYNONYMS = dict(neutrophil='seg_neutrophil', segmented_neutrophil='seg_neutrophil', neutrophil_segmented='seg_neutrophil',
@@ -69,9 +69,11 @@ def map_classes(images:pd.DataFrame, # another laboratory's image table
 def _mapping_file(path:Path)->dict: # (set or '', folder) -> class
     columns = 'the columns folder,class or set,folder,class'
     if not path.is_file(): raise FileNotFoundError(f'there is no mapping file {path}: give a CSV with {columns}')
-    d = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    d, out = read_table(path, skipinitialspace=True), {}
     if missing := {'folder', 'class'} - set(d): raise ValueError(f'{path} lacks {sorted(missing)}: it needs {columns}')
-    return {(s, f): c for s, f, c in zip(d['set'] if 'set' in d else [''] * len(d), d['folder'], d['class'])}
+    for s, f, c in zip(d['set'] if 'set' in d else [''] * len(d), d['folder'], d['class']):
+        if out.setdefault((s, f), c) != c: raise ValueError(f'{path} gives the folder {s and s + "/"}{f} two classes, {out[s, f]!r} and {c!r}: remove one of the rows')
+    return out
 
 def read_mapping(mapping, # CSV file; or a dict: folder -> class, or set -> such a dict; None: no mapping
                  classes # the classes to map to
@@ -98,6 +100,12 @@ def _ours(name, images, classes, names, known)->pd.Series: # the class of each r
         return given if given is not None else map_name(c, classes) or None
     return images['label'].astype(object).map({c: one(c) for c in classes_of(images)})
 
+def _check_used(names, tables)->None: # of `read_mapping`; name of the set or folder -> image table
+    "`ValueError` for a name that occurs nowhere: a typing error would leave the images as they are, in silence."
+    here = {(s, c) for s, t in tables.items() for c in classes_of(t)}
+    lost = [(s and s + '/') + f for s, f in names if (s, f) not in here | {('', c) for _, c in here}]
+    if lost: raise ValueError(f'the mapping names {", ".join(lost)}, which is not here: there are {", ".join(f"{s}/{c}" for s, c in sorted(here))}')
+
 def join_images(tables:dict, # name of the set or folder -> image table
                 classes, # the classes of the joined table, in order
                 known:dict|None=None, # (set, class) -> class that it is known to stand for, unless `mapping` says otherwise
@@ -107,6 +115,7 @@ def join_images(tables:dict, # name of the set or folder -> image table
     "Join image tables, mapping their classes by name."
     if unmapped not in ('error', 'drop'): raise ValueError(f"unmapped='{unmapped}': use 'error' or 'drop'")
     names, parts, lost, out = read_mapping(mapping, classes), [], [], []
+    _check_used(names, tables)
     for name, t in tables.items():
         ours, front = _ours(name, check_images(t), classes, names, known or {}), f'{name}/' if len(tables) > 1 else ''
         for where, rows in ((lost, ours.isna()), (out, ours == '')):

@@ -216,6 +216,8 @@ def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `C
                )->pd.DataFrame: # image table
     "The image table of a named data set, of a folder of images, or of several of them."
     if str(what) in COLLECTIONS: what, classes = COLLECTIONS[str(what)], classes or str(what)
+    if isinstance(classes, str) and classes not in ('folders', *CLASS_LISTS):
+        raise DataError(f"classes={classes!r}: give a list of names, 'folders', or one of the lists {', '.join(CLASS_LISTS)}")
     one, named = isinstance(what, (str, Path)), isinstance(classes, str) and classes in CLASS_LISTS
     other = one and str(what) in DATASETS and classes not in (None, 'folders') and tuple(classes) != DATASETS[str(what)].classes
     if one and mapping is None and unmapped == 'error' and not named and not other: return _load_one(what, data, classes, progress)
@@ -225,6 +227,8 @@ def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `C
     sets = [DATASETS[str(w)] for w in whats if str(w) in DATASETS] # a folder may have the name of a set, and is none
     if named: classes = CLASS_LISTS[str(classes)]
     elif classes == 'folders': classes = sorted({c for t in tables.values() for c in t['label'].cat.categories})
+    elif classes is None and not sets and (mapping is not None or unmapped != 'error'):
+        raise DataError('a mapping needs the classes that it leads to: declare them, classes=[...] (--classes a,b,c or differential)')
     elif classes is None: classes = _common_classes(sets, tables)
     known = {(d.name, c): ours for d in sets for c, ours in d.differential.items() if ours in classes}
     return join_images(tables, tuple(classes), known, mapping, unmapped)

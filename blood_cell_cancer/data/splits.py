@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.io import SEED, write_csv
-from ..core.tables import SPLITS, check_images, classes_of
+from ..core.tables import SPLITS, check_images, classes_of, read_table
 from .annotations import dropped_by_hand
 from .classes import classes_by_laboratory
 
@@ -112,6 +112,12 @@ NAMED_SPLITS = {
 }
 
 # %% ../../nbs/data/05_splits.ipynb #c019
+def _check_sizes(sizes, block)->None:
+    "`ValueError` unless the sizes are up to three numbers, and some of the images are for training."
+    good = 1 <= len(sizes) <= len(SPLITS) and all(isinstance(v, (int, float, np.number)) and np.isfinite(v) and v >= 0 for v in sizes) and sizes[0] > 0
+    if not good: raise ValueError(f'sizes={sizes}: give fractions or numbers for train, validation and test, such as (.7, .2, .1)')
+    if block < 1: raise ValueError(f'block={block}: a run has at least one image')
+
 def split_images(images:pd.DataFrame, # image table
                  by:str='group', # image, group, block, source, a column name, or a named split (`NAMED_SPLITS`)
                  sizes:tuple=(.7, .2, .1), # train, validation, test: fractions or numbers
@@ -126,7 +132,10 @@ def split_images(images:pd.DataFrame, # image table
         by, sizes, duplicates, seed = plan.by, plan.sizes, plan.duplicates, plan.seed if seed is None else seed
     if seed is None: seed = SEED
     if duplicates not in ('drop', 'keep'): raise ValueError(f"duplicates='{duplicates}': use 'drop' or 'keep'")
+    if held_out is not None and by != 'source': raise ValueError(f"held_out={held_out!r} needs by='source' (--by source), not {by!r}")
+    _check_sizes(sizes, block)
     images = check_images(images).copy()
+    if not len(images): raise ValueError('there are no images to split')
     if images['label'].isna().any():
         raise ValueError(f"{int(images['label'].isna().sum())} images have no label: only labelled images can be split")
     live = ~dropped_by_hand(images)
@@ -135,9 +144,13 @@ def split_images(images:pd.DataFrame, # image table
     images['split'] = np.where(live, '', 'dropped')
     if by == 'source': return _leave_source_out(images, live, held_out, sizes, seed)
     d = images[live]
-    got = allocate(d['label'].cat.codes.to_numpy(), units_of(d, by, block), d['sha256'].to_numpy(), sizes, seed)
+    units = units_of(d, by, block)
+    got = allocate(d['label'].cat.codes.to_numpy(), units, d['sha256'].to_numpy(), sizes, seed)
     images.loc[live, 'split'] = np.array(SPLITS)[got]
-    return _purge(images) if by == 'block' else images
+    if by == 'block': images = _purge(images)
+    if empty := [s for s, size in zip(SPLITS, sizes) if size > 0 and not (images['split'] == s).any()]:
+        warnings.warn(f'no image is left for {" and ".join(empty)}: by={by!r} divides {len(d)} images into {len(set(units))} units, too few or too large ones')
+    return images
 
 # %% ../../nbs/data/05_splits.ipynb #c021
 def _purge(images):
@@ -233,9 +246,10 @@ def apply_split(images:pd.DataFrame, # image table of the same images
                 path:str|Path # CSV file that `save_split` wrote
                )->pd.DataFrame: # the table with `split`, `group` and annotations from the file
     "Apply a saved split; every image must be in the file, unchanged."
-    saved = pd.read_csv(path, dtype=str, keep_default_na=False)
+    saved = read_table(path)
     if missing := [c for c in ('name', 'label', 'split', 'group', 'sha256') if c not in saved]:
         raise ValueError(f'{path} lacks the columns {missing}: give a file that `blood-cells split` wrote')
+    if odd := sorted(set(saved['split']) - {*SPLITS, 'dropped', ''}): raise ValueError(f'{path} has the split {odd[0]!r}: use {", ".join(SPLITS)} or dropped')
     saved = saved.set_index(['name', 'sha256'])
     if len(twice := saved.index[saved.index.duplicated()]): raise ValueError(f'{path} holds {twice[0][0]} twice: remove one of the rows')
     keys = pd.MultiIndex.from_frame(check_images(images)[['name', 'sha256']])

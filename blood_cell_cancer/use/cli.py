@@ -18,7 +18,7 @@ import typer
 
 from ..core.machine import settle_threads
 from ..models.shipped import DEFAULT
-from .options import (Bundle, By, Classes, Data, Drop, Mapping, Quiet, Seed, Split, Weights, in_a_sentence, load_data, load_split,
+from .options import (Bundle, By, Classes, Data, Drop, Mapping, NewBundle, Quiet, Seed, Split, Weights, in_a_sentence, load_data, load_split,
                                            print_epochs, print_places, print_report, print_summary)
 
 # %% ../../nbs/use/06_cli.ipynb #c005
@@ -93,7 +93,7 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
           resume:Annotated[bool, typer.Option('--resume', help='Continue from the last checkpoint')]=False,
           allow_leakage:Annotated[bool, typer.Option('--allow-leakage', help='Train although a group is in several splits')]=False,
           uncertainty:Annotated[bool, typer.Option(help='Fit calibration, prediction sets and the OOD score')]=True,
-          out:Annotated[Path, typer.Option(help='Folder of the bundle')]=Path('model.bundle'), quiet:Quiet=False):
+          out:NewBundle=Path('model.bundle'), quiet:Quiet=False):
     "Train a recipe and save the best epoch as a bundle. After Ctrl-C, --resume continues."
     from blood_cell_cancer.models.backbones import recipe as find_recipe
     from blood_cell_cancer.models.distributed import is_first
@@ -117,7 +117,7 @@ def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mappi
                                                                        'May be repeated')]=None,
              unknown:Annotated[Optional[list[Path]], typer.Option(help='A folder of images of no class. May be repeated')]=None,
              robustness:Annotated[bool, typer.Option('--robustness', help='Also evaluate corrupted images: 45 passes')]=False,
-             saliency:Annotated[int, typer.Option(help='Number of images per class for saliency maps; 0: none')]=8,
+             saliency:Annotated[int, typer.Option(min=0, help='Number of images per class for saliency maps; 0: none')]=8,
              pictures:Annotated[bool, typer.Option(help='Show the mistakes and the hardest right images on the page')]=True,
              audit:Annotated[Optional[Path], typer.Option(help='JSON that `audit` wrote')]=None,
              allow_training_images:Annotated[bool, typer.Option('--allow-training-images', help='Go on if images trained the model')]=False,
@@ -149,7 +149,7 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
              weights:Annotated[str, typer.Option(help='equal, validation (fitted on those images), or a number per bundle: 2,1,1')]='equal',
              tta:Annotated[bool, typer.Option('--tta', help='Test-time augmentation: average over eight orientations')]=False,
              data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, split:Split=None,
-             by:By='group', seed:Seed=None, out:Annotated[Path, typer.Option(help='To write')]=Path('ensemble.bundle'), quiet:Quiet=False):
+             by:By='group', seed:Seed=None, out:NewBundle=Path('ensemble.bundle'), quiet:Quiet=False):
     "Combine bundles into one that averages their probabilities. Only --weights validation needs data."
     from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.ensemble import ensemble
@@ -167,7 +167,7 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
           unlabelled:Annotated[bool, typer.Option('--unlabelled', help='Let the size of the nuclei count, found from 20 or more cells of one magnification')]=False,
           deep:Annotated[bool, typer.Option('--deep', help='Train the last block of the network as well: slower, and better')]=False,
           allow_training_images:Annotated[bool, typer.Option('--allow-training-images', help='Go on if images trained the model')]=False,
-          out:Annotated[Path, typer.Option(help='Folder of the adapted bundle')]=Path('adapted.bundle'), quiet:Quiet=False):
+          out:NewBundle=Path('adapted.bundle'), quiet:Quiet=False):
     "Fit a bundle to a laboratory with some labelled images, at least five of each class, or with unlabelled ones."
     from blood_cell_cancer.core.tables import image_table, images_below
     from blood_cell_cancer.data.datasets import load_images
@@ -184,18 +184,18 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
 
 # %% ../../nbs/use/06_cli.ipynb #c018
 @app.command()
-def predict(what:Annotated[list[Path], typer.Argument(metavar='[BUNDLE] IMAGES', help='A bundle: a folder, or a shipped one '
+def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', help='A bundle: a folder, or a shipped one '
                                                       f'(by default {DEFAULT}; also ball4, wbc5). Then a folder of images, or one image; also in an object store (s3://bucket/folder)')],
             out:Annotated[Optional[Path], typer.Option(help='CSV to write (with an exported bundle also .parquet); default: predictions.csv '
                                                        'for a folder, none for one image')]=None,
             int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
             overwrite:Annotated[bool, typer.Option('--overwrite', help='Replace a table that is there, also an unfinished one')]=False,
-            ray:Annotated[int, typer.Option(metavar='N', help='Use N Ray workers (extra ray); 0: no Ray, this computer')]=0,
+            ray:Annotated[int, typer.Option(metavar='N', min=0, help='Use N Ray workers (extra ray); 0: no Ray, this computer')]=0,
             quiet:Quiet=False):
     "Classify images: one row per file, unreadable files with their error. Exported bundles are faster, and continue after a kill."
     if len(what) > 2: raise typer.BadParameter(f'{len(what)} paths: give a bundle and a folder of images, or one image')
     from blood_cell_cancer.core.io import as_path
-    bundle, images = what[0] if len(what) == 2 else Path(DEFAULT), as_path(what[-1])
+    bundle, images = Path(what[0]) if len(what) == 2 else Path(DEFAULT), as_path(what[-1])
     kept = out or (Path('predictions.csv') if images.is_dir() else None)
     if kept and kept.exists() and not overwrite:
         raise ValueError(f'{kept} is there already: choose another name with --out, or replace it with --overwrite')

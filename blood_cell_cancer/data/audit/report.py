@@ -22,7 +22,7 @@ from fastcore.basics import patch
 from ...core.intervals import wilson
 from ...core.io import locked, write_csv, write_json, write_text
 from ...core.progress import progress_bar
-from ...core.tables import check_images, jsonable
+from ...core.tables import check_images, jsonable, read_table
 from .checks import check_balance, check_labels, check_pairs, check_shortcuts
 from .duplicates import find_duplicates, fingerprint_features, pair_names
 from ..image_arrays import image_arrays, work_folder
@@ -153,7 +153,7 @@ def apply_groups(images:pd.DataFrame, # image table of the same files
                  path:str|Path # CSV of `save_groups`
                 )->pd.DataFrame: # the table with `group` from the file
     "Apply saved groups; every image must be in the file, unchanged."
-    saved = pd.read_csv(path, dtype=str, keep_default_na=False)
+    saved = read_table(path)
     if missing := {'name', 'sha256', 'group'} - set(saved):
         raise ValueError(f'{path} lacks the columns {sorted(missing)}: give a file that the audit wrote')
     keys, known = (pd.MultiIndex.from_frame(d[['name', 'sha256']]) for d in (check_images(images), saved))
@@ -184,15 +184,22 @@ def save(self:Audit, path:str|Path='audit.html', # HTML file; JSON and groups ar
     return path
 
 # %% ../../../nbs/data/audit/07_report.ipynb #n027
+def _saved(path)->dict: # with `sections` and `images`
+    "The JSON of a saved audit; `ValueError` with its name if it is none."
+    try: saved = json.loads(Path(path).read_text(encoding='utf-8'))
+    except ValueError as e: raise ValueError(f'{path} is no JSON: {e}. Give the file that `blood-cells audit` wrote') from None
+    if type(saved) is not dict or not {'sections', 'images'} <= set(saved): raise ValueError(f'{path} is no audit: give the JSON that `blood-cells audit` wrote')
+    return saved
+
 def sections_of(audit # an `Audit`, or the JSON file that it saved
                )->list[Section]:
     "The sections of an audit."
     if isinstance(audit, Audit): return audit.sections
-    saved = json.loads(Path(audit).read_text())['sections']
+    saved = _saved(audit)['sections']
     return [Section(s['name'], s['verdict'], s['sentence'], pd.DataFrame(s['evidence']), s['figures'], s['seconds']) for s in saved]
 
 def _audited(audit)->int: # images that an audit has seen
-    return len(audit.images) if isinstance(audit, Audit) else json.loads(Path(audit).read_text())['images']
+    return len(audit.images) if isinstance(audit, Audit) else _saved(audit)['images']
 
 def audited_groups(images:pd.DataFrame, # image table
                    audit # an `Audit` of it, or the JSON file that it saved
