@@ -146,7 +146,7 @@ def folder_names(table:'pd.DataFrame' # with the columns `path` and `name`
     "Names of the folders that hold images; not where these lie, because reports are passed on."
     return ', '.join(dict.fromkeys(Path(p).parents[len(Path(n).parts) - 1].name for p, n in zip(table['path'], table['name'])))
 
-BEGINNINGS = b'\x89PNG', b'\xff\xd8\xff', b'II*\0', b'MM\0*', b'GIF8', b'BM' # of PNG, JPEG, TIFF, GIF, BMP; DICOM has its name at byte 128
+BEGINNINGS = b'\x89PNG', b'\xff\xd8\xff', b'II*\0', b'MM\0*', b'GIF8' # of PNG, JPEG, TIFF, GIF; DICOM has its name at byte 128
 
 def _seems_image(path)->bool:
     "Does a file on this computer begin as an image does?"
