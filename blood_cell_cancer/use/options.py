@@ -69,7 +69,7 @@ def print_summary(table:Path, images:Path):
     row, errors = {}, []
     if table.suffix == '.parquet':
         from pyarrow import parquet
-        for part in parquet.ParquetFile(table).iter_batches(columns=['error']): errors += part['error'].to_pylist()
+        for part in parquet.ParquetFile(table).iter_batches(columns=['error']): errors += part.column(0).to_pylist()
     else:
         with open(table, newline='', encoding='utf-8') as f:
             for row in csv.DictReader(f): errors.append(row['error'])
