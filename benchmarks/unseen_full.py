@@ -22,7 +22,7 @@ import unseen as u
 import unseen_views as d
 
 SIZE, MEAN, STD = 160, .5, .5
-COLOURS = 'reinhard', 'background', 'none'
+COLOURS = 'reinhard', 'background'
 
 
 def parser():
@@ -42,7 +42,6 @@ def parser():
     a.add_argument('--scale', type=float, default=1., help='side of the square round the cell, in sides of crop:cell')
     a.add_argument('--masked', type=float, default=0., help='share of views that show the middle of the picture alone')
     a.add_argument('--colour', default='reinhard', choices=COLOURS, help='how colours are normalised')
-    a.add_argument('--grey', type=float, default=0., help='share of views without colours')
     a.add_argument('--mixed', action='store_true', help='mix the styles of early layers between the pictures of a batch')
     a.add_argument('--seed', type=int, default=0)
     a.add_argument('--no-style', dest='style', action='store_false', help='no view takes the style of another laboratory')
@@ -121,7 +120,7 @@ def train(a, t, rows, report):
         kept = torch.load(file, weights_only=True)
         for name, part in dict(net=net, mean=mean, opt=opt, plan=plan).items(): part.load_state_dict(kept[name])
         first = kept['step']
-    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, a.style, a.colour, masked=a.masked, scale=a.scale, grey=a.grey),
+    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, a.style, a.colour, masked=a.masked, scale=a.scale),
                                    range(first*a.batch, (a.stop or a.steps)*a.batch))
     loader = torch.utils.data.DataLoader(data, a.batch, num_workers=1, prefetch_factor=6, multiprocessing_context='fork') # joblib's own kind has no workers
     net.eval() # batch norm keeps ImageNet's statistics

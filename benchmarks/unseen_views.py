@@ -163,9 +163,9 @@ def alone(o, r):
     return np.clip(o*mask + ground*(1 - mask), 0, 255).astype(np.uint8)
 
 
-def view(a, at, r, size=224, style=None, masked=0., scale=1., colour='reinhard', grey=0.):
+def view(a, at, r, size=224, style=None, masked=0., scale=1., colour='reinhard'):
     """A random view of the cell: turned, scaled, through another camera, in another stain; then Reinhard, where prediction has it.
-    A share `masked` of the views shows the middle of the picture alone, a share `grey` has no colours; `scale` narrows the square."""
+    A share `masked` of the views shows the middle of the picture alone; `scale` narrows the square."""
     u, (x, y, s) = r.uniform, at
     s *= scale
     s *= np.exp(u(-.3, .3))
@@ -178,7 +178,6 @@ def view(a, at, r, size=224, style=None, masked=0., scale=1., colour='reinhard',
     if style is not None and r.random() < .5: o = other_style(o, style(r), r)
     o = stain(optics(o, r), r)
     if masked and r.random() < masked: o = alone(o, r)
-    if grey and r.random() < grey: o = cv2.cvtColor(cv2.cvtColor(o, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return recolour(o, (1 + u(-.15, .15, 3), u(-1, 1, 3)*[8, 3, 3]), colour != 'reinhard')
 
 

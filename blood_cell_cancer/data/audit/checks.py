@@ -88,7 +88,7 @@ def out_of_fold(x:np.ndarray, # (n, features)
     for i in range(int(fold.max()) + 1):
         fit, test = (fold != i) & (fold >= 0), (fold == i) | ((fold < 0) & (i == 0))
         known, labels, asked, seeds = x[fit], y[fit], x[test], np.random.RandomState(SEED)
-        # The trees of a forest of 200, some at a time: of a hundred thousand images all of them would take a gigabyte.
+        # The trees of a forest of 200, some at a time, for they grow with the number of images.
         for _ in range(200//TREES):
             trees = RandomForestClassifier(TREES, random_state=seeds, n_jobs=-1).fit(known, labels)
             probs[np.ix_(test, trees.classes_)] += trees.predict_proba(asked)*TREES/200
