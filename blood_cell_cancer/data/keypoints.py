@@ -66,7 +66,8 @@ def nearest_cells(numbers:np.ndarray, # int8 (m, 24)
                   centres:np.ndarray # float32 (cells, 24)
                  )->np.ndarray: # uint16 (m, 4 or fewer), nearest first
     "The cells that each description is looked for in."
-    blocks = (numbers[s:s + 4096].astype(np.float32)@centres.T for s in range(0, len(numbers), 4096))
+    many = 2**22//len(centres) + 1 # 16 MB of products at once, however many cells there are
+    blocks = (numbers[s:s + many].astype(np.float32)@centres.T for s in range(0, len(numbers), many))
     return np.concatenate([_top(b, PROBES)[0].astype(np.uint16) for b in blocks])
 
 @dataclass(frozen=True)

@@ -154,15 +154,16 @@ def significant_pairs(pairs:np.ndarray, # (n, 8), i, j, and what `align` returns
 # %% ../../../nbs/data/audit/01_overlaps.ipynb #c029
 OVERLAP_COLUMNS = ['dx', 'dy', 'inliers', 'overlap', 'correlation', 'score', 'chance']
 
-def _proposals(index, own, one, many, keep, least)->np.ndarray: # float (m, 5): row of `one`, row of `many`, dx, dy, quick score
+def _proposals(index, own, one, many, keep, least, start)->np.ndarray: # float32 (m, 5): `start` + row of `one`, row of `many`, dx, dy, quick score
     "What the key points of some images propose, with quick scores."
     found = [p for p in propose(index, own, one['points'], one['numbers'], keep).tolist() if _shared(*p[2:]) >= least]
-    return np.array([(k, j, dx, dy, quick_score(one['half'][k], many[j], dx, dy)) for k, j, dx, dy in found], float).reshape(-1, 5)
+    rows = [(start + k, j, dx, dy, quick_score(one['half'][k], many[j], dx, dy)) for k, j, dx, dy in found]
+    return np.array(rows, np.float32).reshape(-1, 5) # which counts to 16 million; there may be twenty rows for each image
 
 def _each_once(rows)->np.ndarray: # i < j
     "Of a pair that both images propose, the better one."
     turned = rows[:, 0] > rows[:, 1]
-    rows[turned] = rows[turned][:, [1, 0, 2, 3, 4]]*[1, 1, -1, -1, 1] # in place: there may be millions
+    rows[turned] = rows[turned][:, [1, 0, 2, 3, 4]]*np.float32([1, 1, -1, -1, 1]) # in place
     rows = rows[np.lexsort((-rows[:, 4], rows[:, 1], rows[:, 0]))]
     return rows[(np.diff(rows[:, :2], axis=0, prepend=-1) != 0).any(axis=1)]
 
@@ -200,13 +201,12 @@ def _search(parts, at, mask, min_overlap, keep, folder, n_jobs, progress)->tuple
     blocks = [np.arange(s, min(n, s + BLOCK)) for s in range(0, n, BLOCK)]
     many, half, least = _Rows(parts['relief'], at), _Rows(parts['half'], at), .8*min_overlap
     def block(rows):
-        got = _proposals(index, rows, {k: parts[k][at[rows]] for k in ('half', 'points', 'numbers')}, half, keep, least)
-        return got + [rows[0], 0, 0, 0, 0]
+        return _proposals(index, rows, {k: parts[k][at[rows]] for k in ('half', 'points', 'numbers')}, half, keep, least, rows[0])
     name = lambda b: folder/f'found-{keep}-{min_overlap:g}-{b[0]}.npy' if folder else None
     jobs = (delayed(_saved)(name(b), partial(block, b)) for b in blocks)
     rows = _each_once(np.concatenate(_in_threads(jobs, [len(b) for b in blocks], n_jobs, 'overlaps', progress)))
     own, fake = _decoys(parts, at, mask)
-    def decoy_block(rows): return _proposals(index, own[rows], {k: v[rows] for k, v in fake.items()}, half, keep, least) + [rows[0], 0, 0, 0, 0]
+    def decoy_block(rows): return _proposals(index, own[rows], {k: v[rows] for k, v in fake.items()}, half, keep, least, rows[0])
     blocks = np.array_split(np.arange(len(own)), -(-len(own)//BLOCK))
     turned = np.concatenate(_in_threads([delayed(decoy_block)(b) for b in blocks], [len(b) for b in blocks], n_jobs, 'decoys', progress))
     gate = np.sort(turned[:, 4])[-max(LEAST, round(SURVIVORS*len(turned))):][0] if len(turned) else 0.
