@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.io import write_csv
-from ..core.tables import check_images, classes_of
+from ..core.tables import check_images, classes_of, read_table
 
 # %% ../../nbs/data/04_annotations.ipynb #c005
 ANNOTATIONS = {'drop': 'leave it out of training, validation and test', 'relabel': 'use it under another class',
@@ -56,8 +56,8 @@ def save_annotations(annotations:pd.DataFrame, # from `annotation_table`
 def read_annotations(path:str|Path # CSV file of `save_annotations`
                     )->pd.DataFrame: # annotation table
     "Read saved annotations."
-    try: return check_annotations(pd.read_csv(path, dtype=str, keep_default_na=False))
-    except pd.errors.EmptyDataError: raise ValueError(f'{path} is empty: export the annotations again') from None
+    d = read_table(path)
+    try: return check_annotations(d)
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
 
 # %% ../../nbs/data/04_annotations.ipynb #c015

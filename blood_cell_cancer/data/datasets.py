@@ -18,7 +18,7 @@ from platformdirs import user_cache_dir
 
 from ..core.io import SEED, as_path
 from .classes import join_images
-from .folders import SPLIT_FOLDERS, DataError, class_of, data_root, folder_images, lab_folders, subfolders, which_classes
+from .folders import SPLIT_FOLDERS, DataError, class_of, data_root, folder_images, lab_folders, subfolders, warn_alike, which_classes
 from .phantoms.make import VERSION, make_phantoms
 from .public import CLASS_LISTS, COLLECTIONS, DATASETS, DIFFERENTIAL, DRAWN, DataSet
 
@@ -226,7 +226,7 @@ def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `C
     tables = _load_tables(whats, data, progress)
     sets = [DATASETS[str(w)] for w in whats if str(w) in DATASETS] # a folder may have the name of a set, and is none
     if named: classes = CLASS_LISTS[str(classes)]
-    elif classes == 'folders': classes = sorted({c for t in tables.values() for c in t['label'].cat.categories})
+    elif classes == 'folders': warn_alike(classes := sorted({c for t in tables.values() for c in t['label'].cat.categories}))
     elif classes is None and not sets and (mapping is not None or unmapped != 'error'):
         raise DataError('a mapping needs the classes that it leads to: declare them, classes=[...] (--classes a,b,c or differential)')
     elif classes is None: classes = _common_classes(sets, tables)

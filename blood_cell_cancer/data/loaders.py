@@ -8,7 +8,7 @@ __all__ = ['ViewTransform', 'epoch_order', 'EpochDL', 'image_datasets', 'image_l
 # %% ../../nbs/data/09_loaders.ipynb #c002
 from collections.abc import Sequence
 
-from ..core.machine import triton_first
+from ..core.machine import cores, in_order, triton_first
 
 triton_first()
 import fastai.vision.data # noqa: F401, registers how fastai shows a batch of images
@@ -60,6 +60,14 @@ class EpochDL(TfmdDL):
 
     def shuffle_fn(self, idxs): return epoch_order(idxs, self.seed, self.epoch)
 
+    def create_batches(self, samps):
+        "Decode the images of the next batch in threads, while the network computes."
+        if self.fake_l.num_workers: yield from super().create_batches(samps) # a loader process has one thread
+        else:
+            n = cores()
+            items = in_order(self.do_item, samps, n, -(-2*self.bs//n))
+            yield from map(self.do_batch, self.chunkify(items))
+
     def set_epoch(self, epoch:int):
         "Select the order and the views of an epoch."
         self.epoch = epoch
@@ -90,7 +98,7 @@ def image_loaders(images:pd.DataFrame, # split image table
                   seed:int=SEED, # of order and views
                   views:int=0, # 0: new views in every epoch; k: the same k views in turn
                   preprocess:Sequence=(), # functions from image to image
-                  workers:int=0, # loader processes; 0: decode in this process
+                  workers:int=0, # loader processes; 0: decode in threads of this process
                   device=None # device of the batches; default: the GPU if there is one
                  )->DataLoaders:
     "fastai `DataLoaders` of an image table."

@@ -55,6 +55,7 @@ class NucleusSize:
         return cls(tuple(float(np.exp(np.median(v))) for v in logs), float(spread))
 
     def measure(self, images, preprocess=()): return nucleus_widths(images, preprocess)
+    def measure_one(self, img): return nucleus_width(img)
 
     def add(self, logits:np.ndarray, # (n, classes)
             widths:np.ndarray # (n,), pixels
@@ -63,12 +64,6 @@ class NucleusSize:
         if self.scale is None: return logits
         r = (np.log(np.asarray(widths, float)/self.scale)[:, None] - np.log(self.widths))/self.spread
         return (logits + np.where(np.isfinite(r), -2*np.log1p(r**2/3), 0)).astype(np.asarray(logits).dtype)
-
-    def add_one(self, logits:np.ndarray, # (classes,)
-                img # an RGB image
-               )->np.ndarray: # as `logits`
-        "`add` for one image."
-        return self.add(logits[None], np.array([nucleus_width(img)]))[0]
 
     def scaled_to(self, logits:np.ndarray, # (n, classes) of the network alone
                   widths:np.ndarray # (n,), pixels

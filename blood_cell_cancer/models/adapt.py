@@ -59,6 +59,7 @@ def fold_numbers(y:np.ndarray, # int (n,) classes
     "Folds with about the same share of each class; a group lies in one fold."
     from sklearn.model_selection import StratifiedGroupKFold
     if (n := len(set(groups))) < 2: raise ValueError('all labelled images belong to one group (patient): cross-validation needs at least two')
+    if folds < 2: raise ValueError(f'folds={folds}: cross-validation needs at least 2')
     folds = min(folds, n)
     out = np.zeros(len(y), int)
     for i, (_, rows) in enumerate(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, groups)): out[rows] = i

@@ -93,15 +93,20 @@ def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
 
 # %% ../../nbs/use/00_export.ipynb #c011
 def onnx_session(path:str|Path, # an ONNX file
-                 threads:int=0 # 0: all cores
+                 threads:int=0, # 0: all cores
+                 gpu:bool=False # on a GPU, where ONNX Runtime can use one?
                 ): # onnxruntime session
     "Open an ONNX file with ONNX Runtime."
     import onnxruntime as ort
+    providers = ['CUDAExecutionProvider']*(gpu and 'CUDAExecutionProvider' in ort.get_available_providers()) + ['CPUExecutionProvider']
+    if len(providers) > 1 and hasattr(ort, 'preload_dlls'): ort.preload_dlls() # CUDA's libraries may have come with pip
     def opened(exact):
         options = onnx_options(threads)
         # Processors without VNNI add up pairs of 8-bit products in 16 bits, where large ones overflow; with this they don't.
         options.add_session_config_entry('session.x64quantprecision', exact)
-        return ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+        session = ort.InferenceSession(str(path), options, providers=providers)
+        if len(providers) > 1 and session.get_providers()[0] != providers[0]: warnings.warn('onnxruntime-gpu finds no GPU that it can use: the processor computes')
+        return session
     # ONNX Runtime's errors have no common class but Exception.
     try: return opened('1')
     except Exception as e: why = str(e).splitlines()[0][:200]

@@ -11,18 +11,19 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.io import as_path, shown, write_csv
-from ..core.tables import image_table, images_below
+from ..core.tables import check_images, image_table, images_below
 from ..models.bundle import load_model
 from .export import onnx_file
 from .stream import open_onnx
 
 # %% ../../nbs/use/02_predict.ipynb #c005
 def predict(model, # a `Model`, or the folder of a bundle
-            what:str|Path|list, # an image, a folder with all below it, or a list of files; also in an object store, such as s3://bucket/folder
+            what:str|Path|list|pd.DataFrame, # an image, a folder with all below it, a list of files (also in an object store, such as s3://bucket/folder), or an image table
             progress:bool=True # show progress bars
            )->pd.DataFrame: # prediction table
     "Classify image files."
     if isinstance(model, (str, Path)): model = open_onnx(model) if onnx_file(model) else load_model(model)
+    if isinstance(what, pd.DataFrame): return model.predict(check_images(what), progress)
     if isinstance(what, (list, tuple)): files, root = what, None
     else: files, root = images_below(what), what if as_path(what).is_dir() else None
     if not files: raise FileNotFoundError(f'{what} holds no image files')
