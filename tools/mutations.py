@@ -41,7 +41,9 @@ of('core/00_io',
    ('an address that lost a slash is taken for a folder here', "r'\\1://', str(what))", "r'\\1:/', str(what))"),
    ('any address is opened', "if text.partition('://')[0] not in STORES:", 'if False:'),
    ('an error of an object store gets through', "except Exception as e: raise ImageError(f'{path}: could", "except KeyError as e: raise ImageError(f'{path}: could"))
-of('core/01_machine', ('memory is given back to the system', 'mallopt(option, ctypes.c_int(mb << 20))', 'pass'))
+of('core/01_machine',
+   ('memory is given back to the system', 'mallopt(option, ctypes.c_int(mb << 20))', 'pass'),
+   ('results in another order', 'yield jobs.popleft().result()\n        while', 'yield jobs.pop().result()\n        while'))
 of('models/02_nets',
    ('batch norm is folded where something else takes the output too', 'if torch.allclose(run(net), want,', 'if True or torch.allclose(run(net), want,'),
    ('batch norm behind the cut is folded', "out = getattr(net, part)(x)", "out = net(x)"))
@@ -102,7 +104,8 @@ of('data/09_loaders',
    ('the last batch is always left out', 'drop_last=len(dss.train) % batch == 1', 'drop_last=True'),
    ('a last batch of one image stays', 'drop_last=len(dss.train) % batch == 1', 'drop_last=False'),
    ('fixed views are new in each epoch', 't.view = epoch % self.views if self.views else epoch', 't.view = epoch'),
-   ('training images in their order', 'dl(dss.train, aug, shuffle=True, ', 'dl(dss.train, aug, shuffle=False, '))
+   ('training images in their order', 'dl(dss.train, aug, shuffle=True, ', 'dl(dss.train, aug, shuffle=False, '),
+   ('no batch is decoded ahead', 'in_order(self.do_item, samps, n, -(-2*self.bs//n))', 'map(self.do_item, samps)'))
 of('models/04_facts',
    ('a damaged file is read', "if file_sha256(file) != facts[what]['sha256']:", 'if False:'),
    ('a link may point outside', 'not path.resolve().is_relative_to', 'not path.absolute().is_relative_to'),
@@ -243,7 +246,8 @@ of('use/app/03_uploads',
 of('use/01_stream',
    ('a table in Parquet shares its unfinished file with one in CSV', "out.with_name(f'{out.name}.part.csv')", "out.with_suffix('.part.csv')"),
    ('half a row stays in the table', "    with open(path, 'rb+') as f: f.truncate(sum(len(line) for line in f if line.endswith(b'\\n')))\n", ''),
-   ('results in another order', 'yield jobs.popleft().result()\n        while', 'yield jobs.pop().result()\n        while'),
+   ('an unreadable file among others gets a class', "for v in (logits, features): v[[e != '' for e in errors]] = np.nan", "if len(made) == 1 and errors[0]: logits[:], features[:] = np.nan, np.nan"),
+   ('large originals are reduced otherwise where nuclei are measured', 'if min(whole.size)//2 >= least: img = read_image(path, least)', 'pass'),
    ('what is done is predicted again', 'model.all_outputs(root/name for name in names[done:])', 'model.all_outputs(root/name for name in names)'),
    ("another model's table is continued", 'if other := [k for k in now if was.get(k) != now[k]]:', 'if other := []:'),
    ('a network that is not the exported one is opened', 'if known[file.name] != file_sha256(file):', 'if False:'),
@@ -263,6 +267,7 @@ of('data/audit/01_overlaps',
    ('unreadable files of the same bytes are one image', "images['sha256'].where(images['error'] == '', '')", "images['sha256']"),
    ('pairs that chance explains are returned', 'chance <= max_false*np.arange(1, len(pairs) + 1)', 'chance <= np.inf'),
    ('shifts in the wrong direction', 'return dx, dy, inliers(', 'return -dx, dy, inliers('),
+   ('proposals of a later block are given to the first images', 'rows = [(start + k, j, dx, dy,', 'rows = [(k, j, dx, dy,'),
    ('a pair that both images propose is two', 'return rows[(np.diff(rows[:, :2], axis=0, prepend=-1) != 0).any(axis=1)]', 'return rows'))
 of('data/11_image_arrays',
    ('finished images are decoded again', 'todo = np.flatnonzero(ok & ~done)', 'todo = np.flatnonzero(ok)'),
@@ -274,7 +279,8 @@ of('data/12_keypoints',
    ('shifts in the wrong direction', 'dx, dy = (xy[image[q], k[q]].astype(int) - index.xy[p]).T', 'dx, dy = -(xy[image[q], k[q]].astype(int) - index.xy[p]).T'),
    ('the worst proposals are kept', 'order = np.lexsort((-weight, i))', 'order = np.lexsort((weight, i))'))
 of('data/audit/02_shortcuts',
-   ('the forests are judged on what they were trained on', 'fit, test = (fold != i) & (fold >= 0), fold == i\n        forest', 'fit, test = fold >= 0, fold == i\n        forest'),
+   ('the forests are judged on what they were trained on', 'fit, test = (fold != i) & (fold >= 0), fold == i\n        classes', 'fit, test = fold >= 0, fold == i\n        classes'),
+   ('the parts of a forest are the same trees', 'random_state=seeds).fit(x, y)', 'random_state=forest.random_state).fit(x, y)'),
    ('any advantage over the majority is a shortcut', "row['gain'] > LIMITS[cell]", "row['gain'] > 0"),
    ('a mark is where one mirror image is worse', 'accuracy - np.max([', 'accuracy - np.min(['))
 of('data/audit/03_integrity',
