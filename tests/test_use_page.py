@@ -107,7 +107,7 @@ def served(tmp_path_factory, runtime):
 
 @pytest.fixture(scope='module')
 def cells(tmp_path_factory):
-    "Forty phantoms of several sizes and shapes, PNG and JPEG, single cells and fields; and two files that are no images."
+    "Forty phantoms of several sizes and shapes, PNG and JPEG, single cells and fields; a large one; and two files that are no images."
     from PIL import Image
     from blood_cell_cancer.data.phantoms.draw import _draw, phantom_classes
     folder = tmp_path_factory.mktemp('cells')
@@ -117,6 +117,8 @@ def cells(tmp_path_factory):
         img = Image.fromarray(_draw(kind, classes[i % len(classes)], (7, i, 2), size)[0][:size - i % 3*size//9])
         if i % 2: img.save(folder/f'{i:02}.png')
         else: img.save(folder/f'{i:02}.jpg', quality=62 + i, subsampling=i//2 % 3)
+    # Eight times the network's side or more: reduced first. (Of a large JPEG Python decodes half the size, which a browser can't.)
+    img.resize((1301, 1287)).save(folder/'large.png')
     (folder/'cut.jpg').write_bytes((folder/'00.jpg').read_bytes()[:900])
     (folder/'=notes.png').write_text('basophil, "perhaps"?\n')
     return folder

@@ -92,7 +92,7 @@ def check_classes(images:'pd.DataFrame', # image table
     have = classes_of(images)
     if images['label'].notna().any() and have != tuple(classes):
         raise ValueError(f'the images declare the classes {list(have)}, the model knows {list(classes)}: load the images with '
-                         f'classes={list(classes)}')
+                         f'classes={list(classes)}' + ", unmapped='drop' (--drop-unmapped), since some classes are absent"*(set(have) < set(classes)))
 
 # %% ../../nbs/core/03_tables.ipynb #c014
 def readable(images:'pd.DataFrame', # an image table

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RESIZED', 'manifest', 'ManifestDiff', 'compare_manifest', 'fetch', 'find_data', 'add_patients', 'named_images',
-           'load_images']
+           'declared_classes', 'load_images']
 
 # %% ../../nbs/data/03_datasets.ipynb #c002
 import os
@@ -207,6 +207,11 @@ def _load_tables(whats, data, progress)->dict: # name of the set or laboratory -
         tables |= found
     return tables
 
+def declared_classes(text:str|None # 'a,b,c', 'folders', or the name of a list in `CLASS_LISTS`; None or '': nothing is declared
+                    )->list|str|None: # for `load_images`
+    "The classes that a text declares, as on the command line."
+    return text or None if text in (None, '', 'folders', *CLASS_LISTS) else [c.strip() for c in text.split(',')]
+
 def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `COLLECTIONS`, a folder, or a list of them, which are joined
                 data:str|Path|None=None, # for a named set: a folder on this computer to search first
                 classes:tuple|list|str|None=None, # declared in order, or 'folders', or a list in `CLASS_LISTS` such as 'differential'
@@ -215,6 +220,7 @@ def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `C
                 unmapped:str='error' # classes without a counterpart: 'error', or 'drop' their images with a warning
                )->pd.DataFrame: # image table
     "The image table of a named data set, of a folder of images, or of several of them."
+    if isinstance(data, (list, tuple)): raise DataError(f'data={list(data)}: classes are given as classes={list(data)}')
     if str(what) in COLLECTIONS: what, classes = COLLECTIONS[str(what)], classes or str(what)
     if isinstance(classes, str) and classes not in ('folders', *CLASS_LISTS):
         raise DataError(f"classes={classes!r}: give a list of names, 'folders', or one of the lists {', '.join(CLASS_LISTS)}")

@@ -110,7 +110,8 @@ def _class_folders(root:Path, classes, dataset)->tuple[list[tuple[Path, str, str
             same = sorted({f.name for f, s, k in found if (s, k) == (split, c)})
             if len(same) > 1: raise DataError(f'{root}: the folders {same} all stand for the class {c}: join or rename them, or declare a class for each')
         lacking = [c for c in declared if c not in {k for _, s, k in found if s == split}]
-        if lacking: raise DataError(f'{root}{"/" + split if split else ""} lacks folders for the declared classes {lacking}')
+        if lacking: raise DataError(f'{root}{"/" + split if split else ""} lacks folders for the declared classes {lacking}. '
+                                   "If this laboratory has only some of the classes, load it with unmapped='drop' (--drop-unmapped)")
     return found, declared
 
 # %% ../../nbs/data/02_folders.ipynb #f011

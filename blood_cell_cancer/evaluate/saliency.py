@@ -145,7 +145,11 @@ def _target_classes(model, images, what, preds, progress):
     "The class to explain in each image, as a number."
     if what == 'predicted':
         if preds is None: preds = model.predict(images, progress)
-        return preds.set_index('path')['predicted'].loc[images['path']].cat.codes.to_numpy().copy()
+        if (have := list(preds['predicted'].cat.categories)) != list(model.classes):
+            raise ValueError(f'preds are of a model with the classes {have}; this one knows {list(model.classes)}')
+        by_path = preds.set_index('path')['predicted']
+        if lost := sorted(set(images['path']) - set(by_path.index)): raise ValueError(f'preds lacks {len(lost)} of the images, the first is {lost[0]}')
+        return by_path.loc[images['path']].cat.codes.to_numpy().copy()
     if what not in model.classes: raise ValueError(f"what={what!r}: use 'predicted', or one of the classes {list(model.classes)}")
     return np.full(len(images), model.classes.index(what))
 
@@ -218,6 +222,9 @@ def saliency_by_place(saliency:Saliency, # of `saliency_maps`
                )->pd.DataFrame: # one row per region: `place, n, share, low, high, even`; even: the region's share of the image
     "Mean share of the saliency in regions of the image, with 95 % intervals, beside what a uniform map would give."
     rows = []
+    for name, box in (boxes or {}).items():
+        x0, y0, x1, y1 = box
+        if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1): raise ValueError(f'box {name!r} is {tuple(box)}: give left, top, right, bottom as fractions between 0 and 1')
     for name, box in {**PLACES, **(boxes or {})}.items():
         v = np.array([saliency_share(m, box, (1, 1)) for m in saliency.maps])
         v = v[~np.isnan(v)]

@@ -21,6 +21,7 @@ from ..core.progress import progress_bar
 from ..core.tables import check_classes, check_images, readable, softmax
 from ..data.audit.seen import SeenImages, SeenImagesError, seen_among, seen_text, union
 from .engines import engine_module
+from .model import with_nuclei
 from .uncertainty import conformal_thresholds, fit_temperature, knn_score, unit
 
 # %% ../../nbs/models/17_adapt.ipynb #c005
@@ -135,7 +136,7 @@ def _usable(images):
     if len(bad): warnings.warn(f'{len(bad)} of {len(images)} images cannot be read and are left out: {"; ".join(bad.head(5))}')
     return rows
 
-def _labelled(model, images):
+def _labelled(model, images, coverage):
     "The readable images with a label; `ValueError` names a class that has too few."
     rows = _usable(images)
     rows = rows[rows['label'].notna()]
@@ -146,6 +147,8 @@ def _labelled(model, images):
     if few: raise ValueError(f'too few labelled images of {", ".join(f"{c} ({n})" for c, n in few.items())}: at least {LEAST} of each '
                              'class are needed, or none')
     if (counts > 0).sum() < 2: raise ValueError(f'all labelled images are of one class, {counts.idxmax()}: adapt needs at least two')
+    if model.uncertainty and (need := int(np.ceil(coverage/(1 - coverage) - 1e-9))) > len(rows):
+        raise ValueError(f'{len(rows)} labelled images: prediction sets with a coverage of {coverage:g} need at least {need} in all: label more')
     return rows
 
 def _recalls(logits, y, classes):
@@ -200,11 +203,14 @@ def adapt(model, # a trained `Model`
          ): # a new `Model`
     "Fit a model's last layer and its uncertainty to labelled images of another laboratory."
     if deep and model.engine != 'fastai': raise NotImplementedError(f'deep=True trains fastai models; this one is of the {model.engine} engine')
-    rows, module = _labelled(model, images), engine_module(model.engine)
+    if model.engine == 'ensemble': raise ValueError('an ensemble is not adapted: adapt its members, and combine them again')
+    rows, module, given = _labelled(model, images, coverage), engine_module(model.engine), model
     _check_seen(model, rows, allow_training_images)
-    model = replace(model, nucleus=None) # the last layer is fitted to what the network says alone
+    if model.nucleus and model.nucleus.scale: warnings.warn('the width of the nuclei counts no longer: labels adapt what the network says alone')
+    model = replace(model, nucleus=None)
     y, groups = rows['label'].cat.codes.to_numpy(), rows['group'].where(rows['group'] != '', rows['sha256']).to_numpy()
     features, before = model.features(rows, progress)
+    before = with_nuclei(given, before, rows)
     if deep: net, features, after, scores, how = _block_fitted(model, rows, y, groups, folds, progress)
     else: net, after, scores, how = _layer_fitted(module, model.net, features, y, groups, folds)
     facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), folds=folds, **how,
@@ -224,8 +230,11 @@ def adapt_unlabelled(model, # a trained `Model` that has `nucleus`
                      progress:bool=True # show a bar
                     ): # a new `Model`
     "Find the scale of another laboratory, so that the size of the nuclei counts."
-    if getattr(model, 'nucleus', None) is None:
-        raise ValueError('this model does not know how wide the nuclei of its classes are: adapt it with labelled images')
+    if model.engine == 'ensemble': raise ValueError('an ensemble is not adapted: adapt its members, and combine them again')
+    if model.nucleus is None and 'adaptation' in model.extra:
+        raise ValueError('this model was adapted with labelled images, and the width of the nuclei counts no longer for it')
+    if model.nucleus is None: raise ValueError('this model does not know how wide the nuclei of its classes are: adapt it with labelled images')
+    if not len(images): raise ValueError('there are no images: give the folder that holds those of your laboratory')
     rows, bare = _usable(images), replace(model, nucleus=replace(model.nucleus, scale=None))
     nucleus = model.nucleus.scaled_to(bare.logits(rows, progress), model.nucleus.measure(rows))
     facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), scale=nucleus.scale)

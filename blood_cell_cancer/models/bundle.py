@@ -30,7 +30,7 @@ from .ensemble import Ensemble, check_members, check_weights
 from .engines import engine_module
 from .facts import ENSEMBLE, FORMAT, VERSION, BundleError, bundle_tensors, inside, read_bundle
 from .model import Model
-from .shipped import SHIPPED, bundle_folder, check_bundle, push_bundle, shipped_bundles
+from .shipped import SHIPPED, bundle_folder, check_bundle, own_bundle, push_bundle, shipped_bundles
 from .uncertainty import Uncertainty
 
 # %% ../../nbs/models/14_bundle.ipynb #c011
@@ -256,7 +256,7 @@ def add_report(folder:str|Path, # a bundle's folder
                report # of `evaluate.report.evaluate`
               )->Path: # the card
     "Put a report's figures into a bundle's JSON and card."
-    folder, facts = Path(folder), read_bundle(folder)
+    folder, facts = own_bundle(folder), read_bundle(folder)
     facts['extra'] |= report_facts(report)
     write_facts(facts, folder)
     return folder/'README.md'

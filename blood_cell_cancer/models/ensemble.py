@@ -15,7 +15,7 @@ from ..core.tables import check_images, output_columns, output_table, readable
 from ..data.audit.seen import union
 from ..data.augment import ORIENTATIONS, oriented
 from ..data.preprocess import content_reasons, make_preprocess
-from .model import Model, check_classes
+from .model import Model, check_classes, with_nuclei
 from .uncertainty import unit
 
 # %% ../../nbs/models/10_ensemble.ipynb #c005
@@ -34,9 +34,10 @@ def predict_oriented(model:Model, # a member
               **kwargs # for the engine
              )->tuple[np.ndarray, np.ndarray]: # pooled features (n, d), probabilities (n, classes)
     "A member's outputs for images in one orientation; calibrated where it has a temperature."
-    bare = replace(model, recipe=replace(model.recipe, preprocess=()))
+    bare = replace(model, recipe=replace(model.recipe, preprocess=()), nucleus=None)
     features, logits = bare.features(images, progress,
                                      preprocess=(*preprocess, *make_preprocess(model.recipe.preprocess), Orientation(how)), **kwargs)
+    logits = with_nuclei(model, logits, images, preprocess) # measured before the cell is cut out
     return features, output_columns(logits, features, model.uncertainty)[0]
 
 # %% ../../nbs/models/10_ensemble.ipynb #c011

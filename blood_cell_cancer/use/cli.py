@@ -127,8 +127,9 @@ def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mappi
     "Evaluate a bundle on a split, compared with a colour histogram; optionally on other laboratories or corrupted images."
     from blood_cell_cancer.evaluate.external import laboratories, ood_images
     from blood_cell_cancer.evaluate.report import evaluate
-    from blood_cell_cancer.models.bundle import add_report, load_model
+    from blood_cell_cancer.models.bundle import add_report, load_model, own_bundle
     from blood_cell_cancer.models.uncertainty import fit_uncertainty
+    if keep: own_bundle(bundle) # before the work
     model, images = load_model(bundle), load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet)
     if unknown and model.uncertainty is None:
         typer.echo('The bundle has no uncertainty: it is fitted now, on the training and validation images.')
@@ -168,7 +169,7 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
           deep:Annotated[bool, typer.Option('--deep', help='Train the last block of the network as well: slower, and better')]=False,
           allow_training_images:Annotated[bool, typer.Option('--allow-training-images', help='Go on if images trained the model')]=False,
           out:NewBundle=Path('adapted.bundle'), quiet:Quiet=False):
-    "Fit a bundle to a laboratory with some labelled images, at least five of each class, or with unlabelled ones."
+    "Fit a bundle to a laboratory with some labelled images, at least five of each class and twenty in all, or with unlabelled ones."
     from blood_cell_cancer.core.tables import image_table, images_below
     from blood_cell_cancer.data.datasets import load_images
     from blood_cell_cancer.models.adapt import adapt, adapt_unlabelled, adaptation_text

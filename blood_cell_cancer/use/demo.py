@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.progress import tell
-from ..data.datasets import DATASETS, DataError, load_images
+from ..data.datasets import DATASETS, DataError, declared_classes, load_images
 from ..data.phantoms.make import make_phantoms
 from ..data.splits import save_split, split_images
 from ..evaluate.report import Report, evaluate
@@ -41,7 +41,7 @@ def demo_images(data:str|None, # a named set, a folder, or None for phantoms
         if progress: tell(f"drawing 80 phantoms of each class in {out/'phantoms'}")
         make_phantoms(out/'phantoms', n=80)
         return load_images(out/'phantoms', classes=DATASETS['phantoms'].classes, progress=progress)
-    if classes: return load_images(data, classes=classes if classes == 'folders' else classes.split(','), progress=progress)
+    if classes: return load_images(data, classes=declared_classes(classes), progress=progress)
     try: return load_images(data, progress=progress)
     except DataError as e:
         if 'which classes?' not in str(e): raise

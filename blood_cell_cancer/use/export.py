@@ -17,7 +17,7 @@ from ..core.io import atomic, file_sha256, pixel_batches, write_json
 from ..core.machine import onnx_options
 from ..core.tables import readable
 from ..models.facts import BundleError, read_bundle
-from ..models.shipped import bundle_folder
+from ..models.shipped import bundle_folder, own_bundle
 
 # %% ../../nbs/use/00_export.ipynb #c005
 def with_preprocessing(net, # a `CutNet`
@@ -71,7 +71,7 @@ def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
     "Write a bundle's model as ONNX, with its preprocessing inside, and check its logits."
     if missing := [m for m in ('onnx', 'onnxscript') if find_spec(m) is None]:
         raise RuntimeError(f'the export needs {" and ".join(missing)}: pip install "blood_cell_cancer[export]"')
-    if not Path(bundle).is_dir(): raise BundleError(f'{bundle} is not a folder of yours: export writes into the folder of a bundle')
+    bundle = own_bundle(bundle)
     import torch
     from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.nets import fold_batch_norm

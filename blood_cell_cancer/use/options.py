@@ -34,11 +34,10 @@ def new_place(folder:Path)->Path:
 
 def load_data(data, classes, mapping, drop, quiet):
     "Images of the named sets and folders."
-    from blood_cell_cancer.data.datasets import CLASS_LISTS, load_images
+    from blood_cell_cancer.data.datasets import declared_classes, load_images
     sets = [s for d in data for s in ([d] if d and Path(d).exists() else d.split(','))]
     if '' in sets: raise ValueError(f'--data {",".join(data)!r} names nothing before, between or after its commas: give sets or folders')
-    listed = classes if classes in (None, 'folders', *CLASS_LISTS) else classes.split(',')
-    return load_images(sets if len(sets) > 1 else sets[0], None, listed, not quiet, mapping, 'drop' if drop else 'error')
+    return load_images(sets if len(sets) > 1 else sets[0], None, declared_classes(classes), not quiet, mapping, 'drop' if drop else 'error')
 
 def load_split(data, classes, mapping, drop, split, by, seed, quiet):
     "Images with the split from a file, from their folders, or made here."

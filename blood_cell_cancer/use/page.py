@@ -20,7 +20,7 @@ from huggingface_hub import SpaceCardData
 from markupsafe import Markup
 
 from ..core.html import page_html, sentence
-from ..core.io import MAX_PIXELS, atomic, locked, write_json, write_text
+from ..core.io import ENOUGH, MAX_PIXELS, atomic, locked, write_json, write_text
 from ..core.tables import IMAGE_SUFFIXES, NOT_FINITE
 from ..data.preprocess import FIELD, NO_CELL, REFERENCE, SEVERAL, CropCell, Mask, Reinhard, make_preprocess
 from ..models.card import CARD_SECTIONS, card_name
@@ -81,7 +81,7 @@ def page_facts(model, # of `open_onnx`
     "What the page's JavaScript needs to know of a bundle."
     u, place = model.uncertainty, 'runtime/' if local else ADDRESS
     kept = {k: v for k, v in u.to_dict().items() if k in ('temperature', 'method', 'thresholds', 'kind', 'k', 'limit')} if u else None
-    return dict(classes=model.classes, size=model.size, steps=page_steps(facts['preprocessing']['preprocess']), look=model.look is not None,
+    return dict(classes=model.classes, size=model.size, least=ENOUGH*model.size, steps=page_steps(facts['preprocessing']['preprocess']), look=model.look is not None,
                 uncertainty=kept, nucleus=model.nucleus.to_dict() if model.nucleus else None, columns=header(model), words=page_words(),
                 suffixes=IMAGE_SUFFIXES, mostPixels=MAX_PIXELS, wasm=dict(address=place + WASM, integrity=INTEGRITY[WASM]))
 

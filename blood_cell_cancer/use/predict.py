@@ -8,6 +8,7 @@ __all__ = ['predict', 'save_predictions']
 # %% ../../nbs/use/02_predict.ipynb #c002
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..core.io import as_path, shown, write_csv
@@ -24,7 +25,7 @@ def predict(model, # a `Model`, or the folder of a bundle
     "Classify image files."
     if isinstance(model, (str, Path)): model = open_onnx(model) if onnx_file(model) else load_model(model)
     if isinstance(what, pd.DataFrame): return model.predict(check_images(what), progress)
-    if isinstance(what, (list, tuple)): files, root = what, None
+    if isinstance(what, (list, tuple, pd.Series, np.ndarray)): files, root = list(what), None
     else: files, root = images_below(what), what if as_path(what).is_dir() else None
     if not files: raise FileNotFoundError(f'{what} holds no image files')
     return model.predict(image_table(files, classes=model.classes, root=root, progress=progress), progress)

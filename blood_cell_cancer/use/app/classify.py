@@ -219,7 +219,8 @@ def draw(self:ImageClassifier, refused=()):
     self.notice.value, self.table.value = message(*refused, warn=True) + ('' if ready else message(NO_MODEL)), ''
     if not (ready and given): return
     self.notice.value += message('The model is running; the first time takes some seconds.')
-    self.draw_table(self.state.predictions())
+    try: self.draw_table(self.state.predictions())
+    except (ValueError, OSError) as e: refused = (*refused, str(e)) # a damaged bundle
     self.notice.value = message(*refused, warn=True)
 
 @patch

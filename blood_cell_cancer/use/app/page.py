@@ -10,6 +10,7 @@ __all__ = ['CHOICES', 'keep_folder', 'state_file', 'split_if_needed', 'data_choi
 import hashlib
 import json
 import os
+import time
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ...core.tables import IMAGE_SUFFIXES, classes_of
-from ...data.datasets import DATASETS, DRAWN, DataError, load_images
+from ...data.datasets import DATASETS, DRAWN, DataError, declared_classes, load_images
 from ...data.splits import apply_split, split_images
 from ...models.shipped import check_bundle, shipped_bundles
 from .adapt import Labeller, LabellingPanel
@@ -174,7 +175,12 @@ def recall(self:App)->list[str]: # messages
     "Restore annotations and choices of this data set."
     if not self.path.exists(): return []
     try: AppState(self).load(self.path)
-    except ValueError as e: return [f'The saved annotations and choices of this data set could not be read: {e}']
+    except (ValueError, TypeError, AttributeError, KeyError) as e:
+        # What the page saves from now on must not replace it, nor hold half of it.
+        kept = self.path.with_name(f'{self.path.stem}-unreadable-{time.strftime("%Y%m%d-%H%M%S")}.json')
+        self.path.replace(kept)
+        self.explorer, self.errors, self.labels = Explorer(self.explorer.images), Errors(), {}
+        return [f'The saved annotations and choices of this data set could not be read ({e}). They were moved to {kept}, and the page starts without them.']
     n = len(self.explorer.annotations)
     return [f'{n} annotations of an earlier session were restored.'] if n else []
 
@@ -188,8 +194,7 @@ def _read_data(app)->tuple: # split image table, message
     "Read the data set that is named on the page."
     what = (app.data.value or '').strip() or 'phantoms'
     _check_place(app, what, DATASETS)
-    named = [c.strip() for c in app.classes.value.split(',') if c.strip()]
-    images = load_images(what, classes='folders' if named == ['folders'] else named or None, progress=False)
+    images = load_images(what, classes=declared_classes(app.classes.value.strip()), progress=False)
     if app.split_csv: return apply_split(images, app.split_csv), ''
     images, how = split_if_needed(images)
     drawn = app.data.value in DRAWN
@@ -220,6 +225,7 @@ def load_model(self:App, bundle=None):
     try:
         _check_place(self, which := (self.bundle.value or '').strip(), shipped_bundles())
         check_bundle(which)
+        if self.path is None: raise ValueError('load a data set first')
     except ValueError as e:
         self.notice.value = message(f'{e}.', warn=True)
         return

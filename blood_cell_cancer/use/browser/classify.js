@@ -1,6 +1,6 @@
 // The model: what page.json says, the network in ONNX Runtime, and the arrays of its uncertainty.
 import {notOneCell} from './content.js'
-import {resize} from './resize.js'
+import {reduce, resize} from './resize.js'
 import {preprocess} from './steps.js'
 import {answer, readTensors, withNucleus} from './uncertainty.js'
 
@@ -20,7 +20,8 @@ export async function openModel(facts) {
   const session = await ort.InferenceSession.create(new Uint8Array(await bytes('network.onnx')), {executionProviders: ['wasm']})
   const arrays = facts.uncertainty ? readTensors(await bytes('uncertainty.safetensors')) : {}
   return async image => {
-    const content = facts.look ? notOneCell(image, facts.words) : '', {data} = resize(preprocess(image, facts.steps), facts.size)
+    const small = reduce(image, facts.least) // a nucleus is measured in pixels of the file
+    const content = facts.look ? notOneCell(small, facts.words) : '', {data} = resize(preprocess(small, facts.steps), facts.size)
     const {logits, features} = await session.run({pixels: new ort.Tensor('uint8', data, [1, facts.size, facts.size, 3])})
     const values = facts.nucleus ? withNucleus([...logits.data], facts.nucleus, image) : [...logits.data]
     return answer(values, [...features.data], content, facts, arrays)

@@ -36,6 +36,24 @@ export function resize(image, size) {
   return height > size && height > 2*width - size ? rows(columns(image, size), size) : columns(rows(image, size), size)
 }
 
+// Pillow's reduction of a large picture, by 2, 4, ... as long as no side gets shorter than `least`: means of squares of k x k pixels.
+export function reduce(image, least) {
+  const {width, height, data} = image
+  let k = 1
+  while (Math.floor(Math.min(width, height)/(2*k)) >= least) k *= 2
+  if (k === 1) return image
+  const out = picture(Math.ceil(width/k), Math.ceil(height/k))
+  for (let y = 0, j = 0; y < out.height; y++) for (let x = 0; x < out.width; x++) {
+    const right = Math.min((x + 1)*k, width), bottom = Math.min((y + 1)*k, height), n = (right - x*k)*(bottom - y*k), scale = Math.floor(2**24/n)
+    for (let c = 0; c < 3; c++) {
+      let sum = Math.floor(n/2)
+      for (let v = y*k; v < bottom; v++) for (let u = x*k; u < right; u++) sum += data[3*(v*width + u) + c]
+      out.data[j++] = Math.floor(sum*scale/2**24)
+    }
+  }
+  return out
+}
+
 function rows({width, height, data}, size) {
   const out = picture(size, height)
   if (width === size) return {width, height, data}
