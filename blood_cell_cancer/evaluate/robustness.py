@@ -181,6 +181,8 @@ def robustness(model, # a `Model` or an `Ensemble`
     rows = readable(images[images['split'] == split], allow=True)
     if not len(rows): raise ValueError(f'the split {split!r} has no image that can be read: call split_images, or choose among {sorted(set(images["split"]))}')
     if clean is None: clean = model.predict(rows, progress=False, **kwargs)
+    corruptions = list(dict.fromkeys([corruptions] if isinstance(corruptions, str) else corruptions))
+    severities = [severities] if isinstance(severities, int) else severities
     jobs, out = [(c, s) for c in corruptions for s in severities], [_row('clean', 0, clean)]
     for name, severity in progress_bar(jobs, 'robustness', progress=progress, unit='corruptions'):
         out.append(_row(name, severity, model.predict(rows, progress=False, preprocess=(Corrupt(name, severity),), **kwargs)))

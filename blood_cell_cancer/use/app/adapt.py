@@ -85,9 +85,8 @@ def label(self:Labeller, labels:dict # name of an image -> class, or `NOT_SURE`
 
 @patch
 def counts(self:Labeller)->pd.Series: # by class, in the model's order
-    "Numbers of labelled images."
-    given = pd.Series(list(self.labels.values()), dtype=object)
-    return given.value_counts().reindex(list(self.model.classes), fill_value=0)
+    "Numbers of labelled images of this table."
+    return self.images['name'].map(self.labels).value_counts().reindex(list(self.model.classes), fill_value=0)
 
 # %% ../../../nbs/use/app/08_adapt.ipynb #a013
 @patch

@@ -20,7 +20,7 @@ from ...core.io import read_image
 from ...core.tables import IMAGE_SUFFIXES
 from ...models.shipped import shipped_bundles
 from .predictions import Prediction, prediction_row, predictions_of, prob_bars
-from .uploads import MAX_BYTES, MAX_FILES, save_uploads, session_folder, upload_table
+from .uploads import KINDS, MAX_BYTES, MAX_FILES, save_uploads, session_folder, upload_table
 from .widgets import Persistent, View, button, control, download, message, picture, set_visible, table_html
 from ..similar import SimilarImages, similar_origin
 from ..export import onnx_file
@@ -145,7 +145,7 @@ def saliency(self:Classifier, name:str)->tuple: # PIL image with the map overlai
 # %% ../../../nbs/use/app/05_classify.ipynb #c026
 NO_MODEL = (f'No model is loaded yet. Train one on the tab Training, or name one above: {" or ".join(shipped_bundles())}, '
             'which come with the package, or the folder of a bundle (what blood-cells train writes).')
-LIMITS = (f'JPEG, PNG, TIFF, BMP or WebP; each at most {MAX_BYTES/1e6:.0f} MB, at most {MAX_FILES} images at a time and 60 MB at once. '
+LIMITS = (f'{KINDS}; each at most {MAX_BYTES/1e6:.0f} MB, at most {MAX_FILES} images at a time and 60 MB at once. '
           'They stay on the computer that runs this page.')
 
 # %% ../../../nbs/use/app/05_classify.ipynb #c028

@@ -50,11 +50,11 @@ def run_job(folder:str|Path # of `Trainer.start`
     from blood_cell_cancer.models.training import train
     from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
     folder, saving = Path(folder), threading.Event()
-    signal.signal(signal.SIGINT, signal.default_int_handler) # a process started in the background ignores it, and hands that on
     threading.Thread(target=_interrupt_on_close, args=(saving,), daemon=True).start()
     job, images = _read_job(folder)
     StageLines.life = StageLines.short = 1. # the panel shows the last line
     with locked(folder/'job.json'):
+        signal.signal(signal.SIGINT, signal.default_int_handler) # `train` keeps what it has
         try: model = train(images, recipe(job['recipe']), job['engine'], folder/'checkpoints')
         except KeyboardInterrupt: sys.exit('Stopped before the end of the first epoch, so there is nothing to keep.')
         except (ValueError, RuntimeError, OSError, FloatingPointError) as e: sys.exit(str(e))
@@ -98,7 +98,8 @@ class Trainer(Persistent):
         except RuntimeError: return True # a page that was closed started it
 
 # %% ../../../nbs/use/app/07_train.ipynb #c011
-RUN = '; '.join(('import sys', 'from blood_cell_cancer.core.machine import settle_threads', 'settle_threads()',
+RUN = '; '.join(('import signal, sys', 'signal.signal(signal.SIGINT, lambda *_: sys.exit("Stopped before the training began."))',
+                 'from blood_cell_cancer.core.machine import settle_threads', 'settle_threads()',
                  'from blood_cell_cancer.use.app.train import run_job', 'run_job(sys.argv[1])'))
 
 @patch
