@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SEED', 'STORES', 'MAX_PIXELS', 'DICOM', 'ENOUGH', 'default_seed', 'atomic', 'write_text', 'write_csv', 'shown',
-           'locked', 'write_json', 'write_tensors', 'read_tensors', 'file_sha256', 'as_path', 'ImageError', 'openable',
-           'read_image', 'to_pixels', 'read_pixels', 'pixel_batches', 'describe_file']
+           'check_parent', 'locked', 'write_json', 'write_tensors', 'read_tensors', 'file_sha256', 'as_path',
+           'ImageError', 'openable', 'read_image', 'to_pixels', 'read_pixels', 'pixel_batches', 'describe_file']
 
 # %% ../../nbs/core/00_io.ipynb #c002
 import errno
@@ -76,6 +76,12 @@ def shown(name:str)->str:
     return f'./{name}' if name[:1] in ('=', '+', '-', '@') else name
 
 # %% ../../nbs/core/00_io.ipynb #9ac1dcec
+def check_parent(path:str|Path)->None: # of a file or folder that will be written
+    "`OSError` unless it can be: long work asks before it begins."
+    at = next(p for p in Path(path).absolute().parents if p.exists())
+    if not at.is_dir(): raise NotADirectoryError(f'{at} is a file, so {path} cannot be written: choose another place')
+    if not os.access(at, os.W_OK): raise PermissionError(f'{at} may not be written to, so {path} cannot be written: choose another place')
+
 @contextmanager
 def locked(path:str|Path # file or folder that is written for a while
           ):

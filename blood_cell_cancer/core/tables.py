@@ -111,9 +111,12 @@ def read_table(path:str|Path, # CSV file in UTF-8
               )->'pd.DataFrame': # all columns as text, empty fields ''
     "A CSV file as text; `ValueError` with its name if it is none."
     import pandas as pd
-    try: return pd.read_csv(path, dtype=str, keep_default_na=False, **kwargs)
+    try: d = pd.read_csv(path, dtype=str, keep_default_na=False, **kwargs)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as e:
         raise ValueError(f'{path} can\'t be read as a CSV in UTF-8: {str(e).strip()}') from None
+    if len(d.columns) == 1 and (sep := next((s for s in ';\t' if s in d.columns[0]), None)):
+        raise ValueError(f'{path}: its columns are separated by {sep!r}: save it as CSV with commas')
+    return d
 
 # %% ../../nbs/core/03_tables.ipynb #c017
 def _leads_back(link, folder)->bool:

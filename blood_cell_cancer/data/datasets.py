@@ -96,6 +96,7 @@ def _by_hand(d:DataSet)->str:
 def fetch(name:str # a set in `DATASETS`
          )->Path: # the folder, in the cache of kagglehub or of this package
     "Download a public data set that may be had by program; for the others the error says what to accept, and where."
+    if name in COLLECTIONS: raise DataError(f'{name} is a joined set: fetch its parts, {", ".join(COLLECTIONS[name])}')
     if name not in DATASETS: raise DataError(f'there is no data set {name}; the named sets are {", ".join([*DATASETS, *COLLECTIONS])}')
     d = DATASETS[name]
     if d.handle: return _fetch_kaggle(d)

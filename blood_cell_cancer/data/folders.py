@@ -35,10 +35,15 @@ def class_of(folder_name:str, # e.g. `[Malignant] early Pre-B`
 SPLIT_FOLDERS = {'train': 'train', 'training': 'train', 'validation': 'validation', 'valid': 'validation',
                  'val': 'validation', 'test': 'test', 'testing': 'test'}
 
+def _is_output(folder:Path)->bool: # a bundle or a run of this package, or a folder of such?
+    return isinstance(folder, Path) and any(next(folder.glob(f'{place}{name}'), None) for name in ('bundle.json', 'started.json') for place in ('', '*/'))
+
 def subfolders(folder:Path # any folder
               )->list[Path]: # sorted, without hidden ones
-    "The folders in a folder."
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.'))
+    "The folders in a folder; a warning names those that hold bundles or runs of this package, which are left out."
+    found = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith('.'))
+    if ours := [p.name for p in found if _is_output(p)]: warnings.warn(f'{folder}: {ours} hold bundles or runs of this package, and are no classes')
+    return [p for p in found if p.name not in ours]
 
 def data_root(folder:str|Path, # a folder, perhaps with wrapping folders around the class folders
               inside:str='' # a sub-folder to enter where it exists

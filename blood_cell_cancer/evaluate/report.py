@@ -257,6 +257,7 @@ def save(self:Report, path:str|Path, # the HTML file; the JSON gets the same nam
         )->Path:
     "Write the page, and the figures as JSON beside it."
     path = Path(path)
+    if path.suffix == '.json': raise ValueError(f'{path}: the page is HTML, and its figures are written beside it as JSON: give a name such as report.html')
     write_text(report_html(self, pictures), path)
     write_json(self.to_dict(points=True), path.with_suffix('.json'), nan=False)
     return path

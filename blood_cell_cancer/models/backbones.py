@@ -10,6 +10,7 @@ __all__ = ['IMAGENET', 'HALF', 'BACKBONES', 'FOUNDATION', 'BUILD', 'CUTS', 'HEAD
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import lru_cache
+from numbers import Integral, Real
 
 from ..core.io import SEED
 from ..data.augment import augmentation
@@ -169,6 +170,12 @@ class Recipe:
         side = backbone(self.backbone).timm_kwargs.get('img_size')
         if side and self.size != side: raise ValueError(f'size={self.size}: {self.backbone} reads images of {side} pixels, and no others')
         if self.optimizer != 'adam': raise ValueError(f'optimizer {self.optimizer!r}: only adam is supported, as in both systems')
+        for k in ('epochs', 'batch', 'size', 'patience', 'views', 'seed'):
+            if not isinstance(getattr(self, k), Integral): raise ValueError(f'{k}={getattr(self, k)!r}: give a whole number')
+        if not isinstance(self.lr, Real): raise ValueError(f'lr={self.lr!r}: give a number')
+        if isinstance(self.preprocess, str): raise ValueError(f'preprocess={self.preprocess!r}: give a tuple of steps, ({self.preprocess!r},)')
+        for k in ('patience', 'views', 'seed'):
+            if getattr(self, k) < 0: raise ValueError(f'{k}={getattr(self, k)}: it must not be negative')
         for k in ('lr', 'epochs', 'batch', 'size'):
             if getattr(self, k) <= 0: raise ValueError(f'{k}={getattr(self, k)}: it must be positive')
         if not 0 <= self.bn_momentum < 1:

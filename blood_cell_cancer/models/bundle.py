@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from fastcore.basics import patch
 
-from ..core.io import file_sha256, locked, write_json, write_tensors, write_text
+from ..core.io import check_parent, file_sha256, locked, write_json, write_tensors, write_text
 from ..data.audit.seen import SeenImages
 from ..data.nucleus import NucleusSize
 from ..data.preprocess import make_preprocess
@@ -71,12 +71,13 @@ def check_place(folder:str|Path # where a bundle will be written
                )->None:
     "`BundleError` if other files are there; long work asks before it begins."
     if Path(folder).exists() and not (Path(folder)/'bundle.json').exists(): raise BundleError(f'{folder} exists and is no bundle: choose another name')
+    check_parent(Path(folder).resolve())
 
 @contextmanager
 def placed(folder:str|Path # the bundle's folder
           ): # gives an empty folder to write into, which then takes the bundle's place
     "Write a folder whole or not at all."
-    folder = Path(folder)
+    folder = Path(folder).resolve() # a link to a bundle stays one
     part, old = (folder.with_name(f'.{folder.name}.{kind}') for kind in ('part', 'old'))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):

@@ -52,8 +52,10 @@ class Checkpoints:
 
     def read(self)->tuple[dict, dict]: # network and optimizer, arrays by name
         "Bring back the history and the tensors of the last epoch."
-        state = json.loads((self.folder/'run.json').read_text())
-        arrays = read_tensors(self.folder/f"last{len(state['history'])}.safetensors")
-        self.history, self.bad, self.best = state['history'], state['bad'], state['best']
+        try:
+            state = json.loads((self.folder/'run.json').read_text())
+            self.history, self.bad, self.best = (state[k] for k in ('history', 'bad', 'best'))
+        except (ValueError, KeyError, TypeError): raise ValueError(f'{self.folder/"run.json"} is damaged: start again without resume') from None
+        arrays = read_tensors(self.folder/f'last{len(self.history)}.safetensors')
         def part(name): return {k.removeprefix(name): v for k, v in arrays.items() if k.startswith(name)}
         return part('net.'), part('optimizer.')

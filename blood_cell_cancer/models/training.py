@@ -6,7 +6,9 @@
 __all__ = ['FREE', 'note_run', 'worth_decoding_once', 'split_arguments', 'train', 'out_of_fold', 'trained']
 
 # %% ../../nbs/models/16_training.ipynb #c002
+import hashlib
 import json
+import shutil
 import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
@@ -33,27 +35,49 @@ from .weights import find_weights
 # %% ../../nbs/models/16_training.ipynb #c006
 FREE = 'epochs', 'patience' # fields of a recipe that may change when a run goes on
 
+def _digest(weights)->str: # of the numbers that a network starts from, and of its normalisation
+    h = hashlib.sha256(json.dumps([list(weights.mean), list(weights.std), weights.timm_kwargs], sort_keys=True, default=str).encode())
+    for name, t in sorted((weights.state or {}).items()): h.update(name.encode() + t.float().numpy().tobytes())
+    return h.hexdigest()
+
+def _read_note(path):
+    try: return json.loads(path.read_text())
+    except ValueError: raise ValueError(f'{path} is damaged: start again without resume') from None
+
+def _set_aside(folder, was:dict):
+    "Keep the checkpoints of an earlier run; a warning tells of one that is not finished."
+    done, kept = _read_note(folder/'run.json').get('history', ()), folder/'earlier'
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir()
+    for f in [folder/'run.json', folder/'started.json', folder/'best.safetensors', *folder.glob('last*.safetensors')]:
+        if f.exists(): f.replace(kept/f.name)
+    if len(done) < was.get('epochs', 0):
+        warnings.warn(f'{folder} held a run of {len(done)} of {was["epochs"]} epochs. It was moved to {kept}; resume=True (--resume) would have gone on with it')
+
 def note_run(folder:Path, # of the checkpoints
              r:Recipe, # the recipe
              engine:str, # 'fastai' or 'keras'
              images:pd.DataFrame, # split image table
-             resume:bool # go on with what lies there?
+             resume:bool, # go on with what lies there?
+             weights=None # `Weights` that the network starts from
             )->None:
-    "Note what a run trains; `ValueError` if it is to be continued with another recipe, engine or data."
-    note = Path(folder)/'started.json'
+    "Note what a run trains; `ValueError` if it is to be continued with another recipe, engine, data or weights."
+    folder = Path(folder)
+    note, begun = folder/'started.json', (folder/'run.json').exists()
+    was = _read_note(note) if note.exists() else {} # an older run has no note
     now = json.loads(json.dumps(dict(engine=engine, classes=list(classes_of(images)), **{'images or split': data_facts(images)['sha256']},
                                      **{k: v for k, v in asdict(r).items() if k not in FREE}), default=str))
-    if resume and (Path(folder)/'run.json').exists():
-        was = json.loads(note.read_text()) if note.exists() else now # an older run has no note
-        if other := [k for k in now if was.get(k) != now[k]]:
+    if weights: now['starting weights'] = _digest(weights)
+    if resume and begun:
+        if other := [k for k in now if was.get(k, now[k]) != now[k]]:
             raise ValueError(f'{folder} holds a run with other {", ".join(other)}: use the settings of that run, choose another folder '
                              'for the checkpoints, '
                              'or start again without resume')
     elif resume: warnings.warn(f'{folder} holds no checkpoint yet: the run starts from the beginning')
     if not is_first(): return
     # What an earlier run left must not be continued under the new note.
-    if not resume: (Path(folder)/'run.json').unlink(missing_ok=True)
-    write_json(now, note)
+    if begun and not resume: _set_aside(folder, was)
+    write_json(now | dict(epochs=r.epochs), note)
 
 # %% ../../nbs/models/16_training.ipynb #c007
 def worth_decoding_once(images:pd.DataFrame, # image table
@@ -103,7 +127,7 @@ def train(images:pd.DataFrame, # split image table
              f"weights: {weights.origin}")
     if decode is None: decode = worth_decoding_once(images, r)
     with _run_folder(folder) as folder:
-        note_run(folder, r, engine, images, resume)
+        note_run(folder, r, engine, images, resume, weights)
         seen = images
         if decode:
             used = images[images['split'].isin(SPLITS[:2])]

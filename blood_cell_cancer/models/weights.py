@@ -37,15 +37,16 @@ class Weights:
 # %% ../../nbs/models/05_weights.ipynb #c006
 def _read_state(path:Path)->tuple[dict, dict]:
     "Tensors and metadata of a weight file."
-    import pickle
     import torch
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
     try:
         if path.suffix == '.safetensors':
             with safe_open(path, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
         state = torch.load(path, map_location='cpu', weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as e:
-        raise WeightsError(f'{path} is damaged, or holds more than weights, which is never run here ({str(e).splitlines()[0][:100]})') from e
+    except Exception as e: # unpickling raises errors of many kinds
+        if path.suffix in ('.h5', '.keras'): raise WeightsError(f'{path} is a file of Keras, which is not read here: convert it to safetensors') from e
+        why = (str(e).splitlines() or [type(e).__name__])[0][:100]
+        raise WeightsError(f'{path} is damaged, or holds more than weights, which is never run here ({why})') from e
     if isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values()): return state, {}
     if isinstance(state, dict) and isinstance(state.get('teacher'), dict): # of DINOv2's training, which DinoBloom's files come from
         return {k.removeprefix('backbone.'): v for k, v in state['teacher'].items() if k.startswith('backbone.')}, {}

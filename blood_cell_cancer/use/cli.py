@@ -18,8 +18,8 @@ import typer
 
 from ..core.machine import settle_threads
 from ..models.shipped import DEFAULT
-from .options import (Bundle, By, Classes, Data, Drop, Mapping, NewBundle, Quiet, Seed, Split, Weights, in_a_sentence, load_data, load_split,
-                                           print_epochs, print_places, print_report, print_summary)
+from .options import (Bundle, By, Classes, Data, Drop, Mapping, NewBundle, NewPage, Quiet, Seed, Split, Weights, in_a_sentence, load_data, load_split,
+                                           member_weights, print_epochs, print_places, print_report, print_summary)
 
 # %% ../../nbs/use/06_cli.ipynb #c005
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -44,7 +44,7 @@ def fetch(name:Annotated[str, typer.Argument(help='A named set, such as wbc5')])
 @app.command()
 def audit(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False,
           by:Annotated[str, typer.Option(help='What grouped folds keep together: group or block')]='group',
-          out:Annotated[Path, typer.Option(help='HTML file; findings as JSON and groups as CSV are written beside it')]=Path('audit.html'),
+          out:Annotated[Path, NewPage]=Path('audit.html'),
           pictures:Annotated[bool, typer.Option(help='Show the images that the findings are about on the page')]=True,
           quiet:Quiet=False):
     "Examine a data set: unreadable files, duplicates, overlaps, shortcuts, label errors, class counts."
@@ -98,23 +98,22 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
     from blood_cell_cancer.models.backbones import recipe as find_recipe
     from blood_cell_cancer.models.distributed import is_first
     from blood_cell_cancer.models.training import train
+    from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
     changes = {k: v for k, v in dict(weights=weights, epochs=epochs, views=views, seed=seed).items() if v is not None}
     images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet)
     model = train(images, find_recipe(recipe, **changes), engine, run, resume, allow_leakage, not quiet)
     typer.echo(repr(model))
     if not is_first(): return
     print_epochs(model)
-    if uncertainty:
-        from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
-        if why := try_fit_uncertainty(model, images, not quiet): typer.echo(why)
+    if uncertainty and (why := try_fit_uncertainty(model, images, not quiet)): typer.echo(why)
     print_places(bundle=model.save(out), checkpoints=run)
+    if model.interrupted: raise typer.Exit(130) # as a shell ends what Ctrl-C stopped
 
 # %% ../../nbs/use/06_cli.ipynb #c015
 @app.command()
 def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False,
              split:Split=None, by:By='group', on:Annotated[str, typer.Option(help='train, validation or test')]='test', seed:Seed=None,
-             external:Annotated[Optional[list[Path]], typer.Option(help='Another laboratory: a folder of class folders, or of labs. '
-                                                                       'May be repeated')]=None,
+             external:Annotated[Optional[list[Path]], typer.Option(help='Another laboratory: a folder of class folders, or of labs. May be repeated')]=None,
              unknown:Annotated[Optional[list[Path]], typer.Option(help='A folder of images of no class. May be repeated')]=None,
              robustness:Annotated[bool, typer.Option('--robustness', help='Also evaluate corrupted images: 45 passes')]=False,
              saliency:Annotated[int, typer.Option(min=0, help='Number of images per class for saliency maps; 0: none')]=8,
@@ -122,7 +121,7 @@ def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mappi
              audit:Annotated[Optional[Path], typer.Option(help='JSON that `audit` wrote')]=None,
              allow_training_images:Annotated[bool, typer.Option('--allow-training-images', help='Go on if images trained the model')]=False,
              keep:Annotated[bool, typer.Option('--keep', help='Save the figures in the bundle and its model card')]=False,
-             out:Annotated[Path, typer.Option(help='HTML file; the figures are written beside it as JSON')]=Path('report.html'),
+             out:Annotated[Path, NewPage]=Path('report.html'),
              quiet:Quiet=False):
     "Evaluate a bundle on a split, compared with a colour histogram; optionally on other laboratories or corrupted images."
     from blood_cell_cancer.evaluate.external import laboratories, ood_images
@@ -141,22 +140,20 @@ def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mappi
     print_report(report)
     for name, f in report.external.items(): typer.echo(f'{name}: {f.lead()}')
     places = dict(report=report.save(out, pictures), figures=out.with_suffix('.json'))
-    if keep: places['card'] = add_report(bundle, report)
-    print_places(**places)
+    print_places(**places, **(dict(card=add_report(bundle, report)) if keep else {}))
 
 # %% ../../nbs/use/06_cli.ipynb #c016
 @app.command()
 def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundles that know the same classes')],
              weights:Annotated[str, typer.Option(help='equal, validation (fitted on those images), or a number per bundle: 2,1,1')]='equal',
              tta:Annotated[bool, typer.Option('--tta', help='Test-time augmentation: average over eight orientations')]=False,
-             data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, split:Split=None,
+             data:Data=(), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, split:Split=None,
              by:By='group', seed:Seed=None, out:NewBundle=Path('ensemble.bundle'), quiet:Quiet=False):
     "Combine bundles into one that averages their probabilities. Only --weights validation needs data."
     from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.ensemble import ensemble
-    named = {'equal': None, 'validation': 'validation'}
-    how = named[weights] if weights in named else [float(w) for w in weights.split(',')]
-    images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet) if weights == 'validation' else None
+    if (how := member_weights(weights)) == 'validation' and not data: raise typer.BadParameter('--weights validation needs --data')
+    images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet) if how == 'validation' else None
     both = ensemble([load_model(b) for b in bundles], how, images, tta, not quiet)
     typer.echo(repr(both))
     print_places(bundle=both.save(out))
@@ -294,6 +291,9 @@ def main():
     # timm calls a function that new versions of torch deprecate; the user can do nothing about it.
     warnings.filterwarnings('ignore', category=FutureWarning, module='torch')
     try: app(standalone_mode=True)
+    except SystemExit as e:
+        if e.code == 130: typer.echo('blood-cells: interrupted' + '; the same command with --resume goes on'*(sys.argv[1] == 'train'), err=True)
+        raise
     except (ValueError, OSError, RuntimeError, ArithmeticError, MemoryError, ImportError) as e:
         if os.environ.get('BLOOD_CELLS_DEBUG'): raise
         typer.echo(f'blood-cells: {in_a_sentence(e)}', err=True)

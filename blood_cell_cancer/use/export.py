@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.io import atomic, file_sha256, pixel_batches, write_json
 from ..core.machine import onnx_options
-from ..core.tables import readable
+from ..core.tables import check_classes, readable
 from ..models.facts import BundleError, read_bundle
 from ..models.shipped import bundle_folder, own_bundle
 
@@ -135,10 +135,15 @@ def quantise(bundle:str|Path, # bundle with a `model.onnx`
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
     from blood_cell_cancer.data.preprocess import make_preprocess
-    bundle, pre = Path(bundle), read_bundle(bundle)['preprocessing']
+    bundle, facts = Path(bundle), read_bundle(bundle)
+    pre = facts['preprocessing']
     size, preprocess = pre['size'], make_preprocess(pre['preprocess'])
     source, out, ready = bundle/'model.onnx', bundle/'model.int8.onnx', bundle/'model.prepared.onnx'
     if not source.is_file(): raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
+    if facts.get('exports', {}).get(source.name) != file_sha256(source): raise BundleError(f'{source} is not the network that this bundle exported: export it again')
+    check_classes(test, facts['classes'])
+    for what, rows in dict(calibration=calibration, test=test).items():
+        if not len(rows): raise ValueError(f'{what} has no images')
     quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
     nodes = onnx.load(ready).graph.node
     # Batch norm that follows no convolution stays whole as well: it is little work, and ONNX Runtime may refuse it in 8 bits.

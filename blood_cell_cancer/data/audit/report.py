@@ -178,6 +178,7 @@ def save(self:Audit, path:str|Path='audit.html', # HTML file; JSON and groups ar
         )->Path: # the HTML file
     "Write the page, its figures as JSON, and the groups as CSV."
     path = Path(path)
+    if path.suffix == '.json': raise ValueError(f'{path}: the page is HTML, and its figures are written beside it as JSON: give a name such as audit.html')
     write_text(audit_html(self.images, self.sections, title, pictures, self.date), path)
     write_json(self.to_dict(), path.with_suffix('.json'), nan=False)
     save_groups(self.groups, path.with_suffix('.groups.csv'))
