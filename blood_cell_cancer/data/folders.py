@@ -7,6 +7,7 @@ __all__ = ['SPLIT_FOLDERS', 'DataError', 'class_of', 'subfolders', 'data_root', 
            'folder_images']
 
 # %% ../../nbs/data/02_folders.ipynb #c002
+import os
 import re
 import shlex
 import warnings
@@ -35,8 +36,11 @@ def class_of(folder_name:str, # e.g. `[Malignant] early Pre-B`
 SPLIT_FOLDERS = {'train': 'train', 'training': 'train', 'validation': 'validation', 'valid': 'validation',
                  'val': 'validation', 'test': 'test', 'testing': 'test'}
 
-def _is_output(folder:Path)->bool: # a bundle or a run of this package, or a folder of such?
-    return isinstance(folder, Path) and any(next(folder.glob(f'{place}{name}'), None) for name in ('bundle.json', 'started.json') for place in ('', '*/'))
+def _is_output(folder:Path)->bool: # a bundle or a run of this package, or a folder of such alone?
+    written = lambda f: any((Path(f)/name).is_file() for name in ('bundle.json', 'started.json'))
+    if not isinstance(folder, Path): return False # in an object store
+    with os.scandir(folder) as entries: inner = [e.path for e in entries if e.is_dir()]
+    return written(folder) or bool(inner) and all(map(written, inner))
 
 def subfolders(folder:Path # any folder
               )->list[Path]: # sorted, without hidden ones

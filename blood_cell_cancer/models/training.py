@@ -40,13 +40,15 @@ def _digest(weights)->str: # of the numbers that a network starts from, and of i
     for name, t in sorted((weights.state or {}).items()): h.update(name.encode() + t.float().numpy().tobytes())
     return h.hexdigest()
 
-def _read_note(path):
-    try: return json.loads(path.read_text())
-    except ValueError: raise ValueError(f'{path} is damaged: start again without resume') from None
+def _noted(path, resume)->dict: # what a run noted; {} where it did not, or where a run begins anew and the note is damaged
+    try: return json.loads(path.read_text()) if path.exists() else {}
+    except ValueError:
+        if not resume: return {}
+        raise ValueError(f'{path} is damaged: start again without resume') from None
 
 def _set_aside(folder, was:dict):
     "Keep the checkpoints of an earlier run; a warning tells of one that is not finished."
-    done, kept = _read_note(folder/'run.json').get('history', ()), folder/'earlier'
+    done, kept = _noted(folder/'run.json', False).get('history', ()), folder/'earlier'
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
     for f in [folder/'run.json', folder/'started.json', folder/'best.safetensors', *folder.glob('last*.safetensors')]:
@@ -64,7 +66,7 @@ def note_run(folder:Path, # of the checkpoints
     "Note what a run trains; `ValueError` if it is to be continued with another recipe, engine, data or weights."
     folder = Path(folder)
     note, begun = folder/'started.json', (folder/'run.json').exists()
-    was = _read_note(note) if note.exists() else {} # an older run has no note
+    was = _noted(note, resume) # an older run has no note
     now = json.loads(json.dumps(dict(engine=engine, classes=list(classes_of(images)), **{'images or split': data_facts(images)['sha256']},
                                      **{k: v for k, v in asdict(r).items() if k not in FREE}), default=str))
     if weights: now['starting weights'] = _digest(weights)

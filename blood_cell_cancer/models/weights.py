@@ -43,6 +43,7 @@ def _read_state(path:Path)->tuple[dict, dict]:
         if path.suffix == '.safetensors':
             with safe_open(path, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}
         state = torch.load(path, map_location='cpu', weights_only=True)
+    except (OSError, MemoryError): raise
     except Exception as e: # unpickling raises errors of many kinds
         if path.suffix in ('.h5', '.keras'): raise WeightsError(f'{path} is a file of Keras, which is not read here: convert it to safetensors') from e
         why = (str(e).splitlines() or [type(e).__name__])[0][:100]

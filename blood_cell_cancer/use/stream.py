@@ -136,7 +136,7 @@ def open_onnx(bundle:str|Path, # folder of a bundle
     "Open a bundle with ONNX Runtime."
     bundle = bundle_folder(bundle)
     facts, file = read_bundle(bundle, weights=False), onnx_file(bundle, int8)
-    if file is None: raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
+    if file is None: raise BundleError(f'{bundle} has no model.onnx: ' + ('run `blood-cells export` first' if facts['engine'] == 'fastai' else f"a bundle of the engine {facts['engine']} has none"))
     if facts['engine'] == 'ensemble': raise BundleError(f'{bundle} is an ensemble, and {file.name} only one network: remove the file')
     session, width = _checked_session(inside(bundle, file.name), facts)
     try: (preprocess, look), uncertainty = _preprocess(facts), _open_uncertainty(bundle, facts, width)
