@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'STYLE', 'PAGE', 'to_svg', 'drawn', 'sentence', 'html_table', 'html_figure', 'html_picture', 'in_a_row',
-           'folded', 'page_html', 'check_page']
+           'folded', 'page_html', 'page_path', 'check_page']
 
 # %% ../../nbs/core/05_html.ipynb #c002
 import base64
@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 from PIL import Image, ImageOps
@@ -160,6 +161,13 @@ def page_html(title:str, # title of the page
     return template.render(title=title, notes=notes, sections=sections, today=date.today().isoformat())
 
 # %% ../../nbs/core/05_html.ipynb #c012
+def page_path(path:str|Path # of a page whose figures are written beside it under the same name, as JSON
+             )->Path:
+    "The path; `ValueError` for one that the figures would replace."
+    path = Path(path)
+    if path.suffix == '.json': raise ValueError(f'{path}: the page is HTML, and its figures are written beside it as JSON: give a name that ends in .html')
+    return path
+
 def check_page(page:str # HTML
               )->list[str]: # one message per problem
     "Accessibility problems of a page that its source reveals."

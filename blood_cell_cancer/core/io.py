@@ -102,8 +102,7 @@ def write_json(obj, # anything that `json` can write
                nan:bool=True # allow NaN and infinities? Standard JSON has neither; Python reads both
               )->Path: # the file
     "Write JSON atomically; raises `ValueError` for NaN where `nan=False`."
-    number = lambda v: v.item() if isinstance(v, np.generic) else json.JSONEncoder().default(v) # of numpy
-    return write_text(json.dumps(obj, indent=1, allow_nan=nan, default=number), path)
+    return write_text(json.dumps(obj, indent=1, allow_nan=nan, default=lambda v: v.item() if isinstance(v, np.generic) else json.JSONEncoder().default(v)), path)
 
 # %% ../../nbs/core/00_io.ipynb #b3799fc7
 def write_tensors(tensors:dict, # names to arrays: numpy, or torch on any device

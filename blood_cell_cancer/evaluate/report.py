@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from markupsafe import Markup
 from ..core.plots import Figure
 
-from ..core.html import drawn, html_table
+from ..core.html import drawn, html_table, page_path
 from ..core.intervals import percent, wilson, with_ci
 from ..core.io import read_image, write_json, write_text
 from ..core.tables import jsonable, with_groups
@@ -256,8 +256,7 @@ def save(self:Report, path:str|Path, # the HTML file; the JSON gets the same nam
          pictures:bool=True # show mistakes and the hardest right images? They lie inside the file
         )->Path:
     "Write the page, and the figures as JSON beside it."
-    path = Path(path)
-    if path.suffix == '.json': raise ValueError(f'{path}: the page is HTML, and its figures are written beside it as JSON: give a name such as report.html')
+    path = page_path(path)
     write_text(report_html(self, pictures), path)
     write_json(self.to_dict(points=True), path.with_suffix('.json'), nan=False)
     return path

@@ -22,7 +22,7 @@ from ..core.tables import check_classes, check_images, readable, softmax
 from ..data.audit.seen import SeenImages, SeenImagesError, seen_among, seen_text, union
 from .engines import engine_module
 from .model import with_nuclei
-from .uncertainty import conformal_thresholds, fit_temperature, knn_score, unit
+from .uncertainty import conformal_thresholds, fit_temperature, images_needed, knn_score, unit
 
 # %% ../../nbs/models/17_adapt.ipynb #c005
 def fit_last_layer(x:np.ndarray, # (n, width) inputs of the layer
@@ -147,7 +147,7 @@ def _labelled(model, images, coverage):
     if few: raise ValueError(f'too few labelled images of {", ".join(f"{c} ({n})" for c, n in few.items())}: at least {LEAST} of each '
                              'class are needed, or none')
     if (counts > 0).sum() < 2: raise ValueError(f'all labelled images are of one class, {counts.idxmax()}: adapt needs at least two')
-    if model.uncertainty and (need := int(np.ceil(coverage/(1 - coverage) - 1e-9))) > len(rows):
+    if model.uncertainty and (need := images_needed(coverage)) > len(rows):
         raise ValueError(f'{len(rows)} labelled images: prediction sets with a coverage of {coverage:g} need at least {need} in all: label more')
     return rows
 

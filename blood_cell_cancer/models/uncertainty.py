@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'OOD_REASON', 'UNREAD', 'set_scores', 'prediction_sets', 'unit', 'knn_score', 'mahalanobis_score',
-           'Uncertainty', 'fit_temperature', 'conformal_thresholds', 'bank_rows', 'whitening', 'uncertainty_of',
-           'fit_uncertainty', 'try_fit_uncertainty']
+           'Uncertainty', 'fit_temperature', 'images_needed', 'conformal_thresholds', 'bank_rows', 'whitening',
+           'uncertainty_of', 'fit_uncertainty', 'try_fit_uncertainty']
 
 # %% ../../nbs/models/09_uncertainty.ipynb #c002
 from dataclasses import asdict, dataclass, field
@@ -145,13 +145,15 @@ def fit_temperature(logits:np.ndarray, # (n, classes)
     return float(np.exp(minimize_scalar(loss, bounds=np.log([.1, 10]), method='bounded', options=dict(xatol=1e-4)).x))
 
 # %% ../../nbs/models/09_uncertainty.ipynb #c023
+def images_needed(coverage:float # between 0 and 1
+                 )->int: # the smallest n for which the ceil((n + 1) coverage)-th of n scores exists
+    "Fewest images that a conformal threshold can be fitted to."
+    return int(np.ceil(coverage/(1 - coverage) - 1e-9))
+
 def _quantile(scores, coverage, of):
-    n = len(scores)
-    rank = int(np.ceil((n + 1)*coverage - 1e-9))
-    if rank > n:
-        need = int(np.ceil(coverage/(1 - coverage) - 1e-9))
-        raise ValueError(f'a coverage of {coverage} needs at least {need} validation images{of}; there are {n}: ask for less')
-    return float(np.sort(scores)[rank - 1])
+    n, need = len(scores), images_needed(coverage)
+    if n < need: raise ValueError(f'a coverage of {coverage} needs at least {need} validation images{of}; there are {n}: ask for less')
+    return float(np.sort(scores)[int(np.ceil((n + 1)*coverage - 1e-9)) - 1])
 
 def conformal_thresholds(probs:np.ndarray, # (n, classes), of the validation images
                          targets:np.ndarray, # int (n,)

@@ -139,8 +139,7 @@ def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mappi
                       audit=audit, allow_training_images=allow_training_images)
     print_report(report)
     for name, f in report.external.items(): typer.echo(f'{name}: {f.lead()}')
-    places = dict(report=report.save(out, pictures), figures=out.with_suffix('.json'))
-    print_places(**places, **(dict(card=add_report(bundle, report)) if keep else {}))
+    print_places(report=report.save(out, pictures), figures=out.with_suffix('.json'), **(dict(card=add_report(bundle, report)) if keep else {}))
 
 # %% ../../nbs/use/06_cli.ipynb #c016
 @app.command()

@@ -36,11 +36,11 @@ def new_place(folder:Path)->Path:
 
 def new_page(path:Path)->Path:
     "Refuse a page that could not be written, or that its own figures would replace."
+    from blood_cell_cancer.core.html import page_path
     from blood_cell_cancer.core.io import check_parent
-    if path.suffix == '.json': raise typer.BadParameter('the page is HTML, and its figures are written beside it as JSON: give a name that ends in .html')
-    if path.is_dir(): raise typer.BadParameter(f'{path} is a folder: give a file name that ends in .html')
+    if path.is_dir(): raise ValueError(f'{path} is a folder: give a file name that ends in .html')
     check_parent(path)
-    return path
+    return page_path(path)
 
 def member_weights(text:str): # for `models.ensemble.ensemble`
     "equal, validation, or a number per member."

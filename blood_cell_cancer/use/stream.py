@@ -60,9 +60,8 @@ class OnnxModel:
             img = whole = read_image(path, 0 if self.nucleus else least)
             if min(whole.size)//2 >= least: img = read_image(path, least)
             content = self.look(img) if self.look else ''
-            if self.nucleus: # its width is in pixels of the file
-                for f in self.before: whole = f(whole)
-                width = self.nucleus.measure_one(whole)
+            for f in self.before if self.nucleus else (): whole = f(whole)
+            if self.nucleus: width = self.nucleus.measure_one(whole) # in pixels of the file
             return to_pixels(img, self.size, (*self.before, *self.preprocess)), width, '', content
         except (ImageError, OSError) as e: return np.zeros((self.size, self.size, 3), np.uint8), np.nan, str(e), ''
 

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
+from ...core.html import page_path
 from ...core.intervals import wilson
 from ...core.io import locked, write_csv, write_json, write_text
 from ...core.progress import progress_bar
@@ -177,8 +178,7 @@ def save(self:Audit, path:str|Path='audit.html', # HTML file; JSON and groups ar
          pictures:bool=True # show the images that the findings are about? They lie inside the page
         )->Path: # the HTML file
     "Write the page, its figures as JSON, and the groups as CSV."
-    path = Path(path)
-    if path.suffix == '.json': raise ValueError(f'{path}: the page is HTML, and its figures are written beside it as JSON: give a name such as audit.html')
+    path = page_path(path)
     write_text(audit_html(self.images, self.sections, title, pictures, self.date), path)
     write_json(self.to_dict(), path.with_suffix('.json'), nan=False)
     save_groups(self.groups, path.with_suffix('.groups.csv'))
