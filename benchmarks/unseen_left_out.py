@@ -70,6 +70,7 @@ ABSTAINS = 'the same .8, with eight random views'
 EVERY = 'every layer of Lite0 trained on random views'
 BACKGROUND = f'{EVERY}, the background a neutral grey and no Reinhard'
 TRAINED = {EVERY: dict(), f'{EVERY} in the style of another laboratory': dict(style=True), # settings of unseen_full.py
+           f'{EVERY}, at 224 pixels': dict(size=224),
            BACKGROUND: dict(colour='background'), f'{BACKGROUND}, styles of early layers mixed': dict(colour='background', mixed=True)}
 
 
@@ -153,7 +154,7 @@ def fitted(t, r, found, out):
 def every_layer(t, lab, settings, work, weights):
     "As `fitted`, with all layers trained as those of the shipped network, for fewer steps."
     name, file, *_ = NETS['lite0']
-    kind = '_'.join(['styled' if settings.get('style') else 'plain', *(v if k == 'colour' else k for k, v in settings.items() if k != 'style')])
+    kind = '_'.join(['styled' if settings.get('style') else 'plain', *(str(v) if k in ('colour', 'size') else k for k, v in settings.items() if k != 'style')])
     place, trains = work/f'trained_{lab}_{kind}', np.flatnonzero(t['place'] != lab)
     place.mkdir(parents=True, exist_ok=True)
     def make():
@@ -162,7 +163,7 @@ def every_layer(t, lab, settings, work, weights):
         net = full.train(a, t, trains, lambda net, step, loss: print(lab, kind, step, round(loss, 3), flush=True))
         rest = np.flatnonzero(t['place'] == lab)
         logits = np.full((len(t), len(d.CLASSES)), -np.inf)
-        logits[rest] = full.logits_of(net, full.clean_pictures(t, rest, full.SIZE, .8, a.colour))
+        logits[rest] = full.logits_of(net, full.clean_pictures(t, rest, a.size, .8, a.colour))
         return dict(logits=logits)
     return kept(place/'logits.npz', make)['logits']
 
