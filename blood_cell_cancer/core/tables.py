@@ -68,6 +68,7 @@ def check_images(images:'pd.DataFrame' # should be an image table
                 )->'pd.DataFrame': # the same table
     "Raise `ValueError` saying what is wrong, unless `images` is an image table."
     import pandas as pd
+    if not isinstance(images, pd.DataFrame): raise ValueError(f'{str(images)[:100]!r} is no image table: load_images or image_table makes one')
     missing = [c for c in IMAGE_COLUMNS if c not in images]
     if missing: raise ValueError(f'not an image table: it lacks the columns {missing}; load_images or image_table makes one')
     if not isinstance(images['label'].dtype, pd.CategoricalDtype):

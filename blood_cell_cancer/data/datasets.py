@@ -113,6 +113,7 @@ def find_data(name:str, # a data set in `DATASETS`
     for place in (data, os.environ.get('BLOOD_CELLS_DATA')):
         if place and (as_path(place)/name).is_dir(): return as_path(place)/name
         if place and place == data: return as_path(place)
+        if place and not as_path(place).is_dir(): raise DataError(f'BLOOD_CELLS_DATA names {place}, which is not there')
         d = DATASETS[name]
         if place and as_path(place).is_dir() and not (d.pattern or d.tables):
             names = {p.name for p in subfolders(data_root(place, DATASETS[name].inside))}

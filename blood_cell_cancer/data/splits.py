@@ -263,7 +263,7 @@ def apply_split(images:pd.DataFrame, # image table of the same images
     differs = got['label'].to_numpy() != images['label'].astype(str).to_numpy()
     allowed = got.get('annotation', pd.Series('', got.index)).to_numpy() == 'relabel'
     other = images['name'][differs & ~allowed]
-    if len(other): raise ValueError(f'{path} gives {len(other)} images another label, the first is {other.iloc[0]}')
+    if len(other): raise ValueError(f'{path} gives {len(other)} images another label, the first is {other.iloc[0]}: split the images again (blood-cells split)')
     unknown = sorted(set(got['label'][allowed]) - set(classes_of(images)))
     if unknown:
         raise ValueError(f'{path} relabels images as {unknown}, which are none of the declared classes {list(classes_of(images))}')
@@ -289,7 +289,9 @@ def check_split(images:pd.DataFrame, # a split image table
         raise ValueError(f'there is only one class ({classes[0]}): a classifier needs two or more, each with its own sub-folder')
     lacking = {s: [c for c in classes if s not in t or c not in t.index or t.loc[c, s] == 0] for s in SPLITS}
     for s in SPLITS[:2]:
-        if lacking[s]: raise ValueError(f'the {s} split has no image of {lacking[s]}: call split_images, or add images')
+        if lacking[s]:
+            n = images['label'].value_counts()
+            raise ValueError(f'the {s} split has no image of {", ".join(f"{c} ({n[c]} images in all)" for c in lacking[s])}: call split_images, or add images')
     if 'test' in t and lacking['test']:
         warnings.warn(f'the test split has no image of {", ".join(lacking["test"])}: add some, or no figure can be given for these classes')
     if len(x := leakage(images)) and not allow_leakage:

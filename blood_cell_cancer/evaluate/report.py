@@ -20,7 +20,7 @@ from ..core.plots import Figure
 from ..core.html import drawn, html_table, page_path
 from ..core.intervals import percent, wilson, with_ci
 from ..core.io import read_image, write_json, write_text
-from ..core.tables import jsonable, with_groups
+from ..core.tables import check_images, jsonable, with_groups
 from ..data.audit.checks import known_set
 from ..data.audit.report import audited_groups, sections_of
 from ..data.audit.seen import NO_RECORD, refuse_seen, seen_among
@@ -192,7 +192,7 @@ def evaluate(model, # a `Model` or an `Ensemble`
              allow_training_images:bool=False # evaluate all the same where images have trained the model? The report says so
             )->Report:
     "Evaluate a model on a split, beside the most frequent class and a colour histogram."
-    rows = images[images['split'] == split]
+    rows = check_images(images)[images['split'] == split]
     if not len(rows):
         raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')
     if unknowns and model.uncertainty is None:

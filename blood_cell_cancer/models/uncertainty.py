@@ -152,7 +152,7 @@ def images_needed(coverage:float # between 0 and 1
 
 def _quantile(scores, coverage, of):
     n, need = len(scores), images_needed(coverage)
-    if n < need: raise ValueError(f'a coverage of {coverage} needs at least {need} validation images{of}; there are {n}: ask for less')
+    if n < need: raise ValueError(f'a coverage of {coverage} needs at least {need} validation images{of}; there are {n}: add some, or ask for a smaller coverage')
     return float(np.sort(scores)[int(np.ceil((n + 1)*coverage - 1e-9)) - 1])
 
 def conformal_thresholds(probs:np.ndarray, # (n, classes), of the validation images

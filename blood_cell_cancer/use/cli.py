@@ -111,7 +111,7 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
 
 # %% ../../nbs/use/06_cli.ipynb #c015
 @app.command()
-def evaluate(bundle:Bundle, data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False,
+def evaluate(bundle:Bundle, data:Data, classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False,
              split:Split=None, by:By='group', on:Annotated[str, typer.Option(help='train, validation or test')]='test', seed:Seed=None,
              external:Annotated[Optional[list[Path]], typer.Option(help='Another laboratory: a folder of class folders, or of labs. May be repeated')]=None,
              unknown:Annotated[Optional[list[Path]], typer.Option(help='A folder of images of no class. May be repeated')]=None,

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.io import atomic, file_sha256, pixel_batches, write_json
-from ..core.machine import onnx_options
+from ..core.machine import exact_int8, onnx_options
 from ..core.tables import check_classes, readable
 from ..models.facts import BundleError, read_bundle
 from ..models.shipped import bundle_folder, own_bundle
@@ -102,15 +102,14 @@ def onnx_session(path:str|Path, # an ONNX file
     if len(providers) > 1 and hasattr(ort, 'preload_dlls'): ort.preload_dlls() # CUDA's libraries may have come with pip
     def opened(exact):
         options = onnx_options(threads)
-        # Processors without VNNI add up pairs of 8-bit products in 16 bits, where large ones overflow; with this they don't.
-        options.add_session_config_entry('session.x64quantprecision', exact)
+        if exact: options.add_session_config_entry('session.x64quantprecision', '1')
         session = ort.InferenceSession(str(path), options, providers=providers)
         if len(providers) > 1 and session.get_providers()[0] != providers[0]: warnings.warn('onnxruntime-gpu finds no GPU that it can use: the processor computes')
         return session
     # ONNX Runtime's errors have no common class but Exception.
-    try: return opened('1')
+    try: return opened(not exact_int8())
     except Exception as e: why = str(e).splitlines()[0][:200]
-    try: session = opened('0') # it cannot rewrite a network in which one 8-bit tensor is used twice
+    try: session = opened(False) # it cannot rewrite a network in which one 8-bit tensor is used twice
     except Exception: raise BundleError(f'{path} can\'t be opened by ONNX Runtime: {why}') from None
     warnings.warn(f'{path}: on a processor without VNNI the sums of this network may overflow; quantise it again')
     return session

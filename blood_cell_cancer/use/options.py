@@ -29,9 +29,10 @@ Quiet = Annotated[bool, typer.Option('--quiet', help='No progress bars')]
 
 # %% ../../nbs/use/05_options.ipynb #c006
 def new_place(folder:Path)->Path:
-    "Refuse a place that holds other files before the work begins, and not after it."
+    "Refuse a place that holds other files before the work begins, and not after it; say if a bundle there will be replaced."
     from blood_cell_cancer.models.bundle import check_place
     check_place(folder)
+    if folder.exists(): typer.echo(f'{folder} is there already: it is replaced once the new one is complete', err=True)
     return folder
 
 def new_page(path:Path)->Path:
