@@ -289,13 +289,11 @@ def check_split(images:pd.DataFrame, # a split image table
         raise ValueError(f'there is only one class ({classes[0]}): a classifier needs two or more, each with its own sub-folder')
     lacking = {s: [c for c in classes if s not in t or c not in t.index or t.loc[c, s] == 0] for s in SPLITS}
     for s in SPLITS[:2]:
-        if lacking[s]:
-            n = images['label'].value_counts()
-            raise ValueError(f'the {s} split has no image of {", ".join(f"{c} ({n[c]} images in all)" for c in lacking[s])}: call split_images, or add images')
+        if few := [f'{c} ({(images["label"] == c).sum()} images in all)' for c in lacking[s]]:
+            raise ValueError(f'the {s} split has no image of {", ".join(few)}: call split_images, or add images')
     if 'test' in t and lacking['test']:
         warnings.warn(f'the test split has no image of {", ".join(lacking["test"])}: add some, or no figure can be given for these classes')
     if len(x := leakage(images)) and not allow_leakage:
         raise ValueError(f"{len(x)} groups lie on two sides of the split (the first is {x['group'].iloc[0]}), "
-                         "so test figures would be too optimistic. "
-                         "Split by='group', or accept it: allow_leakage=True (--allow-leakage)")
+                         "so test figures would be too optimistic. Split by='group', or accept it: allow_leakage=True (--allow-leakage)")
     return images
