@@ -202,6 +202,8 @@ of('models/fastai/01_training',
    ('training keeps the last epoch instead of the best', "learn.model.load_state_dict(load_file(run.folder/'best.safetensors'), strict=True)", 'pass'),
    ('a continued run trains all epochs again', 'left = 0 if run.finished else r.epochs - done', 'left = 0 if run.finished else r.epochs'),
    ('pixels are normalised in the wrong order', '(x - mean)/std', 'x/std - mean'),
+   ('a step in float16 with gradients that overflowed is taken', 'if not torch.nn.utils.get_total_norm(grads).isfinite():', 'if False:'),
+   ('gradients in float16 stay scaled', 'for g in grads: g.div_(self.scale)', 'pass'),
    ('rows of unreadable images are left out', 'return fill_rows(pooled, ok, net.head[0].in_features), ', 'return np.concatenate(pooled), '))
 of('models/keras/02_data',
    ('TensorFlow has the last word on memory', 'reuse_memory() # TensorFlow has just forbidden it', 'pass'),

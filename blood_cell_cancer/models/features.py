@@ -23,7 +23,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
 from ..core.io import SEED, pixel_batches, write_json
-from ..core.machine import onnx_options, pick_precision
+from ..core.machine import autocast, onnx_options, pick_precision
 from ..core.progress import progress_bar
 from ..core.tables import classes_of, readable
 from ..data.augment import apply_views, augmentation, draw_views, image_keys
@@ -76,7 +76,7 @@ _MANY = 1000 # views; for fewer it takes longer to hand the network over than is
 def _filled_by(views, device, precision)->str: # 'onnx', 'fused' or 'torch'
     "What runs the frozen layers fastest."
     if views < _MANY or device.type != 'cpu': return 'torch'
-    return 'onnx' if precision == 'fp32' else 'fused'
+    return dict(fp32='onnx', bf16='fused').get(precision, 'torch')
 
 class _Prefix(torch.nn.Module):
     "The frozen layers of a `CutNet`, as they are handed over."
@@ -146,7 +146,7 @@ class FeatureCache:
                  size:int=224, # side of the input, pixels
                  preprocess=(), # functions from image to image
                  batch:int=32, # images per batch
-                 precision:str='fp32', # of the computation: auto, bf16 or fp32
+                 precision:str='fp32', # of the computation: auto, bf16, fp16 or fp32
                  dtype:str='float16', # of the file
                  progress:bool=True # show a bar for each view
                 ):
@@ -160,7 +160,7 @@ class FeatureCache:
                         preprocess=[repr(f) for f in preprocess], precision=precision, dtype=dtype, by=by, order='view by view')
         sample = torch.linspace(-2, 2, 3*size*size, device=device).view(1, 3, size, size)
         self.net, self.note, self.n, self.progress = fold_batch_norm(net, sample, 'prefix'), folder/f'{key}.json', len(images), progress
-        self.cast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == 'bf16')
+        self.cast = autocast(device, precision)
         with self.cast: shape = self.net.prefix(sample).shape[1:]
         self.numbers = _lay_out(folder/f'{key}.npy', (views, self.n, *shape), dtype) # memory-mapped
         self.rows = self.numbers.reshape(-1, *shape)

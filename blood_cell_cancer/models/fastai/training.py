@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, CancelStepException
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
@@ -23,7 +23,7 @@ from fastai.torch_core import default_device, trainable_params
 from safetensors.torch import load_file
 
 from ...core.io import pixel_batches
-from ...core.machine import pick_precision
+from ...core.machine import autocast, pick_precision
 from ...core.progress import in_notebook, progress_bar, tell, training_bar
 from ...core.tables import classes_of
 from ...data.loaders import image_loaders
@@ -37,17 +37,24 @@ from ..nets import AT_ONCE, CutNet, build_net, count_parameters
 
 # %% ../../../nbs/models/fastai/01_training.ipynb #c005
 class Casting(Callback):
-    "Run the network under autocast; its output goes on in float32."
+    "Run the network under autocast; its output goes on in float32. In float16 the loss is scaled, and steps that overflow are left out."
     order = 1
-    def __init__(self, precision): self.precision = precision
+    def __init__(self, precision): self.precision, self.scale = precision, 2.**12
     def before_batch(self):
-        if self.precision != 'bf16': return
-        self.cast = torch.autocast(self.dls.device.type, dtype=torch.bfloat16)
+        self.cast = autocast(self.dls.device, self.precision)
         self.cast.__enter__()
     def after_pred(self):
-        if self.precision != 'bf16': return
         self.cast.__exit__(None, None, None)
         self.learn.pred = self.pred.float()
+    def before_backward(self):
+        if self.precision == 'fp16': self.learn.loss_grad = self.loss_grad*self.scale
+    def before_step(self):
+        if self.precision != 'fp16': return
+        grads = [p.grad for p in self.model.parameters() if p.grad is not None]
+        if not torch.nn.utils.get_total_norm(grads).isfinite():
+            self.scale /= 2
+            raise CancelStepException
+        for g in grads: g.div_(self.scale)
 
 def chosen(learn:Learner # of `recipe_learner`
           )->str: # a line for people
@@ -63,7 +70,7 @@ def recipe_learner(images:pd.DataFrame, # split image table
                    folder:str|Path, # where checkpoints go
                    preprocess=(), # functions from image to image
                    device=None, # default: the GPU if there is one
-                   precision:str='auto', # auto, bf16 or fp32
+                   precision:str='auto', # auto, bf16, fp16 or fp32
                    cache:bool|None=None, # train on a feature cache? None: where the recipe has fixed views and something is frozen
                    progress:bool=True, # show a bar while the cache is filled
                    dtype:str='float16' # of the cache's files
@@ -126,7 +133,7 @@ def features(net:CutNet, # a trained network
              size:int=224, # side of the input, pixels
              preprocess=(), # functions from image to image
              batch:int|None=None, # images per batch; None: 32 on a GPU, `AT_ONCE` on a processor
-             precision:str='fp32', # auto, bf16 or fp32; bf16 agrees to about two digits
+             precision:str='fp32', # auto, bf16, fp16 or fp32; bf16 agrees to about two digits, fp16 to three
              progress:bool=True # show a bar
             )->tuple[np.ndarray, np.ndarray]: # pooled features (n, features), logits (n, classes); float32, NaN for unreadable files
     "Run a network over the files of an image table, keeping what lies between backbone and head."
@@ -136,8 +143,7 @@ def features(net:CutNet, # a trained network
     ok = (images['error'] == '').to_numpy()
     mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
     pooled, got = [], []
-    cast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == 'bf16')
-    with torch.inference_mode(), cast, progress_bar(None, 'predicting', int(ok.sum()), progress) as bar:
+    with torch.inference_mode(), autocast(device, precision), progress_bar(None, 'predicting', int(ok.sum()), progress) as bar:
         for x in pixel_batches(images['path'][ok].tolist(), size, preprocess, batch or (AT_ONCE if device.type == 'cpu' else 32)):
             x = torch.from_numpy(x).to(device).permute(0, 3, 1, 2).float().div_(255)
             z = net.body(((x - mean)/std).contiguous(memory_format=torch.channels_last))
@@ -158,7 +164,7 @@ def train_net(images:pd.DataFrame, # split image table
               resume:bool=False, # go on where they end
               progress:bool=True, # show bars
               device=None, # default: the GPU if there is one
-              precision:str='auto', # auto, bf16 or fp32
+              precision:str='auto', # auto, bf16, fp16 or fp32
               cache:bool|None=None, # train on a feature cache? None: where the recipe has fixed views and something is frozen
               dtype:str='float16' # of the cache's files
              )->tuple: # network, history, interrupted
