@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.intervals import difference, mean_share, newcombe, wilson, points_with_ci, with_ci
+from ..core.intervals import clustered_share, difference, newcombe, wilson, points_with_ci, with_ci
 from ..core.tables import image_table, list_images, with_groups
 from ..data.audit.seen import refuse_seen, seen_among, seen_text
 from ..data.classes import SYNONYMS, map_classes, map_name # noqa: F401 (part of this module's interface)
@@ -74,7 +74,8 @@ def external_validation(home:pd.DataFrame|Judged, # prediction table of the home
                         external:pd.DataFrame|Judged # of the other laboratory, with classes mapped by `map_classes`
                        )->ExternalValidation:
     "Compare the recall at home and in another laboratory, over the classes that both have."
-    a, b = confusion(home), confusion(external)
+    judged = judge(home), judge(external)
+    a, b = map(confusion, judged)
     if list(a.index) != list(b.index):
         raise ValueError(f'home has the classes {list(a.index)}, the other laboratory {list(b.index)}: use tables of one model')
     here, there = (m.to_numpy().sum(1) > 0 for m in (a, b))
@@ -84,7 +85,7 @@ def external_validation(home:pd.DataFrame|Judged, # prediction table of the home
         hits = [(int(m.loc[c, c]), int(m.loc[c].sum())) for m in (a, b)]
         rows.append((c, *hits[0], *hits[1], *newcombe(*hits[0], *hits[1])))
     t = pd.DataFrame(rows, columns=['class', 'home_k', 'home_n', 'external_k', 'external_n', 'drop', 'low', 'high'])
-    home, external = (mean_share(t[f'{side}_k'], t[f'{side}_n']) for side in ('home', 'external'))
+    home, external = (clustered_share(j.right[k], j.groups[k], j.targets[k]) for j in judged for k in [(here & there)[j.targets]])
     return ExternalValidation(home, external, difference(home, external), t, list(a.index[here != there]))
 
 # %% ../../nbs/evaluate/05_external.ipynb #f802a9cc
@@ -112,14 +113,12 @@ def validate_laboratories(model, # a `Model` or an `Ensemble`
 def _laboratory(rows)->dict: # of `laboratory_table`
     "The figures of one laboratory."
     j = judge(rows)
-    m = confusion(j).to_numpy()
-    n = m.sum(1)
-    recall, low, high = mean_share(m.diagonal()[n > 0], n[n > 0])
-    row = dict(images=len(j), classes=int((n > 0).sum()), recall=recall, low=low, high=high)
+    recall, low, high = clustered_share(j.right, j.groups, j.targets)
+    row = dict(images=len(j), classes=len(np.unique(j.targets)), recall=recall, low=low, high=high)
     if 'abstained' not in j.rows: return row
     said = ~j.rows['abstained'].to_numpy(bool)
-    for name, k, of in (('answered', said.sum(), len(j)), ('right', (said & j.right).sum(), said.sum())):
-        row |= {name: k/of if of else np.nan} | dict(zip((f'{name}_low', f'{name}_high'), wilson(int(k), int(of))))
+    for name, hits, k in (('answered', said, slice(None)), ('right', j.right, said)):
+        row |= dict(zip((name, f'{name}_low', f'{name}_high'), clustered_share(hits[k], j.groups[k])))
     return row
 
 def laboratory_table(preds:pd.DataFrame # prediction table with the further columns `laboratory` and `used` (as what: test, external)
