@@ -46,7 +46,7 @@ _PLACES = {
     'use.app.explorer': 'DataExplorer',
     'use.app.train': 'TrainingPanel',
     'use.export': 'export_onnx',
-    'use.predict': 'predict'}
+    'use.predict': 'predict read_predictions save_predictions'}
 _WHERE = {name: module for module, names in _PLACES.items() for name in names.split()}
 _ROOMS = 'core', 'data', 'models', 'evaluate', 'use', 'all'
 __all__ = list(_WHERE)

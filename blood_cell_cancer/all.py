@@ -8,7 +8,8 @@ __all__ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_i
            'fit_uncertainty', 'image_learner', 'image_model', 'least_certain', 'list_backbones', 'load_model',
            'push_bundle', 'recipe', 'train', 'compare_models', 'evaluate', 'external_validation', 'robustness',
            'saliency_by_place', 'saliency_maps', 'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer',
-           'ImageClassifier', 'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict']
+           'ImageClassifier', 'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict', 'read_predictions',
+           'save_predictions']
 
 # %% ../nbs/00_all.ipynb #c002
 from .core.help import with_arguments
@@ -48,7 +49,7 @@ from .use.app.errors import ErrorExplorer
 from .use.app.explorer import DataExplorer
 from .use.app.train import TrainingPanel
 from .use.export import export_onnx
-from .use.predict import predict
+from .use.predict import predict, read_predictions, save_predictions
 
 # %% ../nbs/00_all.ipynb #c010
 _all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_images', 'make_phantoms', 'read_annotations', 'save_split',
@@ -57,7 +58,7 @@ _all_ = ['apply_annotations', 'apply_split', 'audit', 'image_loaders', 'load_ima
          'RECIPES', 'Model', 'adapt', 'ensemble', 'fit_uncertainty', 'image_learner', 'image_model', 'least_certain', 'list_backbones', 'load_model',
          'push_bundle', 'recipe', 'train',
          'compare_models', 'evaluate', 'external_validation', 'robustness', 'saliency_by_place', 'saliency_maps',
-         'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict']
+         'AugmentationExplorer', 'DataExplorer', 'ErrorExplorer', 'ImageClassifier', 'LabellingPanel', 'TrainingPanel', 'export_onnx', 'predict', 'read_predictions', 'save_predictions']
 
 # %% ../nbs/00_all.ipynb #2669554e
 for _name in _all_: with_arguments(globals()[_name])

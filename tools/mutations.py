@@ -60,7 +60,8 @@ of('core/03_tables',
    ('files in the order of the disk', '    files.sort(key=lambda p: name_below(p, folder))\n', ''),
    ('unreadable files are left out in silence', 'if len(bad) and not allow:', 'if len(bad) and allow:'))
 of('core/04_intervals',
-   ('intervals of 90 %', '.proportion_ci(level, ', '.proportion_ci(level - .05, '),
+   ('intervals of 90 %', 'inv_cdf((1 + level)/2)', 'inv_cdf((.95 + level)/2)'),
+   ('images of one patient count as independent', 'max(1., between/alone) if alone', '1. if alone'),
    ('the bootstrap draws images instead of groups', "pd.factorize(own.where(own != '', 'alone ' + own.index.astype(str)))[0]", 'np.arange(len(own))'),
    ('images without a group are one group', "own.where(own != '', 'alone ' + own.index.astype(str))", 'own'),
    ("the ends of Newcombe's interval are swapped", 'np.hypot(p1 - l1, u2 - p2), d + np.hypot(u1 - p1, p2 - l2)',
@@ -145,7 +146,7 @@ of('models/09_uncertainty',
 of('models/10_ensemble',
    ('the weights do not sum to 1', 'return tuple(float(v) for v in w/w.sum())', 'return tuple(float(v) for v in w)'),
    ('members may have their classes in another order', 'if m.classes == members[0].classes: continue', 'if set(m.classes) == set(members[0].classes): continue'),
-   ('the weights are fitted on test images', "images['split'] == 'validation'], allow=True)", "images['split'] == 'test'], allow=True)"),
+   ('the weights are fitted on test images', "check_labelled(images[images['split'] == 'validation']), allow=True)", "images[images['split'] == 'test'], allow=True)"),
    ('images are turned before they are cropped', 'preprocess=(*preprocess, *make_preprocess(model.recipe.preprocess), Orientation(how))',
     'preprocess=(Orientation(how), *preprocess, *make_preprocess(model.recipe.preprocess))'),
    ('every member weighs the same', 'probs = sum(w*p for w, (_, p) in zip(self.shares, seen))', 'probs = sum(p for _, p in seen)/len(seen)'))
@@ -169,7 +170,7 @@ of('models/15_checkpoints',
     "        (self.folder/f'last{n - 1}.safetensors').unlink(missing_ok=True)\n"
     "        write_json(dict(history=self.history, bad=self.bad, best=self.best), self.folder/'run.json')\n"))
 of('models/16_training',
-   ('training accepts leakage', '    check_split(check_images(images), allow_leakage)\n', ''),
+   ('training accepts leakage', '    check_split(images, allow_leakage)\n', ''),
    ('a run goes on under another seed', "FREE = 'epochs', 'patience'", "FREE = 'epochs', 'patience', 'seed'"),
    ("an earlier run's checkpoints are continued", "if begun and not resume: _set_aside(folder, was)", 'pass'),
    ('a run goes on from other weights', "if weights: now['starting weights'] = _digest(weights)", 'pass'),
@@ -237,7 +238,9 @@ of('evaluate/05_external',
    ('classes that one laboratory lacks are compared', 'a.index[here & there], []', 'a.index[here | there], []'),
    ('the drop has the wrong sign', 'difference(home, external), t,', 'difference(external, home), t,'),
    ('the best laboratory comes first', ".sort_values('recall', kind='stable', ignore_index=True)", ".sort_values('recall', ascending=False, kind='stable', ignore_index=True)"),
-   ('an abstention counts as right', '(said & j.right).sum(), said.sum())', 'j.right.sum(), said.sum())'))
+   ('an abstention counts as an answer', "('right', j.right, said)", "('right', j.right, slice(None))"))
+of('evaluate/06_saliency',
+   ('later batches are explained for the classes of the first', 'codes[done:done + len(x)]', 'codes[:len(x)]'))
 of('use/00_export',
    ('8-bit products overflow', 'try: return opened(not exact_int8())', 'try: return opened(False)'),
    ('a network that is not the bundle\'s own is quantised', "if facts.get('exports', {}).get(source.name) != file_sha256(source):", 'if False:'),

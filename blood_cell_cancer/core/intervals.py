@@ -49,13 +49,16 @@ def percent(p:float # a probability
     return '> 99.9 %' if p > .999 else '< 0.1 %' if p < .001 else f'{100*p:.1f} %'
 
 # %% ../../nbs/core/04_intervals.ipynb #c011
+def _codes(groups)->np.ndarray: # int (n,), the same number within a group
+    own = pd.Series(np.asarray(groups, dtype=object)).astype(str)
+    return pd.factorize(own.where(own != '', 'alone ' + own.index.astype(str)))[0]
+
 def bootstrap_counts(groups, # str (n,), equal for images that belong together; '' means on its own
                      draws:int=1000, # number of resamples
                      seed:int=SEED # of the bootstrap
                     )->np.ndarray: # int (draws, n), how often each image was drawn
     "Resample images with replacement, whole groups at a time."
-    own = pd.Series(np.asarray(groups, dtype=object)).astype(str)
-    codes = pd.factorize(own.where(own != '', 'alone ' + own.index.astype(str)))[0]
+    codes = _codes(groups)
     k = codes.max() + 1
     return np.random.default_rng(seed).multinomial(k, np.full(k, 1/k), size=draws)[:, codes]
 
@@ -91,8 +94,7 @@ def clustered_share(hits, # bool (n,): right or wrong, answered or not
     "A share of images that belong together in groups, with its 95 % interval."
     hits = np.asarray(hits, float)
     if not len(hits): return (float('nan'),)*3
-    own = pd.Series(np.asarray(groups, dtype=object)).astype(str)
-    group = pd.factorize(own.where(own != '', 'alone ' + own.index.astype(str)))[0]
+    group = _codes(groups)
     kind = np.zeros(len(hits), int) if classes is None else pd.factorize(np.asarray(classes))[0]
     n, m = np.bincount(kind), group.max() + 1
     p = np.bincount(kind, hits)/n

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'IMAGE_COLUMNS', 'IMAGE_SUFFIXES', 'SLIDES', 'OTHER_PICTURES', 'BEGINNINGS', 'NOT_FINITE', 'name_below',
-           'image_table', 'check_images', 'classes_of', 'check_classes', 'readable', 'read_table', 'list_images',
-           'folder_names', 'images_below', 'softmax', 'errors_with', 'prediction_table', 'check_predictions',
-           'probs_of', 'output_columns', 'output_table', 'with_groups', 'evaluable', 'jsonable']
+           'image_table', 'check_images', 'check_labelled', 'classes_of', 'check_classes', 'readable', 'read_table',
+           'list_images', 'folder_names', 'images_below', 'softmax', 'errors_with', 'prediction_table',
+           'check_predictions', 'probs_of', 'output_columns', 'output_table', 'with_groups', 'evaluable', 'jsonable']
 
 # %% ../../nbs/core/03_tables.ipynb #c002
 import os
@@ -73,13 +73,23 @@ def check_images(images:'pd.DataFrame' # should be an image table
     if missing: raise ValueError(f'not an image table: it lacks the columns {missing}; load_images or image_table makes one')
     if not isinstance(images['label'].dtype, pd.CategoricalDtype):
         raise ValueError('`label` must be a pandas categorical whose categories are the declared classes; image_table makes it so')
+    if blank := [c for c in ('split', 'group', 'source', 'error') if images[c].isna().any()]:
+        raise ValueError(f'the columns {blank} have missing values: read the table with pd.read_csv(..., keep_default_na=False)')
     wrong = sorted(set(images['split']) - {*SPLITS, 'dropped', ''})
     if wrong: raise ValueError(f'unknown splits {wrong}: use {list(SPLITS)}, "dropped" or ""')
     twice = images.loc[images['path'].duplicated(), 'path']
     if len(twice): raise ValueError(f'{len(twice)} paths occur twice, the first is {twice.iloc[0]}')
+    if not images.index.is_unique: raise ValueError('rows share an index, as after pd.concat: use ignore_index=True, or images.reset_index(drop=True)')
     return images
 
 # %% ../../nbs/core/03_tables.ipynb #c009
+def check_labelled(images:'pd.DataFrame' # image table
+                  )->'pd.DataFrame': # the same table
+    "Raise if an image has no label."
+    none = images.loc[images['label'].isna(), 'name']
+    if len(none): raise ValueError(f'{len(none)} of {len(images)} images have no label, the first is {none.iloc[0]}: label them, or leave them out')
+    return images
+
 def classes_of(images:'pd.DataFrame' # an image table
               )->tuple[str, ...]: # the declared classes, in order
     "The class list that an image table carries."
@@ -212,8 +222,11 @@ def prediction_table(images:'pd.DataFrame', # an image table
 def check_predictions(preds:'pd.DataFrame' # should be a prediction table
                      )->'pd.DataFrame': # the same table
     "Raise `ValueError` saying what is wrong, unless `preds` is a prediction table."
+    import pandas as pd
     missing = [c for c in ('path', 'name', 'target', 'predicted', 'error') if c not in preds]
     if missing: raise ValueError(f'not a prediction table: it lacks the columns {missing}')
+    if not isinstance(preds['predicted'].dtype, pd.CategoricalDtype) or 'abstained' in preds and preds['abstained'].dtype != bool:
+        raise ValueError('`predicted` must be a categorical of the classes, and `abstained` True or False: read a saved table with read_predictions')
     classes = list(preds['predicted'].cat.categories)
     lacking = [c for c in classes if f'p_{c}' not in preds]
     if lacking: raise ValueError(f'no probability column for the classes {lacking}')

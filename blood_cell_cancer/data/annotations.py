@@ -36,6 +36,7 @@ def check_annotations(d:pd.DataFrame, # should be an annotation table
     "Raise `ValueError` saying what is wrong, unless `d` is an annotation table."
     if missing := [c for c in ANNOTATION_COLUMNS if c not in d]:
         raise ValueError(f'not an annotation table: it lacks the columns {missing}; the data explorer exports one')
+    d = d.fillna(dict.fromkeys(('annotation', 'new_label', 'note'), '')) # what `pandas.read_csv` makes of empty fields
     for r in d.itertuples():
         if r.annotation not in ANNOTATIONS:
             raise ValueError(f'{r.name}: unknown annotation {r.annotation!r}; use one of {list(ANNOTATIONS)}')

@@ -22,7 +22,7 @@ from fastai.vision.core import PILImage
 from fasttransform import ItemTransform
 
 from ..core.io import SEED, read_pixels
-from ..core.tables import classes_of, readable
+from ..core.tables import check_images, classes_of, readable
 from .augment import Augmentation, apply_views, augmentation, draw_views, image_keys
 
 # %% ../../nbs/data/09_loaders.ipynb #c005
@@ -102,7 +102,7 @@ def image_loaders(images:pd.DataFrame, # split image table
                   device=None # device of the batches; default: the GPU if there is one
                  )->DataLoaders:
     "fastai `DataLoaders` of an image table."
-    if not {'train', 'validation'} <= set(images['split']): raise ValueError('there are no training and validation images: call split_images first')
+    if not {'train', 'validation'} <= set(check_images(images)['split']): raise ValueError('there are no training and validation images: call split_images first')
     dss, aug = image_datasets(images, size, preprocess), augmentation(augment)
     device = device or default_device()
     def dl(ds, aug, **kw):

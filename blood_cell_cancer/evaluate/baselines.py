@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from ..core.io import SEED, read_image
 from ..core.progress import progress_bar
-from ..core.tables import classes_of, prediction_table, readable
+from ..core.tables import check_labelled, classes_of, prediction_table, readable
 
 # %% ../../nbs/evaluate/01_baselines.ipynb #c004
 def colour_histogram(path:str, # an image file
@@ -46,7 +46,9 @@ def histogram_baseline(images:pd.DataFrame, # split image table
                        progress:bool=True # show a bar
                       )->pd.DataFrame: # prediction table
     "A random forest on the colour histograms of the training images."
-    fit, classes = readable(images[images['split'] == 'train']), classes_of(images)
+    classes = classes_of(images)
+    # By name, for a forest depends on the order of its images.
+    fit = readable(check_labelled(images[images['split'] == 'train'])).sort_values('name', kind='stable')
     rows = images[images['split'] == split]
     if not len(rows): raise ValueError(f'the split {split} is empty')
     forest = RandomForestClassifier(300, random_state=seed, n_jobs=-1)

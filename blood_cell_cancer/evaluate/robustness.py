@@ -20,7 +20,7 @@ from ..core.plots import Figure
 
 from ..core.intervals import with_ci
 from ..core.progress import progress_bar
-from ..core.tables import readable
+from ..core.tables import check_images, readable
 from .metrics import Judged, confusion, plot_grid, scores
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #c005
@@ -178,7 +178,7 @@ def robustness(model, # a `Model` or an `Ensemble`
                **kwargs # for `model.predict`: batch, precision
               )->Robustness:
     "Accuracy on corrupted images."
-    rows = readable(images[images['split'] == split], allow=True)
+    rows = readable(check_images(images)[images['split'] == split], allow=True)
     if not len(rows): raise ValueError(f'the split {split!r} has no image that can be read: call split_images, or choose among {sorted(set(images["split"]))}')
     if clean is None: clean = model.predict(rows, progress=False, **kwargs)
     corruptions = list(dict.fromkeys([corruptions] if isinstance(corruptions, str) else corruptions))

@@ -176,15 +176,16 @@ def saliency_maps(model, # a `Model` of either engine
     if model.engine not in METHODS:
         raise ValueError(f'saliency maps are made for one network at a time, not for {model.engine}: explain each of its members')
     if method not in ('auto', *METHODS[model.engine]): raise ValueError(f'method={method!r}: use auto, or one of {list(METHODS[model.engine])}')
-    rows, r, maps = readable(check_images(images)), model.recipe, []
+    rows, r, maps, done = readable(check_images(images)), model.recipe, [], 0
     codes = _target_classes(model, rows, what, preds, progress)
     net, device, mean, std = _network(model)
     if method == 'auto': method = 'occlusion' if model.engine == 'fastai' and target_layer(net, r.backbone, r.size) is None else 'grad_cam'
     with progress_bar(desc=method, total=len(rows), progress=progress) as bar:
         for x in pixel_batches(rows['path'].tolist(), r.size, make_preprocess(r.preprocess), batch):
-            t = torch.as_tensor(codes[bar.n:bar.n + len(x)], device=device, dtype=torch.long)
+            t = torch.as_tensor(codes[done:done + len(x)], device=device, dtype=torch.long) # a bar that isn't shown doesn't count
             x = (torch.from_numpy(x).to(device).permute(0, 3, 1, 2).float()/255 - mean)/std
             maps.append(METHODS[model.engine][method](net, x, t, r.backbone, **kwargs).cpu().numpy())
+            done += len(x)
             bar.update(len(x))
     explained = rows[['path', 'name', 'label']].assign(explained=np.array(model.classes)[codes])
     return Saliency(explained, np.concatenate(maps).astype(np.float32), method, tuple(r.preprocess))

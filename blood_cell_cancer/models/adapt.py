@@ -257,4 +257,4 @@ def least_certain(preds:pd.DataFrame, # prediction table of a model
     p = np.sort(preds.filter(regex='^p_').to_numpy(float), axis=1)
     d = preds.assign(margin=p[:, -1] - p[:, -2]).dropna(subset=['margin']).sort_values('margin', kind='stable')
     turn = d.groupby('predicted', observed=True).cumcount()
-    return d.loc[turn.sort_values(kind='stable').index[:n]]
+    return d.iloc[np.argsort(turn.to_numpy(), kind='stable')[:n]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from ..core.tables import check_images, output_columns, output_table, readable
+from ..core.tables import check_images, check_labelled, output_columns, output_table, readable
 from ..data.audit.seen import union
 from ..data.augment import ORIENTATIONS, oriented
 from ..data.preprocess import content_reasons, make_preprocess
@@ -143,7 +143,7 @@ def ensemble(members, # of `Model`
     if weights != 'validation': raise ValueError(f"weights={weights!r}: None, a number for each member, or 'validation'")
     if images is None: raise ValueError("weights='validation' needs the split images that the members were trained with")
     check_classes(images, members[0].classes)
-    rows = readable(images[images['split'] == 'validation'], allow=True)
+    rows = readable(check_labelled(images[images['split'] == 'validation']), allow=True)
     if not len(rows): raise ValueError('there are no validation images to fit weights on: call split_images first')
     whole = Ensemble(members, (1/n,)*n, tta)
     probs = np.stack([p for _, p in whole.member_outputs(rows, progress)])

@@ -20,7 +20,7 @@ import pandas as pd
 
 from ..core.io import SEED, locked, write_json
 from ..core.progress import progress_bar, tell
-from ..core.tables import SPLITS, check_images, classes_of, with_groups
+from ..core.tables import SPLITS, check_images, check_labelled, classes_of, with_groups
 from ..data.audit.seen import SeenImages
 from ..data.cache import decode_once
 from ..data.preprocess import make_preprocess
@@ -119,9 +119,10 @@ def train(images:pd.DataFrame, # split image table
           **kwargs # changes of the recipe (backbone, epochs, ...), and arguments for the engine (device, precision)
          )->Model: # the best epoch's network
     "Train a recipe on the training rows, choosing the epoch by the validation rows."
+    check_labelled(images[check_images(images)['split'].isin(SPLITS[:2])])
     module = engine_module(engine)
     r, kwargs = split_arguments(r, module, kwargs)
-    check_split(check_images(images), allow_leakage)
+    check_split(images, allow_leakage)
     if resume and folder is None: raise ValueError('resume=True needs the folder of the run to go on with')
     weights, counts = find_weights(r.backbone, r.weights), images['split'].value_counts()
     if progress and is_first():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.io import SEED
-from ..core.tables import check_classes, check_images, readable, softmax
+from ..core.tables import check_classes, check_images, check_labelled, readable, softmax
 
 if TYPE_CHECKING: import pandas as pd # what only fitting needs is imported there: prediction loads none of it
 
@@ -228,7 +228,7 @@ def fit_uncertainty(model, # a trained `Model`
                    )->Uncertainty:
     "Fit temperature, prediction sets and OOD score, and put them into the model."
     check_classes(check_images(images), model.classes)
-    train, valid = (readable(images[images['split'] == s], allow=True) for s in ('train', 'validation'))
+    train, valid = (readable(check_labelled(images[images['split'] == s]), allow=True) for s in ('train', 'validation'))
     if not len(train) or not len(valid):
         raise ValueError('uncertainty needs training and validation images: call split_images, or apply the split of the training')
     (features, _), (inner, logits) = model.features(train, progress), model.features(valid, progress)
