@@ -223,6 +223,7 @@ def check_predictions(preds:'pd.DataFrame' # should be a prediction table
                      )->'pd.DataFrame': # the same table
     "Raise `ValueError` saying what is wrong, unless `preds` is a prediction table."
     import pandas as pd
+    if not isinstance(preds, pd.DataFrame): raise ValueError(f'{str(preds)[:100]!r} is no prediction table: predict(model, images) makes one')
     missing = [c for c in ('path', 'name', 'target', 'predicted', 'error') if c not in preds]
     if missing: raise ValueError(f'not a prediction table: it lacks the columns {missing}')
     if not isinstance(preds['predicted'].dtype, pd.CategoricalDtype) or 'abstained' in preds and preds['abstained'].dtype != bool:

@@ -19,6 +19,7 @@ def _pair(a, b):
     "Which of the same images each of two tables gets right."
     a, b = judge(a), judge(b)
     right = [pd.Series(j.right, j.rows['path'].to_numpy()) for j in (a, b)]
+    if twice := [i for r in right for i in r.index[r.index.duplicated()]]: raise ValueError(f'{twice[0]} is in a table twice: each image counts once')
     paths = right[0].index
     if odd := sorted(set(paths) ^ set(right[1].index)):
         raise ValueError(f'the tables are not of the same images: {len(odd)} are in one alone, the first is {odd[0]}')

@@ -33,7 +33,7 @@ from .external import laboratory_table, laboratory_text, validate_laboratories
 from .metrics import class_scores, confusion, hardest, judge, plot_confusion, scores, top_losses
 from .pages import data_text, leakage_text, report_html, saliency_text, verdict_box, verdict_of
 from .robustness import robustness
-from ..models.bundle import short_card
+from ..models.bundle import load_model, short_card
 
 # %% ../../nbs/evaluate/09_report.ipynb #c005
 def leakage_of(images:pd.DataFrame, # split image table
@@ -179,7 +179,7 @@ def _audit_rows(audit)->list:
     return [] if audit is None else [dict(section=s.name, verdict=s.verdict, finding=s.sentence) for s in sections_of(audit)]
 
 # %% ../../nbs/evaluate/09_report.ipynb #c014
-def evaluate(model, # a `Model` or an `Ensemble`
+def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
              images:pd.DataFrame, # split image table
              split:str='test', # which rows to evaluate
              baselines:bool=True, # also the colour histogram, trained on the training rows
@@ -192,6 +192,7 @@ def evaluate(model, # a `Model` or an `Ensemble`
              allow_training_images:bool=False # evaluate all the same where images have trained the model? The report says so
             )->Report:
     "Evaluate a model on a split, beside the most frequent class and a colour histogram."
+    if isinstance(model, (str, Path)): model = load_model(model)
     rows = check_images(images)[images['split'] == split]
     if not len(rows):
         raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')
