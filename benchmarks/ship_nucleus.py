@@ -7,6 +7,7 @@ The weights of the bundle don't change, nor its thresholds without widths. Tempe
 `ship_differential.py` fits those without. Each laboratory is an unlabelled folder of its own, for the 8-bit network without widths, with
 them, and with the thresholds that were fitted with them: nbs/studies/results/nucleus.csv by class, nucleus_gain.csv in all.
 """
+import argparse
 import json
 import os
 from pathlib import Path
@@ -29,6 +30,7 @@ EACH = 900 # as for ship_differential.py
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__.split('\n')[0]).parse_args() # --help alone: a run writes to the bundle
     t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA'])).assign(error='')
     train = t.loc[d.parts(t, EACH)[0]].reset_index(drop=True)
     size, model, rows = known_sizes(train, nucleus_widths(train)), open_onnx('differential', int8=True), []
