@@ -18,11 +18,11 @@ from fastcore.basics import patch
 from ...core.intervals import with_ci
 from ...core.io import SEED
 from ...core.plots import Figure
-from ...core.tables import check_images, output_table, readable
+from ...core.tables import output_table, readable
 from ...data.audit.seen import SeenImagesError, seen_among, seen_text
 from ...models.adapt import LEAST, adapt, least_certain
 from ...models.engines import engine_module
-from .widgets import Persistent, View, button, chart, control, message, picture, set_visible, table_html
+from .widgets import Persistent, View, button, chart, check_names, control, message, picture, set_visible, table_html
 
 # %% ../../../nbs/use/app/08_adapt.ipynb #a007
 POOL = 500 # maximum number of images among which those to label are chosen
@@ -42,7 +42,7 @@ class Labeller(Persistent):
 
     def __post_init__(self):
         if self.images is None or self.model is None: raise ValueError('a model and an image table are needed')
-        rows = readable(check_images(self.images), allow=True)
+        rows = readable(check_names(self.images), allow=True)
         if not len(rows): raise ValueError('no image can be read')
         rows = rows.sample(min(POOL, len(rows)), random_state=SEED).sort_index()
         self.pool = rows.assign(label=pd.Categorical([None]*len(rows), categories=list(self.model.classes)))
@@ -73,14 +73,16 @@ def ask(self:Labeller, n:int=8 # maximum number of images
     return least_certain(preds[~preds['name'].isin(list(self.labels))], n)
 
 @patch
-def label(self:Labeller, labels:dict # name of an image -> class, or `NOT_SURE`
+def label(self:Labeller, labels:dict # name of an image -> class, or `NOT_SURE`; '' takes its label back
          )->'Labeller':
     "Take labels; a later one replaces an earlier one."
     names = set(self.images['name'])
     for name, c in labels.items():
         if name not in names: raise ValueError(f'there is no image {name} in the image table')
-        if c not in (*self.model.classes, NOT_SURE): raise ValueError(f'{name}: the model has no class {c}; it has {list(self.model.classes)}')
+        if c not in (*self.model.classes, NOT_SURE, ''): raise ValueError(f'{name}: the model has no class {c}; it has {list(self.model.classes)}')
     self.labels.update(labels)
+    for name in labels:
+        if not labels[name]: del self.labels[name]
     return self
 
 @patch
@@ -171,12 +173,16 @@ class LabellingPanel(View):
     def path(self, name:str)->str:
         return self.state.pool.set_index('name').at[name, 'path']
 
-    def take(self):
-        "Take the labels that were chosen; images without one are asked again later."
-        self.state.label({name: c.value for name, c in self.lists.items() if c.value != UNLABELLED})
-        self.more()
+    def collect(self):
+        "Pass the labels on as the lists stand; what stands at none has none, even if an earlier press took one."
+        self.state.label({name: '' if c.value == UNLABELLED else c.value for name, c in self.lists.items()})
         self.draw()
         self.changed()
+
+    def take(self):
+        "Take the labels that were chosen; images without one are asked again later."
+        self.collect()
+        self.more()
 
     def choose_depth(self, change):
         "Keep the choice for the next adaptation."
@@ -186,7 +192,7 @@ class LabellingPanel(View):
     def fit(self, allow_training_images:bool=False):
         "Adapt the model, and show the images that it is now least certain of; a button goes on where images have trained the model."
         set_visible(self.anyway, False)
-        self.state.label({name: c.value for name, c in self.lists.items() if c.value != UNLABELLED})
+        self.collect() # kept also where the model can't be adapted yet
         self.notice.value = message(f"The model is being adapted{', its last block too' if self.state.deep else ''}.")
         try: self.state.fit(allow_training_images)
         except SeenImagesError as e:
@@ -198,7 +204,6 @@ class LabellingPanel(View):
             return
         self.more()
         self.draw()
-        self.changed()
 
     def keep(self):
         "Save the adapted model."

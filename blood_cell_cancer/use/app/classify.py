@@ -121,6 +121,8 @@ def nearest(self:Classifier, name:str, # of an image that was given
     if self.known is None or not self.ready: return pd.DataFrame()
     model = self.loaded()
     with self.lock:
+        if not ((self.known['error'] == '') & self.known['split'].isin(['train', ''])).any():
+            raise ValueError('the loaded data set has no readable image for training')
         if self._similar is None: self._similar = SimilarImages(model, self.known)
         return self._similar.nearest(self.images[self.images['name'] == name], n)
 
@@ -262,9 +264,13 @@ def _neighbour(r)->str: # HTML
 
 @patch
 def show_similar(self:ImageClassifier, name:str):
-    "Show similar images, unless another image has been chosen meanwhile."
-    near = self.state.nearest(name)
-    if name != self.state.chosen or not len(near): return
+    "Show similar images, or why there are none, unless another image has been chosen meanwhile."
+    near, why = (), ''
+    try: near = self.state.nearest(name)
+    except (ValueError, OSError, RuntimeError) as e: why = message(f'No similar images: {e}.') # files may have been moved
+    if name != self.state.chosen: return
+    if why: self.near.value = why
+    if not len(near): return
     cells = ''.join(_neighbour(r) for r in near.to_dict('records'))
     self.near.value = f'<p class="quiet">{html.escape(self.state.origin())}</p><div class="thumbs" style="padding-top:8px">{cells}</div>'
 

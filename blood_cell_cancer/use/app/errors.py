@@ -32,7 +32,8 @@ class Errors(Persistent):
     baselines: dict = field(default_factory=dict) # name -> prediction table of the same images
     leakage: dict = field(default_factory=dict) # of `leakage_of`
     seen: dict = field(default_factory=dict) # of `seen_among`: how many of the images trained the model
-    split: str = 'test' # which rows of a data set to evaluate
+    shown: str = 'given' # the split that the predictions are of; of predictions from elsewhere it is not known
+    split: str = 'test' # which rows of a data set to evaluate next
     cell: list = field(default_factory=list) # [true class, predicted class], or empty
     threshold: float = 0. # the model abstains below this probability
     SAVED: ClassVar[tuple] = 'split', 'cell', 'threshold'
@@ -43,12 +44,12 @@ class Errors(Persistent):
         if set(images['label'].cat.categories) < set(model.classes): images = images.assign(label=images['label'].cat.set_categories(model.classes))
         rows = images[images['split'] == self.split]
         if not len(rows): raise ValueError(f'no image is in the split {self.split!r}: choose among {sorted(set(images["split"]) - {""})}')
-        self.seen, parts = refuse_seen(seen_among(model, rows, images), allow_training_images), []
+        seen, parts = refuse_seen(seen_among(model, rows, images), allow_training_images), []
         for i in range(0, len(rows), PORTION):
             told(f'The model is running: {i} of {len(rows)} images.')
             parts.append(model.predict(rows.iloc[i:i + PORTION], progress=False))
-        self.preds = pd.concat(parts, ignore_index=True)
-        evaluable(self.preds)
+        evaluable(preds := pd.concat(parts, ignore_index=True))
+        self.preds, self.seen, self.shown = preds, seen, self.split # together, so that a failure leaves the earlier ones as they were
         self.compare(images, told)
         return self
 
@@ -77,8 +78,7 @@ class Errors(Persistent):
 def verdict(self:Errors)->dict: # `kind` ('bad', 'warn' or 'lead'), `verdict`, `evidence`, `advice`
     "The verdict of a report on these predictions."
     from blood_cell_cancer.evaluate.report import Report
-    split = self.split if self.seen else 'given' # of predictions from elsewhere the split is not known
-    return Report('', split, self.preds, self.baselines, pd.DataFrame(), leakage=self.leakage, seen=self.seen).verdict
+    return Report('', self.shown, self.preds, self.baselines, pd.DataFrame(), leakage=self.leakage, seen=self.seen).verdict
 
 @patch
 def opened(self:Errors)->pd.DataFrame:
@@ -159,9 +159,9 @@ def evaluate(self:ErrorExplorer, allow_training_images:bool=False):
     set_visible(self.anyway, False)
     def told(text): self.notice.value = message(text)
     try:
-        self.state.split, self.state.cell = self.split.value, []
+        self.state.split = self.split.value
         self.state.evaluate(*self.ask(), allow_training_images, told)
-        self.notice.value = ''
+        self.state.cell, self.notice.value = [], ''
     except SeenImagesError as e:
         self.state.preds, why = None, str(e).partition('. ')[0]
         self.notice.value = message(f'{why}. Load images that it has not seen.', warn=True)

@@ -16,19 +16,17 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
-from ...core.tables import SPLITS, check_images, classes_of
+from ...core.tables import SPLITS, classes_of
 from ...data.annotations import ANNOTATIONS, annotation_table, apply_annotations
 from ...data.audit.duplicates import pair_names
-from .widgets import KEYS_HELP, Persistent, View, button, control, download, message, picture, set_visible, table_html
+from .widgets import KEYS_HELP, Persistent, View, button, check_names, control, download, message, picture, set_visible, table_html
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c005
 def quick_flags(images:pd.DataFrame # image table
                )->dict: # name -> list of findings, only images that have any
     "Findings that the image table itself shows."
-    duplicate = images['sha256'].duplicated(keep=False)
-    found = {n: ['unreadable'] for n in images.loc[images['error'] != '', 'name']}
-    for n in images.loc[duplicate & (images['error'] == ''), 'name']: found.setdefault(n, []).append('duplicate')
-    return found
+    bad, duplicate = images['error'] != '', images['sha256'].duplicated(keep=False)
+    return {n: ['unreadable'] for n in images.loc[bad, 'name']} | {n: ['duplicate'] for n in images.loc[duplicate & ~bad, 'name']}
 
 def flags_of(audit # an `Audit`
             )->dict: # name -> list of findings
@@ -36,8 +34,7 @@ def flags_of(audit # an `Audit`
     found, names = quick_flags(audit.images), dict(zip(pair_names(audit.images), audit.images['name']))
     rows = [(n, f) for s in audit.sections if s.name == 'integrity' for n, f in zip(s.table['name'], s.table['finding'])]
     rows += [(n, 'suspected label error') for s in audit.sections if s.name == 'labels' for n in s.table['name']]
-    kinds = dict(duplicates='duplicate')
-    rows += [(names[n], kinds.get(k, 'overlap')) for k, pairs in audit.pairs.items() for side in 'ab' for n in pairs[side]]
+    rows += [(names[n], 'duplicate' if k == 'duplicates' else 'overlap') for k, pairs in audit.pairs.items() for side in 'ab' for n in pairs[side]]
     for n, what in rows:
         if what not in found.setdefault(n, []): found[n].append(what)
     return found
@@ -55,15 +52,12 @@ class Explorer(Persistent):
     filters: dict = field(default_factory=lambda: dict.fromkeys(FILTERS, '')) # '' shows all
     page: int = 0 # counted from 0
     per_page: int = 12
-    parked: dict = field(default_factory=dict) # restored annotations whose images are not in the table
+    parked: list = field(default_factory=list) # [name, annotation] of restored ones that don't apply to these images or classes
     drafts: dict = field(default_factory=dict) # name -> note of an image to relabel whose new class is not chosen yet
     SAVED: ClassVar[tuple] = 'annotations', 'filters', 'page', 'per_page', 'parked', 'drafts'
 
     def __post_init__(self):
-        check_images(self.images)
-        twice = self.images['name'][self.images['name'].duplicated()]
-        if len(twice): raise ValueError(f'two images are called {twice.iloc[0]}: load them from one folder, so that names are unique')
-        self.flags = self.flags or quick_flags(self.images)
+        self.flags = self.flags or quick_flags(check_names(self.images))
         self._sha = dict(zip(self.images['name'], self.images['sha256']))
 
     def choices(self, what:str)->list[str]: # one of `FILTERS`
@@ -130,12 +124,9 @@ def annotate(self:Explorer, name:str, # of an image
             )->None:
     "Annotate an image."
     if name not in self._sha: raise ValueError(f'{name} is not among the images')
-    if not annotation:
-        self.annotations.pop(name, None)
-        return
-    said = dict(annotation=annotation, new_label=new_label, note=note)
-    annotation_table(self.images[self.images['name'] == name], {name: said}) # raises where something is wrong
-    self.annotations[name] = dict(said, sha256=self._sha[name])
+    said = {name: dict(annotation=annotation, new_label=new_label, note=note, sha256=self._sha[name])} if annotation else {}
+    annotation_table(self.images[self.images['name'] == name], said) # raises where something is wrong
+    self.annotations = {n: m for n, m in self.annotations.items() if n != name} | said
 
 @patch
 def annotated_images(self:Explorer)->pd.DataFrame:
@@ -145,21 +136,29 @@ def annotated_images(self:Explorer)->pd.DataFrame:
 # %% ../../../nbs/use/app/01_explorer.ipynb #c020
 @patch
 def restore(self:Explorer, d:dict)->Explorer:
-    "Restore annotations and filters; annotations whose image is missing or has changed are parked."
+    "Restore annotations and filters; annotations are parked if their image is missing or has changed, or their class is not declared."
     Persistent.restore(self, d)
-    everything = {**self.parked, **self.annotations}
-    self.annotations = {n: m for n, m in everything.items() if self._sha.get(n) == m['sha256']}
-    self.parked = {n: m for n, m in everything.items() if n not in self.annotations}
+    parked = self.parked.items() if isinstance(self.parked, dict) else self.parked # a dict in files of earlier versions
+    everything = {(n, m['sha256']): m for n, m in (*parked, *self.annotations.items())}
+    classes = '', *self.choices('label')
+    self.annotations = {n: m for (n, sha), m in everything.items() if self._sha.get(n) == sha and m['new_label'] in classes}
+    self.parked = [[n, m] for (n, _), m in everything.items() if self.annotations.get(n) is not m]
     self.filters = {k: v if v in self.choices(k) else '' for k, v in {**dict.fromkeys(FILTERS, ''), **self.filters}.items()}
     self.turn_page(0)
     return self
+@patch
+def parked_text(self:Explorer)->tuple: # sentences for `message`
+    "How many annotations are kept without being applied, and why."
+    unknown = [m['new_label'] for n, m in self.parked if self._sha.get(n) == m['sha256']]
+    absent, classes = len(self.parked) - len(unknown), ', '.join(sorted(set(unknown)))
+    return (absent and f'{absent} earlier annotations belong to images not in this data set, and are kept.',
+            unknown and f'{len(unknown)} earlier annotations relabel to {classes}, which is none of the classes now. They are kept, and apply once it is declared again.')
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c025
 class Card(w.VBox):
     "One image with its annotation."
     def __init__(self, view):
-        self.view, self.name, self.filling = view, '', False
-        self.html = w.HTML()
+        self.view, self.name, self.filling, self.html = view, '', False, w.HTML()
         self.annotation = control(w.Dropdown, 'Annotation', options=[('none', ''), *((m, m) for m in ANNOTATIONS)])
         self.new = control(w.Dropdown, 'New class', options=[('choose', ''), *((c, c) for c in view.state.choices('label'))])
         self.note = control(w.Text, 'Note', continuous_update=False)
@@ -206,10 +205,9 @@ class DataExplorer(View):
     def __init__(self, images:'pd.DataFrame|Explorer', # image table, or a state over one
                  changed=None # called after each change that should be saved
                 ):
-        state = images if isinstance(images, Explorer) else Explorer(images)
-        super().__init__(state, changed=changed)
+        super().__init__(images if isinstance(images, Explorer) else Explorer(images), changed=changed)
         self.filters = {k: self.filter_menu(k) for k in FILTERS}
-        self.per_page = control(w.Dropdown, 'Images per page', options=sorted({6, 12, 24, 48, state.per_page}), value=state.per_page)
+        self.per_page = control(w.Dropdown, 'Images per page', options=sorted({6, 12, 24, 48, self.state.per_page}), value=self.state.per_page)
         self.per_page.observe(self.resize, 'value')
         self.summary, self.counts, self.where, self.export, self.findings = (w.HTML() for _ in range(5))
         self.before, self.after = button('Previous page', lambda: self.turn_page(-1)), button('Next page', lambda: self.turn_page(1))
@@ -269,20 +267,19 @@ def draw(self:DataExplorer):
 @patch
 def draw_annotations(self:DataExplorer):
     "Count the annotations and offer them as a file."
-    d, parked = self.state.annotation_table(), len(self.state.parked)
+    d, drafts = self.state.annotation_table(), len(set(self.state.drafts) & set(self.state._sha))
     counts = ', '.join(f'{n} to {m}' for m, n in d['annotation'].value_counts().items())
     text = (f'<p>{len(d)} annotated: {counts}. Pass the file to <code>blood-cells split --annotations annotations.csv</code>.</p>' if len(d)
             else '<p class="quiet">There are no annotations yet. Choose one below a picture.</p>')
-    text += message(self.state.drafts and f'{len(self.state.drafts)} to relabel: choose the new class, or set the annotation to none. Until then nothing applies to them.')
-    self.summary.value = text + message(parked and f'{parked} earlier annotations belong to images not in this data set, and are kept.')
+    text += message(drafts and f'{drafts} to relabel: choose the new class, or set the annotation to none. Until then nothing applies to them.')
+    self.summary.value = text + message(*self.state.parked_text())
     self.export.value = download(d.to_csv(index=False), 'annotations.csv', f'Download annotations ({len(d)})') if len(d) else ''
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c032
 @patch
 def audit(self:DataExplorer):
     "Start the audit in a thread."
-    self.look_closer.disabled = True
-    self.findings.value = message('The audit is running; you can go on meanwhile.')
+    self.look_closer.disabled, self.findings.value = True, message('The audit is running; you can go on meanwhile.')
     threading.Thread(target=self.run_audit, daemon=True).start()
 
 @patch

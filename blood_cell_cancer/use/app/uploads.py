@@ -84,9 +84,11 @@ def save_uploads(folder:Path, # of uploads
 def upload_table(paths # image files
                 )->pd.DataFrame: # image table in their order; no two names are equal
     "The image table of given files."
-    table = image_table(paths, progress=False)
-    twice = table['name'].duplicated(keep=False)
-    return table.assign(name=[f'{Path(p).parent.name}/{n}' if t else n for n, p, t in zip(table['name'], table['path'], twice)])
+    table, n = image_table(paths, progress=False), 1
+    while (twice := table['name'].duplicated(keep=False)).any(): # no two paths are equal, so this ends
+        n += 1
+        table.loc[twice, 'name'] = ['/'.join(Path(p).parts[-n:]) for p in table.loc[twice, 'path']]
+    return table
 
 # %% ../../../nbs/use/app/03_uploads.ipynb #27f127af
 UPLOADS = Path(user_cache_dir('blood_cell_cancer'))/'uploads'
