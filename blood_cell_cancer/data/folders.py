@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.io import as_path
-from ..core.tables import IMAGE_SUFFIXES, check_images, image_table, list_images
-from .classes import find_name, words
+from ..core.tables import IMAGE_SUFFIXES, check_images, image_table, list_images, name_below
+from .classes import find_name, map_name, words
 from .public import DATASETS, DataSet
 
 # %% ../../nbs/data/02_folders.ipynb #f001
@@ -66,9 +66,27 @@ def lab_folders(folder:str|Path # one folder per class, or one folder per labora
     "The laboratories in a folder."
     folder = as_path(folder)
     if not folder.is_dir(): raise FileNotFoundError(f'{folder} is no folder: give one with one sub-folder per class, or one per laboratory')
-    inner = subfolders(folder)
-    many = not {p.name.lower() for p in inner} & set(SPLIT_FOLDERS) and any(subfolders(p) for p in inner)
+    inner = {p: {f.name for f in subfolders(p)} for p in subfolders(folder)}
+    names, below = [p.name for p in inner], set().union(*inner.values())
+    many = not {n.lower() for n in names} & set(SPLIT_FOLDERS) and bool(below)
+    # Folders with names of classes are no laboratories, unless they hold such folders themselves: they may hold one folder per patient.
+    if all(map(_is_class, names)) and not all(map(_is_class, below)): many = False
+    if many and len(inner) > 1 and len(below) == sum(map(len, inner.values())) and not any(map(_is_class, below)):
+        warnings.warn(f'{folder}: {names} are taken as laboratories and the folders in them, {sorted(below)}, as classes, although no two of them '
+                      f'share a class. If {names} are the classes, put the images directly into them')
     return {p.name: p for p in (inner if many else [folder])}
+
+def _is_class(name:str)->bool: # of a named set
+    return bool(map_name(name, tuple(dict.fromkeys(c for d in DATASETS.values() for c in d.classes))))
+
+def _check_level(root:Path, inner:dict)->None: # name of a folder that is taken as a class -> the folders in it that hold images
+    "Laboratories are no classes: an error where the names say so, and a warning where they may be some."
+    names, below = list(inner), set().union(*inner.values())
+    if len(names) < 2 or not all(inner.values()) or any(map(_is_class, names)): return
+    text = (f'If they are laboratories, name each of them: --data {",".join(str(root/n) for n in names)} (in Python a list of folders). '
+            f'If they are the classes, declare them: classes={names} (--classes {shlex.quote(",".join(names))})')
+    if all(map(_is_class, below)): raise DataError(f'{root}: {names} hold folders with the names of classes, {sorted(below)}, as laboratories do. {text}')
+    if all(f == below for f in inner.values()): warnings.warn(f'{root}: {names} all hold the folders {sorted(below)}, and are taken as the classes. {text}')
 
 # %% ../../nbs/data/02_folders.ipynb #f008
 def which_classes(names # of folders, whose classes nobody declared
@@ -162,11 +180,14 @@ def _laid_out(folder:Path, d:DataSet)->tuple[Path, list, list, tuple]: # root; (
 def _folder_files(root:Path, classes, dataset)->tuple[list, list, tuple]: # (path, class, split, patient); other files; classes
     "The files of class folders."
     found, declared = _class_folders(root, classes, dataset)
-    rows, others = [], [p for p in root.iterdir() if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES] # images outside the class folders
+    splits = [f for f in root.iterdir() if f.is_dir() and f.name.lower() in SPLIT_FOLDERS] if any(split for _, split, _ in found) else []
+    rows, inner, others = [], {}, [p for f in (root, *splits) for p in f.iterdir() if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES] # outside the class folders
     for f, split, c in found:
         imgs, other = list_images(f)
         rows += [(p, c, split, '') for p in imgs]
         others += other
+        if not split: inner[f.name] = {below[0] for p in imgs if len(below := name_below(p, f).split('/')) > 1}
+    if classes == 'folders' and not dataset: _check_level(root, inner)
     return rows, others, declared
 
 def folder_images(folder:str|Path, # class folders, or split folders with class folders below; or the layout of `dataset`

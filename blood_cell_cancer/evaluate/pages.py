@@ -18,7 +18,7 @@ from ..data.audit.seen import seen_text
 from .calibration import risk_area
 from .external import laboratory_text
 from .metrics import hardest, plot_confusion
-from ..models.model import plot_epochs
+from ..models.model import kept_epoch, plot_epochs
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c005
 def leakage_text(h:dict # of `leakage_of`
@@ -227,9 +227,9 @@ def _audit(r, pictures):
 def _training(r, pictures):
     h = r.history
     if not len(h): return ''
-    best = int(h['valid_loss'].idxmin())
-    loss, accuracy = h['valid_loss'].min(), h['valid_accuracy'][best]
-    text = f'Best epoch {best + 1} of {len(h)}, validation loss {loss:.4f}, validation accuracy {accuracy:.4f}.'
+    best = kept_epoch(h)
+    loss, accuracy = h[['valid_loss', 'valid_accuracy']].iloc[best]
+    text = f'{"Last" if "kept" in h else "Best"} epoch {best + 1} of {len(h)}, validation loss {loss:.4f}, validation accuracy {accuracy:.4f}.'
     return html_figure(drawn(plot_epochs, h), text, text, 'h-')
 
 def _unreadable(r, pictures):

@@ -166,13 +166,14 @@ def load_model(which:str|Path # a bundle's folder, or the name of a shipped one
     folder = bundle_folder(which)
     facts = read_bundle(folder)
     if facts['format'] == ENSEMBLE: return load_ensemble(folder, facts)
-    module, pre, state = engine_module(facts['engine']), facts['preprocessing'], bundle_tensors(folder, facts)
+    pre, state = facts['preprocessing'], bundle_tensors(folder, facts)
     try:
+        module = engine_module(facts['engine'])
         r = recipe(facts['recipe'])
         if (r.size, list(r.preprocess)) != (pre['size'], pre['preprocess']): raise ValueError('its recipe contradicts its preprocessing')
         make_preprocess(r.preprocess)
         net = module.load_net_state(r, len(facts['classes']), state, facts)
-    except (KeyError, RuntimeError, TypeError, ValueError) as e: raise BundleError(f'{folder} can\'t be opened: {" ".join(str(e).split())[:400]}') from e
+    except (LookupError, RuntimeError, TypeError, ValueError) as e: raise BundleError(f'{folder} can\'t be opened: {" ".join(str(e).split())[:400]}') from e
     return Model(net, facts['engine'], r, tuple(facts['classes']), tuple(pre['mean']), tuple(pre['std']), facts['pretrained'],
                  history=pd.DataFrame(facts['history']), data=facts['data'], parameters=(facts['parameters']['total'], facts['parameters']['trainable']),
                  interrupted=facts['interrupted'], build=facts['build'], extra=facts['extra'], seen=read_seen(facts, folder),

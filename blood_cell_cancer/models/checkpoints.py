@@ -8,6 +8,7 @@ __all__ = ['Checkpoints']
 # %% ../../nbs/models/15_checkpoints.ipynb #c002
 import json
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..core.io import read_tensors, write_json, write_tensors
 # %% ../../nbs/models/15_checkpoints.ipynb #c005
 class Checkpoints:
     "History, best epoch and checkpoints of a run, kept in `folder`."
-    said = noop # called with each new row of the history
+    said = noop # called with each new row of the history, once it is written
     def __init__(self, folder:str|Path, seed:int, patience:int):
         super().__init__()
         self.folder, self.seed, self.patience, self.history, self.bad, self.best = Path(folder), seed, patience, [], 0, float('inf')
@@ -33,7 +34,6 @@ class Checkpoints:
         "Add an epoch to the history."
         self.history.append(dict(epoch=len(self.history), train_loss=float(train_loss), valid_loss=float(valid_loss),
                                  valid_accuracy=float(valid_accuracy), seconds=round(time.time() - self.start, 2)))
-        self.said(self.history[-1])
         if not np.isfinite(valid_loss):
             raise FloatingPointError(f'the validation loss is {valid_loss} after epoch {len(self.history)}: lower the learning rate')
         better = valid_loss < self.best
@@ -43,19 +43,39 @@ class Checkpoints:
     def write(self, net:dict, optimizer:dict, better:bool)->None: # tensors by name; is this the best epoch so far?
         "Write all that a continued run needs."
         n = len(self.history)
-        if better: write_tensors(net, self.folder/'best.safetensors')
         both = {f'net.{k}': v for k, v in net.items()} | {f'optimizer.{k}': v for k, v in optimizer.items()}
         write_tensors(both, self.folder/f'last{n}.safetensors')
         write_json(dict(history=self.history, bad=self.bad, best=self.best), self.folder/'run.json')
         # Only now does the JSON point at the new file; the old one may go.
         (self.folder/f'last{n - 1}.safetensors').unlink(missing_ok=True)
+        if better: write_tensors(net, self.folder/'best.safetensors')
+        self.said(self.history[-1])
 
-    def read(self)->tuple[dict, dict]: # network and optimizer, arrays by name
-        "Bring back the history and the tensors of the last epoch."
+    @property
+    def written(self)->bool: return (self.folder/'run.json').exists() # is there an epoch to go on with?
+
+    def goes_on(self, resume:bool)->bool: # is there a checkpoint that shall be continued?
+        "Begin a run; what an earlier one wrote is not taken for this one's."
+        if not resume: (self.folder/'run.json').unlink(missing_ok=True)
+        return self.written
+
+    def read(self)->tuple[dict, dict, dict]: # network and optimizer of the last epoch, network of the best; arrays by name
+        "Bring back what was written: the history and the tensors."
         try:
             state = json.loads((self.folder/'run.json').read_text())
             self.history, self.bad, self.best = (state[k] for k in ('history', 'bad', 'best'))
         except (ValueError, KeyError, TypeError): raise ValueError(f'{self.folder/"run.json"} is damaged: start again without resume') from None
-        arrays = read_tensors(self.folder/f'last{len(self.history)}.safetensors')
         def part(name): return {k.removeprefix(name): v for k, v in arrays.items() if k.startswith(name)}
-        return part('net.'), part('optimizer.')
+        best = self.folder/'best.safetensors'
+        try:
+            arrays = read_tensors(self.folder/f'last{len(self.history)}.safetensors')
+            if not self.bad: write_tensors(part('net.'), best) # the run may have ended between the JSON and this file
+            return part('net.'), part('optimizer.'), read_tensors(best)
+        except (OSError, ValueError) as e: raise ValueError(f'the checkpoint in {self.folder} is not whole ({e}): start again without resume') from None
+
+    def after_divergence(self, e:FloatingPointError)->None:
+        "Go on with the best epoch that was written, and tell of it; raise where there is none."
+        if not self.written: raise e
+        self.read()
+        kept = len(self.history) - self.bad
+        warnings.warn(f'{e}. The run ends here with its best epoch, {kept} of {len(self.history)}; for more epochs, train anew with a lower learning rate')

@@ -83,10 +83,11 @@ def note_run(folder:Path, # of the checkpoints
 
 # %% ../../nbs/models/16_training.ipynb #c007
 def worth_decoding_once(images:pd.DataFrame, # image table
-                         r:Recipe # the recipe
+                         r:Recipe, # the recipe
+                         engine:str='fastai' # 'keras' has no feature cache
                         )->bool: # would epochs spend their time on decoding?
     "Is it worth keeping decoded images?"
-    cached = r.views and r.cut != 'all'
+    cached = engine == 'fastai' and r.views and r.cut != 'all'
     return not cached and (bool(r.preprocess) or float((images['width']*images['height']).median()) > 4*r.size**2)
 
 # %% ../../nbs/models/16_training.ipynb #d3a1a312
@@ -128,7 +129,7 @@ def train(images:pd.DataFrame, # split image table
     if progress and is_first():
         tell(f"training {r.backbone} with {engine} on {counts.get('train', 0)} images, validating on {counts.get('validation', 0)}; "
              f"weights: {weights.origin}")
-    if decode is None: decode = worth_decoding_once(images, r)
+    if decode is None: decode = worth_decoding_once(images, r, engine)
     with _run_folder(folder) as folder:
         note_run(folder, r, engine, images, resume, weights)
         seen = images

@@ -52,10 +52,8 @@ def audit(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
     found = audit(load_data(data, classes, mapping, drop_unmapped, quiet), by=by, folder=out.with_suffix('.work'), progress=not quiet)
     if len(set(found.images['source'])) > 1: typer.echo(found['balance'].table.to_string(index=False))
     for s in found.sections: typer.echo(f'{s.verdict:<5} {s.name:<10} {s.sentence} [{s.seconds:.0f} s]')
-    for plan in ('image', *(n for n in ('wbc5_published', 'ball4_published') if len(data) == 1 and n.startswith(Path(data[0]).name))):
-        t = found.split_leakage(plan)
-        typer.echo(f"split {plan}: {t['duplicates']} of {t['test']} test images have a duplicate or overlap in training "
-                   f"({t['share']:.1%}, {t['low']:.1%} to {t['high']:.1%})")
+    plans = [n for n in ('wbc5_published', 'ball4_published') if len(data) == 1 and n == f'{Path(data[0]).name}_published']
+    for plan in ('image', *plans): typer.echo(found.leakage_text(plan))
     typer.echo(found.summary['verdict'])
     for text in found.summary['advice']: typer.echo(f'What to do next: {text}')
     found.save(out, pictures=pictures)
@@ -213,7 +211,7 @@ def _predict(bundle, images, out, int8, overwrite, ray, quiet):
         from blood_cell_cancer.use.ray import predict_ray
         predict_ray(bundle, images, out, ray, int8=int8, progress=not quiet, overwrite=overwrite)
     elif onnx_file(bundle, int8): predict_stream(bundle, images, out, int8=int8, progress=not quiet, overwrite=overwrite)
-    elif out.suffix == '.parquet': raise ValueError(f'Parquet needs an exported bundle: run `blood-cells export {bundle}`, or ask for .csv')
+    elif out.suffix == '.parquet': raise ValueError(f'{bundle} is not exported, as Parquet needs (`blood-cells export`, for single models of the fastai engine): ask for .csv')
     else:
         from blood_cell_cancer.core.io import locked
         from blood_cell_cancer.use.predict import predict, save_predictions

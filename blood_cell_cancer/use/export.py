@@ -66,17 +66,24 @@ def _write_onnx(module, sample, path):
         torch.onnx.export(module, (sample,), str(path), input_names=['pixels'], output_names=['logits', 'features'], dynamo=True,
                           external_data=False, dynamic_shapes={'pixels': {0: torch.export.Dim('batch', max=2**31 - 1)}}, verbose=False)
 
+def _check_engine(bundle, facts)->None:
+    "`BundleError` with advice unless a bundle's network can be exported."
+    if facts['engine'] == 'ensemble': raise BundleError(f'{bundle} is an ensemble, which has no ONNX export: export a single model')
+    if facts['engine'] != 'fastai':
+        raise BundleError(f"{bundle} was made by {facts['engine']}: ONNX export takes models of the fastai engine, so convert it first: "
+                          "models.keras.files.convert_model(load_model(bundle), 'fastai').save(other)")
+
 def export_onnx(bundle:str|Path # folder of a bundle made by the fastai engine
                )->Path: # `model.onnx` inside it
     "Write a bundle's model as ONNX, with its preprocessing inside, and check its logits."
     if missing := [m for m in ('onnx', 'onnxscript') if find_spec(m) is None]:
         raise RuntimeError(f'the export needs {" and ".join(missing)}: pip install "blood_cell_cancer[export]"')
     bundle = own_bundle(bundle)
+    _check_engine(bundle, read_bundle(bundle))
     import torch
     from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.nets import fold_batch_norm
     model = load_model(bundle)
-    if model.engine != 'fastai': raise BundleError(f'{bundle} was made by {model.engine}: ONNX export takes models of the fastai engine')
     size, out = model.recipe.size, Path(bundle)/'model.onnx'
     module = with_preprocessing(model.net.cpu(), model.mean, model.std)
     sample = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -135,6 +142,7 @@ def quantise(bundle:str|Path, # bundle with a `model.onnx`
     from onnxruntime.quantization.shape_inference import quant_pre_process
     from blood_cell_cancer.data.preprocess import make_preprocess
     bundle, facts = Path(bundle), read_bundle(bundle)
+    _check_engine(bundle, facts)
     pre = facts['preprocessing']
     size, preprocess = pre['size'], make_preprocess(pre['preprocess'])
     source, out, ready = bundle/'model.onnx', bundle/'model.int8.onnx', bundle/'model.prepared.onnx'
@@ -164,5 +172,7 @@ def onnx_file(bundle:str|Path, # folder of a bundle
     "The network that prediction uses."
     bundle = bundle_folder(bundle)
     full, small = bundle/'model.onnx', bundle/'model.int8.onnx'
-    if int8 and not small.is_file(): raise ValueError(f'{bundle} has no {small.name}: `use.export.quantise` makes one')
+    if int8 and not small.is_file():
+        if (bundle/'bundle.json').is_file(): _check_engine(bundle, read_bundle(bundle, weights=False))
+        raise ValueError(f'{bundle} has no {small.name}: `use.export.quantise` makes one')
     return next((f for f in ([small] if int8 else [full, small]) if f.is_file()), None)

@@ -65,10 +65,12 @@ def load_split(data, classes, mapping, drop, split, by, seed, quiet):
 
 def print_epochs(model):
     "Print why a training ended early."
+    from blood_cell_cancer.models.model import kept_epoch
     done, most = len(model.history), model.recipe.epochs
     kept = f'after {done} of {most} epochs; the best of them is kept.'
     if model.interrupted: typer.echo(f'Interrupted {kept}')
-    elif done < most: typer.echo(f'Stopped {kept} The validation loss no longer decreased.')
+    elif done < most: # without the reason where the training diverged, of which a warning tells
+        typer.echo(f'Stopped {kept}' + ' The validation loss no longer decreased.'*(done - 1 - kept_epoch(model.history) >= model.recipe.patience))
 
 def print_report(report):
     "Print a report's verdict, tables and warnings."

@@ -31,7 +31,8 @@ from .integrity import VERDICTS, Section, check_integrity
 from .overlaps import find_overlaps, group_images, overlap_features, valid_mask
 from .page import audit_html, audit_verdict
 from .shortcuts import HOLDS_CELL, image_features
-from ..splits import split_images
+from ..classes import connect_groups
+from ..splits import FewUnits, split_images, units_of
 
 # %% ../../../nbs/data/audit/07_report.ipynb #c005
 @dataclass
@@ -56,8 +57,21 @@ class Audit:
     def split_leakage(self, by:str='image', # how to split, see `split_images`
                       **kwargs # for `split_images`
                      )->dict: # test: images; duplicates: those with a duplicate or overlap in training; share, low, high
-        "How much of the test set leaks into training."
-        return leaked_test_images(split_images(self.groups, by, **kwargs))
+        "How much of the test set leaks into training. Images of one patient are no duplicates."
+        return self._leaks(by, **kwargs)[0]
+
+    def _leaks(self, by, **kwargs)->tuple: # `leaked_test_images` by duplicates and overlaps, and by all groups
+        split, copies = split_images(self.groups, by, **kwargs), group_images(self.images.assign(group=''), *self.pairs.values())
+        return leaked_test_images(split.assign(group=copies['group'])), leaked_test_images(split)
+
+    def leakage_text(self, by:str='image' # how to split, see `split_images`
+                    )->str:
+        "`split_leakage` as a sentence, with what patients or other groups of the image table add."
+        t, every = self._leaks(by)
+        if not t['test']: return f'split {by}: no image is left for testing'
+        more = every['duplicates'] - t['duplicates']
+        return (f"split {by}: {t['duplicates']} of {t['test']} test images have a duplicate or overlap in training ({t['share']:.1%}, {t['low']:.1%} "
+                f"to {t['high']:.1%})" + f'; {more} more share a patient or another group with training'*(more > 0))
 
     def table(self)->pd.DataFrame:
         "One row per section."
@@ -88,6 +102,9 @@ SECTIONS = 'integrity', 'duplicates', 'overlaps', 'shortcuts', 'labels', 'balanc
 MAKERS = dict(duplicates=[fingerprint_features], overlaps=[partial(overlap_features, mask=valid_mask())], shortcuts=[image_features],
               labels=[image_features])
 
+def _usable(images)->np.ndarray: # bool
+    return ((images['error'] == '') & images['label'].notna()).to_numpy()
+
 def _run(name:str, a:Audit, decoded, by, features, folder, progress)->Section:
     "One section; `decoded()` gives the arrays of all images, which are decoded once for all sections."
     if name == 'integrity': return check_integrity(a.images)
@@ -96,14 +113,16 @@ def _run(name:str, a:Audit, decoded, by, features, folder, progress)->Section:
         if name == 'duplicates': a.pairs[name] = find_duplicates(a.images, parts=decoded(), progress=progress)
         else: a.pairs[name] = find_overlaps(a.images, parts=decoded(), folder=folder, progress=progress)
         return check_pairs(name, a.pairs[name], len(a.images))
-    ok = ((a.images['error'] == '') & a.images['label'].notna()).to_numpy()
+    ok = _usable(a.images)
     images = a.groups[ok]
     if images['label'].nunique() < 2:
         return Section(name, 'warning', 'Not checked: this needs images of two labelled classes.', pd.DataFrame())
     rows = lambda *names: {k: decoded()[k] if ok.all() else decoded()[k][ok] for k in names}
-    if name == 'shortcuts': return check_shortcuts(images, rows(*HOLDS_CELL, 'tiles'), by, progress)
-    if features is not None: return check_labels(images, features[ok])
-    return check_labels(images, np.hstack([v.reshape(ok.sum(), -1) for v in rows('histogram', 'thumbnail', 'border').values()]))
+    try:
+        if name == 'shortcuts': return check_shortcuts(images, rows(*HOLDS_CELL, 'tiles'), by, progress)
+        if features is not None: return check_labels(images, features[ok])
+        return check_labels(images, np.hstack([v.reshape(ok.sum(), -1) for v in rows('histogram', 'thumbnail', 'border').values()]))
+    except FewUnits as e: return Section(name, 'warning', f'Not checked: {e}.', pd.DataFrame())
 
 def audit(images:pd.DataFrame, # image table
           sections:tuple=SECTIONS, # which sections, in order
@@ -117,6 +136,7 @@ def audit(images:pd.DataFrame, # image table
     if features is not None and len(features) != len(images):
         raise ValueError(f'{len(features)} rows of features for {len(images)} images: give one row per image, in the order of the table')
     a = Audit(check_images(images))
+    if 'shortcuts' in sections: units_of(images[_usable(images)], by) # an error is raised before the work
     if not folder: return _audit(a, sections, by, features, None, progress)
     Path(folder).parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -152,9 +172,9 @@ def save_groups(images:pd.DataFrame, # image table with groups
 
 def apply_groups(images:pd.DataFrame, # image table of the same files
                  path:str|Path # CSV of `save_groups`
-                )->pd.DataFrame: # the table with `group` from the file
+                )->pd.DataFrame: # the table with `group` from the file, joined with the groups that it has
     "Apply saved groups; every image must be in the file, unchanged."
-    saved = read_table(path)
+    saved = read_table(path).drop_duplicates()
     if missing := {'name', 'sha256', 'group'} - set(saved):
         raise ValueError(f'{path} lacks the columns {sorted(missing)}: give a file that the audit wrote')
     keys, known = (pd.MultiIndex.from_frame(d[['name', 'sha256']]) for d in (check_images(images), saved))
@@ -162,7 +182,8 @@ def apply_groups(images:pd.DataFrame, # image table of the same files
     if len(unknown):
         raise ValueError(f'{path} does not contain {len(unknown)} of {len(images)} images (or they have changed), '
                          f'the first is {unknown.iloc[0]}: audit them again')
-    return images.assign(group=saved.set_index(known).loc[keys, 'group'].to_numpy())
+    if len(twice := saved['name'][known.duplicated()]): raise ValueError(f'{path} gives {twice.iloc[0]} two groups: remove one of the rows')
+    return images.assign(group=connect_groups(saved.set_index(known).loc[keys, 'group'], images['group']))
 
 # %% ../../../nbs/data/audit/07_report.ipynb #c023
 @patch

@@ -60,7 +60,7 @@ class EpochKeeper(Checkpoints, Callback):
 # %% ../../../nbs/models/fastai/00_checkpoints.ipynb #c010
 def restore(learn:Learner, run:EpochKeeper)->int: # epochs done
     "Bring network, optimizer and history back from `run.folder`."
-    net, optimizer = run.read()
+    net, optimizer, _ = run.read()
     run.smoothed = torch.from_numpy(optimizer.pop('loss.val')), int(optimizer.pop('loss.count'))
     learn.model.load_state_dict({k: torch.from_numpy(v) for k, v in net.items()}, strict=True)
     if learn.opt is None: learn.create_opt()

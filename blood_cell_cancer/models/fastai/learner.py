@@ -7,6 +7,7 @@ __all__ = ['OpenImage', 'RandomViews', 'learner_loaders', 'torch_device', 'cut_g
 
 # %% ../../../nbs/models/fastai/02_learner.ipynb #c002
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -37,7 +38,7 @@ from ...data.splits import check_split
 from ..backbones import Recipe, recipe
 from .checkpoints import ADAM
 from .training import count_parameters # which also makes the engine known
-from ..model import Model, data_facts
+from ..model import Model, data_facts, epoch_table
 from ..nets import CutNet, build_net
 from ..weights import find_weights
 
@@ -127,15 +128,14 @@ class KeepEpochs(Callback):
 @patch(cls_method=True)
 def from_learner(cls:Model, learn:Learner # of `image_learner`
                 )->Model:
-    "The model that a learner has trained."
+    "The model that a learner has trained, with a copy of its network as it is now."
     if not hasattr(learn, 'made_from'):
         raise ValueError('this learner was not made by image_learner, so its recipe and preprocessing are not known')
-    f, net = learn.made_from, learn.model.eval()
+    f, net = learn.made_from, deepcopy(learn.model).eval()
     history = pd.DataFrame(learn.keep_epochs.rows).rename(columns=dict(accuracy='valid_accuracy'))
     if len(history) and 'valid_accuracy' not in history:
         warnings.warn(f'the metrics {learn.metrics.attrgot("name")} have no accuracy, so the model has no history')
-    history = history.reindex(columns=['train_loss', 'valid_loss', 'valid_accuracy']).dropna()
-    history.insert(0, 'epoch', range(len(history)))
+    history = epoch_table(history)
     # An exported learner, opened again, has no images any more: the model then has no record of them.
     rows = [dl.dataset.items for dl in learn.dls.loaders if len(dl.dataset)]
     return cls(net, 'fastai', f['recipe'], tuple(learn.dls.vocab), f['mean'], f['std'], f['weights'], history, data=f['data'],

@@ -20,7 +20,6 @@ from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
 from fastai.torch_core import default_device, trainable_params
-from safetensors.torch import load_file
 
 from ...core.io import pixel_batches
 from ...core.machine import autocast, pick_precision
@@ -112,17 +111,18 @@ def fit(learn:Learner, # of `recipe_learner`
        )->tuple[pd.DataFrame, bool]: # history, one row per epoch; was it interrupted?
     "Train to the end of the recipe; the learner's network is then the best epoch's."
     run, interrupted = next(c for c in learn.cbs if isinstance(c, EpochKeeper)), False
-    done = restore(learn, run) if resume and (run.folder/'run.json').exists() else 0
+    done = restore(learn, run) if run.goes_on(resume) else 0
     left = 0 if run.finished else r.epochs - done
     try:
         with distributed_training(learn):
             if left > 0:
                 with shown(learn, run, r.epochs, progress): learn.fit(left)
     except KeyboardInterrupt:
-        if not run.history: raise
+        if not run.written: raise
         interrupted = True
+    except FloatingPointError as e: run.after_divergence(e)
     wait_for_all()
-    learn.model.load_state_dict(load_file(run.folder/'best.safetensors'), strict=True)
+    learn.model.load_state_dict({k: torch.from_numpy(v) for k, v in run.read()[2].items()}, strict=True)
     learn.model.eval().from_cut = False
     return pd.DataFrame(run.history), interrupted
 

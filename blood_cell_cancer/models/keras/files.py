@@ -15,7 +15,7 @@ import pandas as pd
 
 from ...core.io import atomic, pixel_batches
 from ...core.progress import progress_bar
-from ...core.tables import prediction_table
+from ...core.tables import check_classes, prediction_table
 from ..convert import KERAS_KWARGS, to_keras, to_timm
 from .data import keras, pixel_line
 from .nets import keras_net
@@ -36,7 +36,9 @@ def convert_model(model:Model, # a trained model
                  engine:str # 'fastai' or 'keras'
                 )->Model: # the same model for the other engine
     "Convert a trained model to the other engine."
-    module, r = engine_module(engine), model.recipe
+    module = engine_module(engine)
+    if model.engine == 'ensemble': raise ValueError('an ensemble is not converted: convert its members, and combine them again')
+    r = model.recipe
     if engine == model.engine: return model
     if engine == 'keras':
         net = keras_net(r.backbone, len(model.classes), r.cut, r.head, r.size)
@@ -64,6 +66,7 @@ def save_keras(model:Model, # a trained model, of either engine
     "Write a model as a `.keras` file that takes pixels from 0 to 255."
     path = Path(path)
     if path.suffix != '.keras': raise KerasFileError(f'{path}: the name of a Keras file ends in .keras')
+    if model.engine == 'ensemble': raise KerasFileError(f'{path}: a .keras file holds one network, and an ensemble has several: save each member, or a bundle')
     if model.recipe.preprocess:
         raise KerasFileError(f'the recipe preprocesses images ({list(model.recipe.preprocess)}), which a .keras file cannot do: '
                              'save a bundle')
@@ -89,6 +92,7 @@ class KerasFile:
 
     def predict(self, images:pd.DataFrame, progress:bool=True, batch:int=32)->pd.DataFrame:
         "Prediction table of an image table; unreadable files have no probabilities."
+        check_classes(images, self.classes)
         ok = (images['error'] == '').to_numpy()
         out = np.full((len(images), len(self.classes)), np.nan)
         batches = pixel_batches(images['path'][ok].tolist(), self.net.input_shape[1], batch=batch)
@@ -98,18 +102,25 @@ class KerasFile:
 
 # %% ../../../nbs/models/keras/05_files.ipynb #c012
 def load_keras(path:str|Path, # a .keras file
-               classes, # names, in the order of its outputs
+               classes, # a list of names, in the order of its outputs
                pixel_range:tuple=(0, 255) # the network's input for black and for white
               )->KerasFile: # with `predict`
     "Load a `.keras` file without running code that it may contain."
+    if isinstance(classes, str): raise KerasFileError(f'classes={classes!r} is text: give a list of names, one for each output')
     path, classes = Path(path), tuple(classes)
     if not path.is_file(): raise KerasFileError(f'no file {path}')
-    if not zipfile.is_zipfile(path): raise KerasFileError(f'{path} is no .keras file, or a damaged one')
+    if path.suffix != '.keras' or not zipfile.is_zipfile(path): raise KerasFileError(f'{path} is no .keras file, or a damaged one')
     try: net = keras.models.load_model(path, compile=False, safe_mode=True)
-    except (TypeError, ValueError) as e:
-        why = str(e).splitlines()[0]
+    except Exception as e: # what Keras makes of a file that isn't whole has many types
+        why = ' '.join(str(e).splitlines()[:1])
+        if 'deserializ' not in why: raise KerasFileError(f'{path} is damaged ({why})') from e
         raise KerasFileError(f'{path} was not loaded: its parts are not all Keras\' own, '
                              f'and code in a model file is never run here ({why})') from e
+    takes, gives = ([tuple(t.shape) for t in getattr(net, which, None) or ()] for which in ('inputs', 'outputs'))
+    side = takes[0][1:2] if takes else ()
+    if side in ((), (None,)) or takes != [(None, *side, *side, 3)] or [len(s) for s in gives] != [2]:
+        raise KerasFileError(f'{path} takes {takes} and gives {gives}: only a network from square colour images (None, side, side, 3) to '
+                             'one output (None, classes) can be used here')
     if net.output_shape[-1] != len(classes):
         raise KerasFileError(f'{path} has {net.output_shape[-1]} outputs, but {len(classes)} classes were named: {list(classes)}')
     return KerasFile(net, classes, tuple(pixel_range))

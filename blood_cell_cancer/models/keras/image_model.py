@@ -6,6 +6,7 @@
 __all__ = ['image_dataset', 'image_model']
 
 # %% ../../../nbs/models/keras/06_image_model.ipynb #c002
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -19,12 +20,12 @@ from ...data.augment import augmentation, draw_views
 from ...data.preprocess import make_preprocess
 from ...data.splits import check_split
 from ..backbones import Recipe, recipe
-from ..model import Model, data_facts
+from ..model import Model, data_facts, epoch_table
 from ..weights import find_weights
 
 # %% ../../../nbs/models/keras/06_image_model.ipynb #c005
 def image_dataset(images:pd.DataFrame, # rows of one split, labelled
-                  r:'str|Recipe'='demo', # for size, batch, preprocessing and augmentation
+                  r:'str|Recipe'='demo', # for size, batch, seed, preprocessing and augmentation
                   augment:bool=False # random views in random order? False: in the order of the table
                  ): # tf.data.Dataset of float32 (n, size, size, 3), 0 to 255, and int32 (n,)
     "Batches of pixels and class numbers."
@@ -35,14 +36,15 @@ def image_dataset(images:pd.DataFrame, # rows of one split, labelled
     def pixels(paths, keys):
         x = next(pixel_batches([p.decode() for p in paths], r.size, steps, len(paths))).astype(np.float32)
         return apply_views_numpy(x/255, *draw_views(aug, keys, 0))*np.float32(255) if augment else x
-    def load(paths, labels):
-        keys = tf.random.uniform(tf.shape(paths), maxval=2**31 - 1, dtype=tf.int64)
+    def load(rows, keys):
+        paths, labels = rows
         x = tf.numpy_function(pixels, [paths, keys], tf.float32)
         return tf.ensure_shape(x, (None, r.size, r.size, 3)), labels
     data = tf.data.Dataset.from_tensor_slices((images['path'].astype(str).tolist(), images['label'].cat.codes.to_numpy(np.int32)))
     # Batch norm cannot train on a batch of one image: only such a remainder is left out of an epoch.
-    if augment: data = data.shuffle(n).take(n - (n % r.batch == 1))
-    return data.batch(r.batch).map(load).prefetch(1)
+    if augment: data = data.shuffle(n, seed=r.seed).take(n - (n % r.batch == 1))
+    keys = tf.data.Dataset.random(seed=r.seed, rerandomize_each_iteration=True) # for the views: others in each epoch
+    return tf.data.Dataset.zip((data, keys)).batch(r.batch).map(load).prefetch(1)
 
 # %% ../../../nbs/models/keras/06_image_model.ipynb #c012
 def image_model(images:pd.DataFrame, # split image table
@@ -52,14 +54,18 @@ def image_model(images:pd.DataFrame, # split image table
                )->tuple: # keras.Model (pixels, 0 to 255, to probabilities), training set, validation set
     "A compiled Keras model of a recipe, and the `tf.data` sets to fit and to validate it."
     from blood_cell_cancer.models.keras.files import whole_net
-    from blood_cell_cancer.models.keras.training import build_keras_net, compile_net, count_parameters
+    from blood_cell_cancer.models.keras.training import build_keras_net, compile_net, count_parameters, seed_dropout
     r = recipe(r, **changes)
     check_split(check_images(images), allow_leakage)
+    if r.preprocess:
+        warnings.warn(f'the recipe preprocesses images ({list(r.preprocess)}): the data sets do so, but a .keras file of this model would not. '
+                      'Save a bundle instead: Model.from_keras(net).save(folder)')
     weights = find_weights(r.backbone, r.weights)
     net = build_keras_net(r, len(classes_of(images)), weights)
     made = Model(net, 'keras', r, classes_of(images), tuple(weights.mean), tuple(weights.std), weights.origin, pd.DataFrame(),
                  data=data_facts(images), parameters=count_parameters(net), build=weights.timm_kwargs, seen=SeenImages.of(images))
     whole = compile_net(whole_net(made), r.lr, from_logits=False)
+    seed_dropout(whole, r.seed)
     whole.made_from = made # it shares the layers, so it is trained with them
     return whole, *(image_dataset(images[images['split'] == s], r, s == 'train') for s in ('train', 'validation'))
 
@@ -67,12 +73,12 @@ def image_model(images:pd.DataFrame, # split image table
 @patch(cls_method=True)
 def from_keras(cls:Model, net # of `image_model`
               )->Model:
-    "The model that a Keras model has trained."
+    "The model that a Keras model has trained, with a copy of its network as it is now."
+    from blood_cell_cancer.models.keras.training import load_net_state, net_state
     if not hasattr(net, 'made_from'):
         raise ValueError('this Keras model was not made by image_model, so its recipe and preprocessing are not known')
     fitted = getattr(net, 'history', None) # of the last call of `fit`
     seen = pd.DataFrame(fitted.history if fitted else {})
     names = dict(loss='train_loss', val_loss='valid_loss', val_accuracy='valid_accuracy')
-    history = seen.rename(columns=names).reindex(columns=list(names.values())).dropna() # an epoch without validation has none
-    history.insert(0, 'epoch', range(len(history)))
-    return replace(net.made_from, history=history)
+    made = net.made_from
+    return replace(made, net=load_net_state(made.recipe, len(made.classes), net_state(made.net), {}), history=epoch_table(seen.rename(columns=names)))

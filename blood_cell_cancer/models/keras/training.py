@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fastcore.basics import listify
 
-from ...core.io import pixel_batches, read_tensors
+from ...core.io import pixel_batches
 from ...core.machine import pick_precision
 from ...core.progress import progress_bar, training_bar
 from ...core.tables import classes_of
@@ -56,7 +57,7 @@ def restore(net, # compiled
             run:EpochKeeper
            )->int: # epochs done
     "Restore network, optimizer and history from `run.folder`."
-    state, optimizer = run.read()
+    state, optimizer, _ = run.read()
     set_net_state(net, state)
     with net.distribute_strategy.scope(): net.optimizer.build(net.trainable_variables)
     for i, v in enumerate(net.optimizer.variables):
@@ -82,22 +83,23 @@ def fit(net, # compiled
         epochs:int, # maximum number, counted from the first
         resume:bool=False, # continue from the checkpoints in the folder
         progress:bool=True, # show a bar and one line per epoch
-        callbacks=() # further Keras callbacks
+        callbacks=() # further Keras callbacks, or one
        )->bool: # was it interrupted?
     "Call `net.fit`; afterwards the network has the weights of the best epoch."
-    done = restore(net, run) if resume and (run.folder/'run.json').exists() else 0
+    done = restore(net, run) if run.goes_on(resume) else 0
     interrupted = False
     try:
         if done < epochs and not run.finished:
             # `shuffle=False`: the order of the batches is the data set's own.
             with training_bar(epochs, len(data[0]), done, progress) as (step, run.said):
                 bar = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: step())
-                net.fit(data[0], validation_data=data[1], initial_epoch=done, epochs=epochs, callbacks=[run, *callbacks, bar],
+                net.fit(data[0], validation_data=data[1], initial_epoch=done, epochs=epochs, callbacks=[run, *listify(callbacks), bar],
                         shuffle=False, verbose=0)
     except KeyboardInterrupt:
-        if not run.history: raise
+        if not run.written: raise
         interrupted = True
-    set_net_state(net, read_tensors(run.folder/'best.safetensors'))
+    except FloatingPointError as e: run.after_divergence(e)
+    set_net_state(net, run.read()[2])
     return interrupted
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c019
@@ -124,7 +126,7 @@ def train_net(images:pd.DataFrame, # split image table
               resume:bool=False, # continue from them?
               progress:bool=True, # show bars
               preprocess=(), # further functions from image to image, after the recipe's own
-              callbacks=(), # further Keras callbacks
+              callbacks=(), # further Keras callbacks, or one
               devices=None, # as in `share_batches`
               precision:str='auto' # auto or fp32
              )->tuple: # network, history, interrupted
