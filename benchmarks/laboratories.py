@@ -46,7 +46,7 @@ def places(bundle):
     return [*((f'{s}, test images', 'others of its images trained', home[home['source'] == s]) for s in home['source'].unique()),
             ('wbc_zheng2018', 'chose the crop, fitted the thresholds', images('other_labs/wbc_zheng2018')),
             ('johns_hopkins, half A', 'chose the network and the crop, fitted the thresholds', jhu[half == 'A']),
-            ('johns_hopkins, half B', 'other patients; nothing was fitted to them, but their figures were seen after each experiment', jhu[half == 'B'])]
+            ('johns_hopkins, half B', 'other patients: fitted nothing, but seen during the development', jhu[half == 'B'])]
 
 
 def main():
