@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from ..core.intervals import group_codes
 from ..core.tables import check_images, classes_of, read_table
 
 # %% ../../nbs/data/00_classes.ipynb #c005
@@ -141,7 +142,7 @@ def connect_groups(first, second # str (n,), '' for an image without a group
                   )->np.ndarray: # str (n,), the names of the first where it has some
     "Groups that hold together what either of two groupings does."
     both = [pd.Series(list(g), dtype=object) for g in (first, second)]
-    a, b = (pd.factorize(g.where(g != '', 'alone ' + g.index.astype(str)))[0] for g in both)
+    a, b = map(group_codes, both)
     # A graph of groups, in which every image connects its two.
     n = len(a)
     part = connected_components(coo_matrix((np.ones(n), (a, b + n)), shape=(2*n + 1,)*2), directed=False)[1][a]
