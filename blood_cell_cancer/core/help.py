@@ -14,6 +14,6 @@ def with_arguments(f # a function or a class; anything else is left alone
     "Append the signature, with the comments behind the arguments, to the docstring."
     if not callable(f): return f
     try: signature = str(sig2str(f)) if isinstance(f, type) else sig_source(f)
-    except OSError: return f # without its source, for example in a frozen program
+    except (OSError, AttributeError, LookupError, SyntaxError): return f # without its own source, for example in a frozen program, or after `exec` in Python 3.13
     if signature not in (f.__doc__ or ''): f.__doc__ = f'{f.__doc__ or ""}\n\n{signature}'
     return f
