@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import timm
 import torch
 from safetensors.torch import load_file
@@ -43,6 +44,7 @@ def parser():
     a.add_argument('--masked', type=float, default=0., help='share of views that show the middle of the picture alone')
     a.add_argument('--colour', default='reinhard', choices=COLOURS, help='how colours are normalised')
     a.add_argument('--mixed', action='store_true', help='mix the styles of early layers between the pictures of a batch')
+    a.add_argument('--allow', action='store_true', help="allow for the mix of classes of each picture's laboratory")
     a.add_argument('--seed', type=int, default=0)
     a.add_argument('--no-style', dest='style', action='store_false', help='no view takes the style of another laboratory')
     return a
@@ -55,6 +57,7 @@ class Views(torch.utils.data.Dataset):
         self.labs, self.y = t['lab'].to_numpy(), t['label'].to_numpy()
         weights = d.drawing_weights(self.y[train], self.labs[train])
         self.keys, self.chances = list(weights), np.array(list(weights.values()))
+        self.mix = class_mixes(weights)
         self.cells = [train[(self.y[train] == c) & (self.labs[train] == l)] for c, l in self.keys]
     def __len__(self): return self.draws
     def __getitem__(self, i):
@@ -62,11 +65,25 @@ class Views(torch.utils.data.Dataset):
         j = int(r.choice(self.cells[r.choice(len(self.keys), p=self.chances)]))
         a = self.picture(j)
         x = d.view(a, d.place(a), r, self.size, (lambda r: self.style(j, r)) if self.styled else None, colour=self.colour, **self.how)
-        return torch.from_numpy(x).permute(2, 0, 1), d.CLASSES.index(self.y[j])
+        return torch.from_numpy(x).permute(2, 0, 1), d.CLASSES.index(self.y[j]), self.mix[self.labs[j]]
     def picture(self, j): return d.before_crop(d.pixels(self.t['path'][j]), self.colour)
     def style(self, j, r):
         b = self.picture(int(r.choice(self.train[self.labs[self.train] != self.labs[j]])))
         return d.cut_out(b, d.place(b), self.size)
+
+
+def class_mixes(weights, rest=.1):
+    "How often each class is drawn in each laboratory, a share `rest` of it even over all classes."
+    mix = pd.Series(weights).unstack().reindex(list(d.CLASSES)).fillna(0)
+    return {lab: torch.tensor((1 - rest)*(v/v.sum()).to_numpy() + rest/len(v), dtype=torch.float32) for lab, v in mix.items()}
+
+
+def loss_of(logits, y, mix, allow=False, smooth=.1):
+    """Cross-entropy with smoothed labels. `allow`: logits are adjusted by the mix of classes of the picture's laboratory (Menon et al. 2021), and
+    labels smoothed towards that mix, so that the look of a laboratory need not be learnt to tell which classes it has."""
+    if not allow: return torch.nn.functional.cross_entropy(logits, y, label_smoothing=smooth)
+    to = smooth*mix + (1 - smooth)*torch.nn.functional.one_hot(y, mix.shape[1])
+    return torch.nn.functional.cross_entropy(logits + mix.log(), to)
 
 
 def scaled(x): return ((x.float()/255 - MEAN)/STD).contiguous(memory_format=torch.channels_last)
@@ -127,8 +144,8 @@ def train(a, t, rows, report):
     for m in net.modules():
         if isinstance(m, torch.nn.Dropout): m.train()
     total = 0
-    for step, (x, y) in enumerate(loader, first + 1):
-        loss = torch.nn.functional.cross_entropy(net(scaled(x)), y, label_smoothing=.1)
+    for step, (x, y, mix) in enumerate(loader, first + 1):
+        loss = loss_of(net(scaled(x)), y, mix, a.allow)
         opt.zero_grad()
         loss.backward()
         opt.step()
