@@ -125,7 +125,7 @@ def train(images:pd.DataFrame, # split image table
     r, kwargs = split_arguments(r, module, kwargs)
     check_split(images, allow_leakage)
     if resume and folder is None: raise ValueError('resume=True needs the folder of the run to go on with')
-    weights, counts = find_weights(r.backbone, r.weights), images['split'].value_counts()
+    weights, counts = find_weights(r.backbone, r.weights, engine), images['split'].value_counts()
     if progress and is_first():
         tell(f"training {r.backbone} with {engine} on {counts.get('train', 0)} images, validating on {counts.get('validation', 0)}; "
              f"weights: {weights.origin}")

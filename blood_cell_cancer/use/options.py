@@ -24,7 +24,7 @@ Seed = Annotated[Optional[int], typer.Option(min=0, help='Seed of all random cho
 Bundle = Annotated[Path, typer.Argument(help='Folder of a bundle, or the name of a shipped one')]
 NewBundle = Annotated[Path, typer.Option(help='Folder of the bundle that is written', callback=lambda folder: new_place(folder))]
 NewPage = typer.Option(help='HTML file; figures are written beside it as JSON (of an audit also groups as CSV)', callback=lambda path: new_page(path))
-Weights = typer.Option(help='Pretrained weights: auto, package, hub, random, or a file')
+Weights = typer.Option(help='Pretrained weights: auto, package, hub, keras (its own hub), random, or a file')
 Quiet = Annotated[bool, typer.Option('--quiet', help='No progress bars')]
 
 # %% ../../nbs/use/05_options.ipynb #c006

@@ -155,4 +155,4 @@ def check_balance(images:pd.DataFrame # labelled image table
     verdict = 'bad' if (found == 0).any() else 'warning' if says else 'good'
     sets = ', '.join(dict.fromkeys(images['set'])) if 'set' in images else ''
     about = f'These are files of {name}' if name else f'Joined from {sets}' if sets else 'Not a public data set that this package knows'
-    return Section('balance', verdict, f'{about}; {"; ".join(says or ["counts are even and complete"] + [labs]*bool(labs))}.', d, figures)
+    return Section('balance', verdict, f'{about}; {"; ".join(says or [f"no class is rare: the largest has {ratio:.1f} times the images of the smallest"] + [labs]*bool(labs))}.', d, figures)

@@ -17,14 +17,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from joblib import Parallel, delayed
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from threadpoolctl import ThreadpoolController
 
 from ...core.io import atomic, to_pixels
 from ...core.machine import cores
 from ...core.progress import progress_bar
 from ...core.tables import check_images
+from ..classes import connected_parts
 from .duplicates import pair_names, pair_table
 from ..image_arrays import image_arrays
 from ..keypoints import index_points, key_points, propose
@@ -262,6 +261,6 @@ def group_images(images:pd.DataFrame, # image table
         first = {s: i for i, s in reversed(list(enumerate(same))) if s}
         links += [(first[s], i) for i, s in enumerate(same) if s]
     a, b = np.array(links).reshape(-1, 2).T
-    part = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(len(keys),)*2), directed=False)[1]
+    part = connected_parts(a, b, len(keys))
     d = pd.DataFrame({'part': part, 'key': keys}).groupby('part')['key']
     return images.assign(group=np.where(d.transform('size') > 1, d.transform('min'), ''))

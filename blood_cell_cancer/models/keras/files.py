@@ -16,12 +16,13 @@ import pandas as pd
 from ...core.io import atomic, pixel_batches
 from ...core.progress import progress_bar
 from ...core.tables import check_classes, prediction_table
-from ..convert import KERAS_KWARGS, to_keras, to_timm
+from ..convert import to_keras, to_timm
 from .data import keras, pixel_line
 from .nets import keras_net
 from .weights import apply_recipe
 from ..engines import engine_module
 from ..model import Model
+from ..weights import KERAS_KWARGS
 
 # %% ../../../nbs/models/keras/05_files.ipynb #c005
 def to_engine_state(model:Model # of the keras engine

@@ -60,7 +60,7 @@ def image_model(images:pd.DataFrame, # split image table
     if r.preprocess:
         warnings.warn(f'the recipe preprocesses images ({list(r.preprocess)}): the data sets do so, but a .keras file of this model would not. '
                       'Save a bundle instead: Model.from_keras(net).save(folder)')
-    weights = find_weights(r.backbone, r.weights)
+    weights = find_weights(r.backbone, r.weights, 'keras')
     net = build_keras_net(r, len(classes_of(images)), weights)
     made = Model(net, 'keras', r, classes_of(images), tuple(weights.mean), tuple(weights.std), weights.origin, pd.DataFrame(),
                  data=data_facts(images), parameters=count_parameters(net), build=weights.timm_kwargs, seen=SeenImages.of(images))

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from ..backbones import Recipe, backbone
-from ..convert import KERAS_KWARGS, ConversionError, keras_layers, to_keras
+from ..convert import ConversionError, keras_layers, to_keras
 from .data import keras
 from .nets import inner_stats, keras_net, set_inner_stats
 from ..nets import build_net
-from ..weights import Weights, WeightsError
+from ..weights import KERAS_KWARGS, Weights, WeightsError
 
 # %% ../../../nbs/models/keras/03_weights.ipynb #c005
 def _flat(model, above=''):
