@@ -192,7 +192,7 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
              allow_training_images:bool=False # evaluate all the same where images have trained the model? The report says so
             )->Report:
     "Evaluate a model on a split, beside the most frequent class and a colour histogram."
-    if isinstance(model, (str, Path)): model = load_model(model)
+    model = load_model(model)
     rows = check_images(images)[images['split'] == split]
     if not len(rows):
         raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')

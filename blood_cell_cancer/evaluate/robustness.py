@@ -22,6 +22,7 @@ from ..core.intervals import with_ci
 from ..core.progress import progress_bar
 from ..core.tables import check_images, readable
 from .metrics import Judged, confusion, plot_grid, scores
+from ..models.bundle import load_model
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #c005
 def _kernel(img, k):
@@ -168,7 +169,7 @@ def _row(name, severity, preds):
     s = scores(confusion(preds), draws=1)
     return name, severity, s['n'], s['correct'], *s['accuracy']
 
-def robustness(model, # a `Model` or an `Ensemble`
+def robustness(model, # a `Model` or an `Ensemble`, or the folder of a bundle
                images:pd.DataFrame, # split image table
                split:str='test', # which rows
                corruptions=tuple(CORRUPTIONS), # names
@@ -178,6 +179,7 @@ def robustness(model, # a `Model` or an `Ensemble`
                **kwargs # for `model.predict`: batch, precision
               )->Robustness:
     "Accuracy on corrupted images."
+    model = load_model(model)
     rows = readable(check_images(images)[images['split'] == split], allow=True)
     if not len(rows): raise ValueError(f'the split {split!r} has no image that can be read: call split_images, or choose among {sorted(set(images["split"]))}')
     if clean is None: clean = model.predict(rows, progress=False, **kwargs)

@@ -22,6 +22,7 @@ from ..core.io import SEED, pixel_batches, read_image
 from ..core.progress import progress_bar
 from ..core.tables import check_images, readable
 from ..data.preprocess import make_preprocess
+from ..models.bundle import load_model
 
 # %% ../../nbs/evaluate/06_saliency.ipynb #c005
 TARGET_LAYERS = dict(mobilenetv2='bn2', efficientnetb0='bn2', efficientnet_lite0='bn2', convnext_tiny='stages', resnet152v2='norm',
@@ -163,7 +164,7 @@ def _network(model):
         mean, std = black/(black - white), 1/(white - black)
     return net, device, *(torch.tensor(np.array(v), dtype=torch.float32, device=device).view(3, 1, 1) for v in (mean, std))
 
-def saliency_maps(model, # a `Model` of either engine
+def saliency_maps(model, # a `Model` of either engine, or the folder of its bundle
             images:pd.DataFrame, # image table
             what:str='predicted', # which class: the predicted one, or a name
             method:str='auto', # 'grad_cam' or 'occlusion'; 'auto': Grad-CAM, and occlusion where the network has no layer for it
@@ -173,6 +174,7 @@ def saliency_maps(model, # a `Model` of either engine
             **kwargs # for the method
            )->Saliency: # one map per image
     "Saliency maps: which part of each image supports a class."
+    model = load_model(model)
     if model.engine not in METHODS:
         raise ValueError(f'saliency maps are made for one network at a time, not for {model.engine}: explain each of its members')
     if method not in ('auto', *METHODS[model.engine]): raise ValueError(f'method={method!r}: use auto, or one of {list(METHODS[model.engine])}')

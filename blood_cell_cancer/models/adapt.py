@@ -20,6 +20,7 @@ from ..core.io import SEED
 from ..core.progress import progress_bar
 from ..core.tables import check_classes, check_images, readable, softmax
 from ..data.audit.seen import SeenImages, SeenImagesError, seen_among, seen_text, union
+from .bundle import load_model
 from .engines import engine_module
 from .model import with_nuclei
 from .uncertainty import conformal_thresholds, fit_temperature, images_needed, knn_score, unit
@@ -193,7 +194,7 @@ def _block_fitted(model, rows, y, groups, folds, progress):
     net = fit_block(model.net, views, y, groups)
     return net, block_features(net, views[0]), logits, scores, dict(deep=True)
 
-def adapt(model, # a trained `Model`
+def adapt(model, # a trained `Model`, or the folder of its bundle
           images:pd.DataFrame, # image table with labelled images of the new laboratory; their split does not matter
           folds:int=5, # of the cross-validation
           coverage:float=.95, # of the prediction sets in the new laboratory
@@ -202,6 +203,7 @@ def adapt(model, # a trained `Model`
           allow_training_images:bool=False # go on, with a warning, if images are among those that trained the model?
          ): # a new `Model`
     "Fit a model's last layer and its uncertainty to labelled images of another laboratory."
+    model = load_model(model)
     if deep and model.engine != 'fastai': raise NotImplementedError(f'deep=True trains fastai models; this one is of the {model.engine} engine')
     if model.engine == 'ensemble': raise ValueError('an ensemble is not adapted: adapt its members, and combine them again')
     rows, module, given = _labelled(model, images, coverage), engine_module(model.engine), model
@@ -225,11 +227,12 @@ def adapt(model, # a trained `Model`
                    extra={'adaptation': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k == 'name'}})
 
 # %% ../../nbs/models/17_adapt.ipynb #a6fb050b
-def adapt_unlabelled(model, # a trained `Model` that has `nucleus`
+def adapt_unlabelled(model, # a trained `Model` that has `nucleus`, or the folder of its bundle
                      images:pd.DataFrame, # image table of the new laboratory, one magnification; labels are not read
                      progress:bool=True # show a bar
                     ): # a new `Model`
     "Find the scale of another laboratory, so that the size of the nuclei counts."
+    model = load_model(model)
     if model.engine == 'ensemble': raise ValueError('an ensemble is not adapted: adapt its members, and combine them again')
     if model.nucleus is None and 'adaptation' in model.extra:
         raise ValueError('this model was adapted with labelled images, and the width of the nuclei counts no longer for it')

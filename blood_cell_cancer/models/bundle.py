@@ -160,9 +160,10 @@ def read_seen(facts:dict, # of `read_bundle`
     try: return SeenImages.from_arrays(bundle_tensors(Path(folder), facts, 'training_images'))
     except ValueError as e: raise BundleError(f'{folder}: {e}') from None
 
-def load_model(which:str|Path # a bundle's folder, or the name of a shipped one
+def load_model(which # a bundle's folder, or the name of a shipped one; an open model is returned as it is
               ): # a `Model` or an `Ensemble`, which predicts as the saved one did, to the bit
     "Open a model."
+    if hasattr(which, 'predict'): return which
     folder = bundle_folder(which)
     facts = read_bundle(folder)
     if facts['format'] == ENSEMBLE: return load_ensemble(folder, facts)

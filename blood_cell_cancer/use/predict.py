@@ -24,7 +24,7 @@ def predict(model, # a `Model`, or the folder of a bundle
             progress:bool=True # show progress bars
            )->pd.DataFrame: # prediction table
     "Classify image files."
-    if isinstance(model, (str, Path)): model = open_onnx(model) if onnx_file(model) else load_model(model)
+    model = open_onnx(model) if isinstance(model, (str, Path)) and onnx_file(model) else load_model(model)
     if isinstance(what, pd.DataFrame): return model.predict(check_images(what), progress)
     if isinstance(what, Iterable) and not isinstance(what, str): files, root = [_file(f) for f in what], None
     else: files, root = images_below(_file(what)), what if as_path(what).is_dir() else None
