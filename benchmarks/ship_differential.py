@@ -140,7 +140,7 @@ def given(images, classes):
     jhu = load_images('johns_hopkins', data=data)
     half = jhu['group'].map(d.half_of)
     external = {'johns_hopkins, half A of the patients (fitted the thresholds)': jhu[half == 'A'],
-                'johns_hopkins, half B (only judged)': jhu[half == 'B'],
+                'johns_hopkins, half B (other patients; seen during development)': jhu[half == 'B'],
                 'wbc_zheng2018 (fitted the thresholds)': load_images(data/'other_labs'/'wbc_zheng2018', classes='folders')}
     fields = ood_images(data/'ball4', classes)
     unknowns = {'fields of a smear, ball4': fields.sample(300, random_state=3).reset_index(drop=True)}

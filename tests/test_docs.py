@@ -6,8 +6,11 @@ from configparser import ConfigParser
 from pathlib import Path
 from subprocess import run
 
+import pandas as pd
 import pytest
 import yaml
+
+from blood_cell_cancer.core.intervals import with_ci
 
 root = Path(__file__).parents[1]
 settings = ConfigParser(delimiters=['='])
@@ -125,6 +128,13 @@ def test_a_page_shows_entries_and_the_outputs_that_are_committed(site):
     pictures = sum('image/png' in o.get('data', ()) for c in notebook['cells'] for o in c.get('outputs', ()))
     page = (site/'tutorials'/'is_it_really_99.html').read_text()
     assert page.count('src="../_images/') == pictures > 3 and 'cell_output' in page and 'google.colab' not in page
+
+
+def test_the_laboratories_in_readme_are_those_of_the_table():
+    text, table = (root/'README.md').read_text(), pd.read_csv(root/'nbs'/'tutorials'/'results'/'laboratories.csv').query("bundle == 'differential'")
+    for r in table.to_dict('records'):
+        figures = [(r['recall'], r['low'], r['high'])] + [(r[k], r[f'{k}_low'], r[f'{k}_high']) for k in ('histogram', 'answered', 'right', 'normal_called_myeloblast')]
+        assert ' | '.join(with_ci(*f) for f in figures) in text, r['laboratory']
 
 
 def test_citation():

@@ -126,12 +126,19 @@ def four_classes(n):
     assert (spread['images of all blocks'] >= spread['whole blocks']).all()
 
 
+def figures(n):
+    published = n.runs[(n.runs['data'] == 'ball4') & (n.runs['split'] == 'ball4_published')]
+    assert (published['leaked'] == 206).all() and (n.runs.loc[n.runs['split'] == 'file', 'leaked'] == 0).all()
+    assert n.answers.set_index('label').loc['immature_granulocyte', 'answered'] == 0
+    assert (n.shown['histogram'] <= n.shown['recall']).all()
+
+
 UNTRACED = 'system1', # train with Keras, for a few batches
 
 
 CHECKS = {f.__name__: f for f in (first_classifier, is_it_really_99, your_own_laboratory, what_the_model_knows, other_laboratories, widgets,
                                   share_it, saliency, robustness, ensembles, adapt, system1, system2, unseen_laboratories,
-                                  four_classes)}
+                                  four_classes, figures)}
 
 
 @pytest.mark.parametrize('path', LESSONS, ids=name)

@@ -59,26 +59,29 @@ def image_table(paths:Iterable[str|Path], # image files
     d.loc[[str(p) != q for p, q in zip(files, d['path'])], 'error'] = 'the name of the file or of its folder is not UTF-8: rename it'
     d['label'] = pd.Categorical(labels if labels is not None else [None]*len(d), categories=list(classes or []))
     d['split'], d['group'], d['source'] = split, '', source
-    unknown = sorted(set(labels if labels is not None else []) - set(classes or []))
-    if unknown: raise ValueError(f'labels {unknown} are not among the declared classes {list(classes or [])}')
+    unknown = set(labels if labels is not None else []) - set(classes or [])
+    if unknown: raise ValueError(f'labels {sorted(unknown, key=str)} are not among the declared classes {list(classes or [])}')
     return check_images(d[list(IMAGE_COLUMNS)])
 
 # %% ../../nbs/core/03_tables.ipynb #c008
+def _check_names(classes)->None:
+    if odd := [c for c in classes if not isinstance(c, str) or '|' in c]:
+        raise ValueError(f'a class is called {odd[0]!r}: class names are text without "|", which stands between the classes of a prediction set; '
+                         'rename the folder or the label')
+
 def check_images(images:'pd.DataFrame' # should be an image table
                 )->'pd.DataFrame': # the same table
     "Raise `ValueError` saying what is wrong, unless `images` is an image table."
     import pandas as pd
     if not isinstance(images, pd.DataFrame): raise ValueError(f'{str(images)[:100]!r} is no image table: load_images or image_table makes one')
-    missing = [c for c in IMAGE_COLUMNS if c not in images]
-    if missing: raise ValueError(f'not an image table: it lacks the columns {missing}; load_images or image_table makes one')
+    if missing := [c for c in IMAGE_COLUMNS if c not in images]: raise ValueError(f'not an image table: it lacks the columns {missing}; load_images or image_table makes one')
     if not isinstance(images['label'].dtype, pd.CategoricalDtype):
         raise ValueError('`label` must be a pandas categorical whose categories are the declared classes; image_table makes it so')
+    _check_names(images['label'].cat.categories)
     if blank := [c for c in ('split', 'group', 'source', 'error') if images[c].isna().any()]:
         raise ValueError(f'the columns {blank} have missing values: read the table with pd.read_csv(..., keep_default_na=False)')
-    wrong = sorted(set(images['split']) - {*SPLITS, 'dropped', ''})
-    if wrong: raise ValueError(f'unknown splits {wrong}: use {list(SPLITS)}, "dropped" or ""')
-    twice = images.loc[images['path'].duplicated(), 'path']
-    if len(twice): raise ValueError(f'{len(twice)} paths occur twice, the first is {twice.iloc[0]}')
+    if wrong := sorted(set(images['split']) - {*SPLITS, 'dropped', ''}): raise ValueError(f'unknown splits {wrong}: use {list(SPLITS)}, "dropped" or ""')
+    if len(twice := images.loc[images['path'].duplicated(), 'path']): raise ValueError(f'{len(twice)} paths occur twice, the first is {twice.iloc[0]}')
     if not images.index.is_unique: raise ValueError('rows share an index, as after pd.concat: use ignore_index=True, or images.reset_index(drop=True)')
     return images
 
@@ -224,16 +227,19 @@ def check_predictions(preds:'pd.DataFrame' # should be a prediction table
     "Raise `ValueError` saying what is wrong, unless `preds` is a prediction table."
     import pandas as pd
     if not isinstance(preds, pd.DataFrame): raise ValueError(f'{str(preds)[:100]!r} is no prediction table: predict(model, images) makes one')
-    missing = [c for c in ('path', 'name', 'target', 'predicted', 'error') if c not in preds]
-    if missing: raise ValueError(f'not a prediction table: it lacks the columns {missing}')
+    if missing := [c for c in ('path', 'name', 'target', 'predicted', 'error') if c not in preds]: raise ValueError(f'not a prediction table: it lacks the columns {missing}')
     if not isinstance(preds['predicted'].dtype, pd.CategoricalDtype) or 'abstained' in preds and preds['abstained'].dtype != bool:
         raise ValueError('`predicted` must be a categorical of the classes, and `abstained` True or False: read a saved table with read_predictions')
-    classes = list(preds['predicted'].cat.categories)
-    lacking = [c for c in classes if f'p_{c}' not in preds]
-    if lacking: raise ValueError(f'no probability column for the classes {lacking}')
-    p = preds.loc[preds['error'] == '', [f'p_{c}' for c in classes]].to_numpy(dtype=float)
+    if preds['error'].isna().any(): raise ValueError('the column `error` has missing values: read a saved table with read_predictions')
+    _check_names(classes := list(preds['predicted'].cat.categories))
+    if lacking := [c for c in classes if f'p_{c}' not in preds]: raise ValueError(f'no probability column for the classes {lacking}')
+    fine = preds[preds['error'] == '']
+    p, said = probs_of(fine), fine['predicted'].cat.codes.to_numpy()
     if p.size and not (np.isfinite(p).all() and (p >= 0).all() and np.allclose(p.sum(axis=1), 1, atol=1e-3)):
         raise ValueError('probabilities of readable images must be finite, not negative, and sum to 1')
+    # Rounding makes ties, and no other class the likeliest; a missing class has the code -1.
+    odd = fine['name'][(said < 0) | (p[np.arange(len(p)), said] < p.max(axis=1, initial=0) - 1e-6)]
+    if len(odd): raise ValueError(f'`predicted` is not the class of the largest probability in {len(odd)} rows, the first is {odd.iloc[0]}')
     return preds
 
 # %% ../../nbs/core/03_tables.ipynb #c025
