@@ -4,6 +4,7 @@ python tests/bad_images.py FOLDER     # writes it, as one class `monocyte`, and 
 """
 import io
 import os
+import struct
 import sys
 from pathlib import Path
 
@@ -37,6 +38,18 @@ def with_alpha():
     return encoded(img, 'PNG')
 
 
+def widthless(): # a TIFF whose second page says nothing of its width
+    data = bytearray(encoded(GOOD, 'TIFF', save_all=True, append_images=[GOOD]))
+    tag = struct.pack('<HH', 256, 4) # ImageWidth, a long
+    data[data.index(tag, data.index(tag) + 1)] = 255
+    return bytes(data)
+
+
+def mistyped(): # turned by EXIF, beside a tag of another type than the standard gives it
+    tags = struct.pack('<H', 2) + struct.pack('<HHIHH', 0x112, 3, 1, 6, 0) + struct.pack('<HHI4s', 0x11a, 2, 4, b'abc') # orientation; a resolution in letters
+    return encoded(GOOD, 'JPEG', exif=b'Exif\0\0II*\0' + struct.pack('<I', 8) + tags + bytes(4))
+
+
 def odd_files() -> dict:
     "Name -> bytes, and the pixels that must come of them."
     grey = np.repeat(GREY.astype(np.uint8)[..., None], 3, -1)
@@ -60,7 +73,8 @@ def bad_files() -> dict:
     return {'empty.jpg': (b'', 'not an image'), 'cut.jpg': (whole[:len(whole)//2], 'truncated'), 'text.jpg': (b'monocyte?\n', 'not an image'),
             'zeros.png': (bytes(5000), 'not an image'), 'cut.png': (png[:len(png)//2], 'truncated'), 'damaged.png': (png[:60] + bytes(20) + png[80:], ''),
             'header alone.bmp': (encoded(GOOD, 'BMP')[:54], 'truncated'), 'pages.tif': (encoded(GOOD, 'TIFF', save_all=True, append_images=[GOOD]), '2 images'),
-            'huge.png': (encoded(Image.new('1', (12_000, 12_000)), 'PNG'), 'megapixels'), 'float.tif': (encoded(Image.fromarray(GREY.astype(np.float32)), 'TIFF'), '32 bits')}
+            'huge.png': (encoded(Image.new('1', (12_000, 12_000)), 'PNG'), 'megapixels'), 'float.tif': (encoded(Image.fromarray(GREY.astype(np.float32)), 'TIFF'), '32 bits'),
+            'page without width.tif': (widthless(), 'damaged'), 'letters for a number.jpg': (mistyped(), 'damaged')}
 
 
 def write(folder: Path) -> Path:

@@ -128,6 +128,7 @@ def test_a_page_shows_entries_and_the_outputs_that_are_committed(site):
     pictures = sum('image/png' in o.get('data', ()) for c in notebook['cells'] for o in c.get('outputs', ()))
     page = (site/'tutorials'/'is_it_really_99.html').read_text()
     assert page.count('src="../_images/') == pictures > 3 and 'cell_output' in page and 'google.colab' not in page
+    assert page.count('alt="Ten drawn cells') == 2 and 'alt="../_images' not in page
 
 
 def test_the_laboratories_in_readme_are_those_of_the_table():

@@ -17,6 +17,7 @@ import render
 
 NOTEBOOKS = render.notebooks()
 LESSONS = [p for p in NOTEBOOKS if p.parent.name == 'tutorials']
+READ = [p for p in NOTEBOOKS if p.parent.name in ('tutorials', 'guides', 'case_studies', 'studies')]
 # Of Linux, macOS and Windows, and of where Python's packages lie.
 MACHINE = re.compile(r'/(?:tmp|home|root|Users|work|private|var|mnt)/|[A-Za-z]:\\\\?Users|site-packages')
 name = lambda p: p.relative_to(render.nbs).with_suffix('').as_posix()
@@ -41,6 +42,16 @@ def test_outputs_can_be_committed(path):
     assert {k for o in found for k in o.get('data', {})} <= set(render.KEPT)
     assert 'image/jpeg' not in json.dumps(found)
     assert not [m[0] for o in found if (m := MACHINE.search(texts(o)))]
+
+
+@pytest.mark.parametrize('path', READ, ids=name)
+def test_pictures_say_what_they_show(path):
+    cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == 'code']
+    for c in cells:
+        for o in c.outputs:
+            if 'image/png' not in o.get('data', {}): continue
+            assert len(o.metadata.get('image/png', {}).get('alt', '')) > 20, f'no `#| fig-alt: ...` (or not rendered since) in\n{c.source}'
+            assert o.metadata == render.fig_alt(c), f'another text than in\n{c.source}'
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=name)
@@ -83,6 +94,20 @@ def test_what_is_kept():
     assert text.text == 'done in tmp/cells\n' and path.data == {'text/plain': "Path('nbs')"}
     assert list(picture.data) == ['image/png']
     assert Image.open(io.BytesIO(base64.b64decode(picture.data['image/png']))).size == (800, 600)
+
+
+def test_a_picture_has_the_text_of_its_cell():
+    cell = shown(new_output('display_data', data={'image/png': encoded('PNG')}), new_output('stream', name='stdout', text='x'),
+                 source='#| fig-alt: a red square: nothing else\nf()')
+    assert cell.outputs[0].metadata == {'image/png': {'alt': 'a red square: nothing else'}} and 'metadata' not in cell.outputs[1]
+
+
+def test_lines_and_letters_keep_their_size_where_photographs_shrink():
+    nb = lambda data: new_notebook(cells=[new_code_cell('f()', outputs=[new_output('display_data', data={'image/png': data})])])
+    noise = io.BytesIO()
+    Image.effect_noise((1200, 900), 90).save(noise, 'PNG')
+    width = lambda data: Image.open(io.BytesIO(base64.b64decode(render.curate(nb(data), {}, 360).cells[0].outputs[0].data['image/png']))).width
+    assert width(encoded('PNG')) == 800 and width(base64.b64encode(noise.getvalue()).decode()) == 360
 
 
 def test_pictures_inside_a_table_become_small_png():

@@ -39,7 +39,7 @@ READING = {
     'studies': ('Studies', 'what was tried', 'Logs of experiments: what was changed, what came of it, what was kept.')}
 # In the order in which an image table travels; nothing imports from a room to its right.
 ROOMS = {
-    'core': ('Core', 'files, tables, intervals', 'Reading images, the tables that travel between the rooms, and confidence intervals.'),
+    'core': ('Core', 'files, tables, intervals', 'Reading images, the tables that all sub-packages use, and confidence intervals.'),
     'data': ('Data', 'audit, splits, augmentation',
              'Image tables, what predicts a class without the cell, and splits that keep test images independent.'),
     'models': ('Models', 'backbones, engines, bundles',
@@ -120,7 +120,9 @@ def present(cell, here: Path, module: str):
         return new_markdown_cell(relink(made._repr_markdown_(), here))
     if 'source' in tags:
         return None if imports_only(cell.source) else new_code_cell(cell.source, metadata=dict(tags=['hide-input']))
-    return new_code_cell(cell.source, outputs=cell.outputs, execution_count=None)
+    # MyST-NB takes a picture's text from the cell and not from the output.
+    alt = next((text for o in cell.outputs if (text := o.get('metadata', {}).get('image/png', {}).get('alt'))), '')
+    return new_code_cell(cell.source, outputs=cell.outputs, execution_count=None, metadata=dict(mystnb=dict(image=dict(alt=alt))) if alt else {})
 
 
 def as_page(nb, here: Path, module: str) -> nbformat.NotebookNode:
@@ -158,7 +160,7 @@ def flow() -> str:
     "The rooms as a band of links for the home page."
     stops = [(COURSE, READING[COURSE]), *ROOMS.items()]
     links = ''.join(f'<a href="{room}/index.html"><b>{title}</b><span>{short}</span></a>' for room, (title, short, _) in stops)
-    return f'<nav class="flow" aria-label="Rooms">{links}</nav>'
+    return f'<nav class="flow" aria-label="Sub-packages">{links}</nav>'
 
 
 def write_sources(src: Path):

@@ -1,7 +1,8 @@
 """The outputs that are committed: `python tools/render.py [PATTERN ...] [--jobs N]`, by nbclient.
 
-A notebook keeps tables, text and small pictures; warnings, progress bars, paths of this machine and the outputs of hidden
-cells are dropped, and a widget becomes a picture of itself. What is left is what `nbdev_clean` leaves as it is.
+A notebook keeps tables, text and small pictures, which have the alternative text that stands in their cell as `#| fig-alt: ...`;
+warnings, progress bars, paths of this machine and the outputs of hidden cells are dropped, and a widget becomes a picture of itself.
+What is left is what `nbdev_clean` leaves as it is.
 """
 import argparse
 import base64
@@ -26,6 +27,7 @@ from PIL import Image
 root = Path(__file__).parents[1]
 nbs = root/'nbs'
 LIMIT = 300_000  # bytes of a notebook
+LIGHT = 30_000   # base64 digits of a picture that keeps its size: lines and letters, which are read
 KEPT = 'text/plain', 'text/html', 'text/markdown', 'text/latex', 'image/png'
 WIDGET, WIDGET_STATE = 'application/vnd.jupyter.widget-view+json', 'application/vnd.jupyter.widget-state+json'
 # A repr that tells a reader nothing: an object's address, or what matplotlib's functions return.
@@ -42,6 +44,12 @@ def notebooks() -> list[Path]:
 def directives(cell) -> set:
     "The names of nbdev's directives in a cell."
     return set(re.findall(r'^#\|\s*([\w]+)', cell.source, re.M))
+
+
+def fig_alt(cell) -> dict:
+    "What an output with a picture says to those who don't see it: `#| fig-alt: ...`, as in Quarto, in the place where nbconvert looks."
+    found = re.search(r'^#\|\s*fig-alt:\s*(.+)$', cell.source, re.M)
+    return {'image/png': {'alt': found[1].strip()}} if found else {}
 
 
 def not_run(cell) -> bool:
@@ -91,7 +99,13 @@ def as_html(model: str, state: dict) -> str:
     return f'<span>{words}: <b>{escape(str(chosen))}</b></span>' if words else ''
 
 
-def curated(output, state: dict, places: dict, longest: int):
+def fitted_png(data: bytes, longest: int) -> str:
+    "A picture, made smaller only if that saves much."
+    whole = small_png(data, 800)
+    return whole if len(whole) < LIGHT else small_png(data, longest)
+
+
+def curated(output, state: dict, places: dict, longest: int, alt: dict):
     "An output as it is committed, or None."
     if output.output_type == 'stream':
         # What a bar wrote over, and colours, are gone.
@@ -107,12 +121,12 @@ def curated(output, state: dict, places: dict, longest: int):
     if '<script' in data.get('text/html', ''): return None  # a style sheet with its script
     data = {k: data[k] for k in KEPT if k in data}
     if DULL.match(data.get('text/plain', '').strip()): del data['text/plain']
-    if 'image/png' in data: data['image/png'] = small_png(base64.b64decode(data['image/png']), longest) + '\n'
+    if 'image/png' in data: data['image/png'] = fitted_png(base64.b64decode(data['image/png']), longest) + '\n'
     for k in data.keys() - {'image/png'}: data[k] = without_places(data[k], places)
     if 'text/html' in data:
         data['text/html'] = DATA_URI.sub(lambda m: f'data:image/png;base64,{small_png(base64.b64decode(m[1]), longest//8)}',
                                          data['text/html'])
-    return nbformat.v4.new_output(output.output_type, data=data) if data else None
+    return nbformat.v4.new_output(output.output_type, data=data, metadata=alt if 'image/png' in data else {}) if data else None
 
 
 def curate(nb, places: dict, longest: int = 800):
@@ -122,7 +136,8 @@ def curate(nb, places: dict, longest: int = 800):
     for cell in made.cells:
         if cell.cell_type != 'code': continue
         hidden = directives(cell) & {'hide', 'default_exp', 'export', 'exporti'}
-        cell.outputs = [] if hidden else [o for o in (curated(o, state, places, longest) for o in cell.outputs) if o is not None]
+        kept = [] if hidden else [curated(o, state, places, longest, fig_alt(cell)) for o in cell.outputs]
+        cell.outputs = [o for o in kept if o is not None]
     made.metadata.pop('widgets', None)
     clean_nb(made, clean_ids=get_config().clean_ids)
     return made

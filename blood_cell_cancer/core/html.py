@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 # %% ../../nbs/core/05_html.ipynb #c005
 PALETTE = '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000'
 STYLE = {'axes.prop_cycle': f'cycler("color", {list(PALETTE)})', 'svg.fonttype': 'none', 'svg.hashsalt': 'report',
-         'font.family': 'sans-serif'}
+         'font.family': 'sans-serif', 'text.parse_math': False} # names of classes and files are no formulas, whatever signs they have
 
 def to_svg(fig:Figure, # figure to write
            name:str='' # prefix of the ids, different for each figure of a page

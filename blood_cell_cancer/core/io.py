@@ -87,13 +87,18 @@ def locked(path:str|Path # file or folder that is written for a while
           ):
     "One writer at a time; `RuntimeError` for a second one."
     from filelock import FileLock, Timeout
-    path = Path(path)
-    lock = FileLock(path.with_name(f'.{path.name}.lock'), timeout=0)
-    try: lock.acquire()
-    except Timeout: raise RuntimeError(f'{path} is being written by another process: wait for its end, or choose another name') from None
+    at = Path(os.path.abspath(path)) # `.` has no name
+    at.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file := at.with_name(f'.{at.name}.lock'), timeout=0)
+    while True:
+        with open(file, 'a') as f, suppress(FileNotFoundError): # its last owner may just have removed it
+            try: lock.acquire()
+            except Timeout: raise RuntimeError(f'{path} is being written by another process: wait for its end, or choose another name') from None
+            if os.path.samestat(os.fstat(f.fileno()), file.stat()): break
+        lock.release()
     try: yield
     finally:
-        with suppress(OSError): Path(lock.lock_file).unlink() # Windows keeps the file while it is open
+        with suppress(OSError): file.unlink() # Windows keeps the file while it is open
         lock.release()
 
 # %% ../../nbs/core/00_io.ipynb #c008
@@ -152,13 +157,11 @@ def as_path(what # a path on this computer, an address such as `s3://bucket/fold
         raise ValueError(f'{text}: to read this object store, more is needed: {said}') from None
     return found
 
-# %% ../../nbs/core/00_io.ipynb #c016
+# %% ../../nbs/core/00_io.ipynb #c018
 class ImageError(ValueError):
     "A file that cannot be used as an image; the message names it and says why."
 
-# %% ../../nbs/core/00_io.ipynb #c018
-def _to_rgb(img:Image.Image # any PIL image
-           )->Image.Image: # 8-bit RGB, values 0 to 255
+def _to_rgb(img:Image.Image)->Image.Image: # 8-bit RGB, values 0 to 255
     "`img` as 8-bit RGB: 16-bit grey is scaled by its full range, transparency is composited on white."
     if img.mode.startswith('I;16'): img = Image.fromarray((np.asarray(img).astype(np.uint32)//257).astype(np.uint8))
     elif img.mode in ('I', 'F'): raise ImageError(f'has {img.mode} pixels (32 bits) of unknown range: save it with 8 or 16 bits')
@@ -167,7 +170,6 @@ def _to_rgb(img:Image.Image # any PIL image
         img = Image.alpha_composite(Image.new('RGBA', img.size, 'white'), img)
     return img.convert('RGB')
 
-# %% ../../nbs/core/00_io.ipynb #c019
 MAX_PIXELS = 89_478_485 # of an image: Pillow warns of larger ones, which a small file can unfold to
 
 def _check_file(path)->None:
@@ -206,7 +208,7 @@ def _dicom(path)->Image.Image: # grey or RGB, 8 bits
         if d.PhotometricInterpretation == 'PALETTE COLOR':
             a = apply_color_lut(a, d)
             top = np.iinfo(a.dtype).max
-    except ImageError: raise
+    except (ImageError, MemoryError): raise
     except Exception as e: raise ImageError(f'not a DICOM image, or a damaged one: {e}') from None # pydicom's decoders raise errors of many kinds
     a = (a.astype(np.uint64)*255//top).astype(np.uint8)
     return Image.fromarray(255 - a if d.PhotometricInterpretation == 'MONOCHROME1' else a)
@@ -233,10 +235,10 @@ def _image_in(path, data, least=0)->Image.Image: # as `read_image` returns it
             if least: img.draft(None, (least, least)) # a JPEG is decoded at a half, a quarter or an eighth of its size in as much less time
             img.load()
             return _reduced(_to_rgb(ImageOps.exif_transpose(img)), least)
-    except ImageError as e: raise ImageError(f'{path}: {e}') from None
     except UnidentifiedImageError: raise ImageError(f'{path}: not an image (or of a format that Pillow cannot read)') from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise ImageError(f'{path}: {e}') from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e: raise ImageError(f'{path}: {e}') from None
+    except MemoryError: raise
+    except Exception as e: raise ImageError(f'{path}: damaged: {e}') from None # tags of a kind that Pillow does not expect raise TypeError, struct.error, ...
 
 def openable(path:str|Path # an image file, also in an object store
             ): # what Pillow opens: the path, or the bytes of a stored file in memory
@@ -263,9 +265,7 @@ def to_pixels(img:Image.Image, # an RGB image
 
 ENOUGH = 4 # sides of a network's input that an image keeps before its preprocessing, which may cut out a third of it
 
-def read_pixels(path:str|Path, # an image file
-                size:int=224, # side of the square, pixels
-                preprocess:Sequence=() # functions from image to image
+def read_pixels(path:str|Path, size:int=224, preprocess:Sequence=() # an image file; side of the square, functions from image to image
                )->np.ndarray: # uint8 (size, size, 3)
     "`to_pixels` of a file; an image of eight times the size or more is reduced first."
     return to_pixels(read_image(path, ENOUGH*size), size, preprocess)
@@ -277,11 +277,10 @@ def pixel_batches(paths:Sequence[str], # image files
                   batch:int=32 # images per batch
                  ): # yields uint8 (n, size, size, 3), in the order of `paths`
     "Decode images in batches, one batch ahead."
-    def load(path): return read_pixels(path, size, preprocess)
     with ThreadPoolExecutor() as pool:
         ahead = None
         for i in range(0, len(paths) + batch, batch):
-            following = [pool.submit(load, p) for p in paths[i:i + batch]]
+            following = [pool.submit(read_pixels, p, size, preprocess) for p in paths[i:i + batch]]
             if ahead: yield np.stack([f.result() for f in ahead])
             ahead = following
 

@@ -12,13 +12,18 @@ from collections.abc import Sequence
 import matplotlib.figure
 import numpy as np
 import pandas as pd
+from matplotlib.text import Text
 
 from .io import SEED, read_image, to_pixels
 from .tables import check_images, readable
 
 # %% ../../nbs/core/06_plots.ipynb #n013
 class Figure(matplotlib.figure.Figure):
-    "A matplotlib figure that a notebook shows as a picture."
+    "A matplotlib figure that a notebook shows as a picture, and whose texts are no formulas: a class may be called a$x_{$."
+    def draw(self, renderer):
+        for t in self.findobj(Text): t.set_parse_math(False)
+        super().draw(renderer)
+
     def _repr_png_(self)->bytes:
         out = io.BytesIO()
         self.savefig(out, format='png', bbox_inches='tight')
@@ -32,7 +37,7 @@ def image_grid(rows:dict[str, Sequence], # title of each row -> images, uint8 (s
     import matplotlib.pyplot as plt
     size, columns = next(iter(rows.values()))[0].shape[0], max(len(r) for r in rows.values())
     gap = ((0, 0), (0, size//40), (0, 0))
-    fig, axes = plt.subplots(len(rows), 1, figsize=(inches*columns + .3, inches*len(rows)), squeeze=False)
+    fig, axes = plt.subplots(len(rows), 1, figsize=(inches*columns + .3, inches*len(rows)), squeeze=False, FigureClass=Figure)
     for ax, (title, images) in zip(axes[:, 0], rows.items()):
         images = [*images, *[np.full((size, size, 3), 255, np.uint8)]*(columns - len(images))]
         ax.imshow(np.hstack([np.pad(i, gap, constant_values=255) for i in images]))

@@ -24,7 +24,8 @@ def annotation_table(images:pd.DataFrame, # image table
                      annotations:dict # name of an image -> dict with `annotation`, and optionally `new_label`, `note`
                     )->pd.DataFrame: # columns `ANNOTATION_COLUMNS`, in the order of `images`
     "Annotations as a table."
-    if unknown := [n for n in annotations if n not in set(images['name'])]:
+    known = set(images['name'])
+    if unknown := [n for n in annotations if n not in known]:
         raise ValueError(f'{len(unknown)} annotated images are not in the table, the first is {unknown[0]}')
     d = images.loc[images['name'].isin(list(annotations)), ['name', 'sha256', 'label']].reset_index(drop=True)
     for c in ANNOTATION_COLUMNS[3:]: d[c] = [annotations[n].get(c, '') for n in d['name']]
@@ -67,16 +68,15 @@ def apply_annotations(images:pd.DataFrame, # image table
                      )->pd.DataFrame: # the table with columns `annotation` and `note`; `label` and `split` changed where annotated
     "Exclude and relabel images as annotated."
     d = check_annotations(annotations if isinstance(annotations, pd.DataFrame) else read_annotations(annotations), classes_of(images))
-    where = pd.Series(range(len(images)), index=pd.MultiIndex.from_frame(images[['name', 'sha256']]))
-    keys = list(zip(d['name'], d['sha256']))
-    if lost := [n for n, s in keys if (n, s) not in where.index]:
-        raise ValueError(f'{len(lost)} of {len(d)} annotated images are not here (or have changed), the first is {lost[0]}')
-    out = images.assign(**{c: images[c] if c in images else '' for c in ('annotation', 'note')})
-    for (key, r) in zip(keys, d.itertuples()):
-        at = out.index[where[[key]].to_numpy()]
-        out.loc[at, ['annotation', 'note']] = r.annotation, r.note
-        if r.annotation == 'relabel': out.loc[at, 'label'] = r.new_label
-        if r.annotation == 'drop': out.loc[at, 'split'] = 'dropped'
+    keys, marked = (pd.MultiIndex.from_frame(t[['name', 'sha256']]) for t in (images, d))
+    if len(lost := d['name'][~marked.isin(keys)]):
+        raise ValueError(f'{len(lost)} of {len(d)} annotated images are not here (or have changed), the first is {lost.iloc[0]}')
+    out, at = images.assign(**{c: images[c] if c in images else '' for c in ('annotation', 'note')}), marked.get_indexer(keys)
+    rows = d.iloc[at[at >= 0]].set_index(out.index[at >= 0])
+    relabelled, dropped = (rows.index[rows['annotation'] == a] for a in ('relabel', 'drop'))
+    out.loc[rows.index, ['annotation', 'note']] = rows[['annotation', 'note']]
+    out.loc[relabelled, 'label'] = rows.loc[relabelled, 'new_label']
+    out.loc[dropped, 'split'] = 'dropped'
     return check_images(out)
 
 def dropped_by_hand(images:pd.DataFrame # image table

@@ -43,8 +43,10 @@ def _decode(source:str, target:Path, size:int, preprocess)->None:
     "Write one cached file atomically, unless it exists."
     if target.exists(): return
     part = target.with_name(f'.{uuid4().hex}.bmp')
-    Image.fromarray(read_pixels(source, size, preprocess)).save(part)
-    part.replace(target)
+    try:
+        Image.fromarray(read_pixels(source, size, preprocess)).save(part)
+        part.replace(target)
+    finally: part.unlink(missing_ok=True) # as where the disk is full
 
 def decode_once(images:pd.DataFrame, # image table
                 folder:str|Path, # folder of the cache; an image of 224 pixels takes 150 kB
@@ -56,6 +58,8 @@ def decode_once(images:pd.DataFrame, # image table
     images, folder = readable(images), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder/decoded_name(s, size, preprocess) for s in images['sha256']]
+    copies = images.groupby('sha256').cumcount() # each row of a table has a path of its own
+    targets = [t.with_stem(f'{t.stem}-{k}') if k else t for t, k in zip(targets, copies)]
     need = 3*size*size*sum(not t.exists() for t in targets)
     need_space(folder, need, 'decoded images need', 'choose another folder, or train without a cache (decode=False)')
     with ThreadPoolExecutor() as pool:

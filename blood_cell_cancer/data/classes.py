@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SYNONYMS', 'words', 'find_name', 'map_name', 'map_classes', 'read_mapping', 'join_images', 'connected_parts',
-           'connect_groups', 'classes_by_laboratory', 'single_laboratory']
+           'connect_groups', 'groups_with_copies', 'classes_by_laboratory', 'single_laboratory']
 
 # %% ../../nbs/data/00_classes.ipynb #c002
 import re
@@ -154,6 +154,12 @@ def connect_groups(first, second # str (n,), '' for an image without a group
     part = connected_parts(a, b + n, 2*n + 1)[a]
     named, other = (g.where(g != '').groupby(part).transform('first') for g in both)
     return named.fillna(other).fillna('').to_numpy()
+
+def groups_with_copies(images:pd.DataFrame # image table
+                      )->pd.Series: # str, '' only for an unreadable image without a group
+    "The groups of a table, joined where they share a byte-identical file; an image without a group is in that of its content."
+    content = ('sha256:' + images['sha256'].str[:16]).where(images['error'] == '', '')
+    return pd.Series(connect_groups(images['group'], content), images.index, dtype=object)
 
 # %% ../../nbs/data/00_classes.ipynb #c019
 def classes_by_laboratory(images:pd.DataFrame # labelled image table

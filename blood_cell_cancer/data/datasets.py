@@ -18,7 +18,7 @@ from platformdirs import user_cache_dir
 
 from ..core.io import SEED, as_path
 from ..core.tables import name_below, read_table
-from .classes import join_images
+from .classes import join_images, read_mapping, words
 from .folders import SPLIT_FOLDERS, DataError, class_of, data_root, folder_images, lab_folders, subfolders, warn_alike, which_classes
 from .phantoms.make import VERSION, make_phantoms
 from .public import CLASS_LISTS, COLLECTIONS, DATASETS, DIFFERENTIAL, DRAWN, DataSet
@@ -220,15 +220,23 @@ def _common_classes(sets:list, tables:dict)->tuple: # of named sets; the error l
     return tuple(c for c in DIFFERENTIAL if c in names) + tuple(c for c in names if c not in DIFFERENTIAL)
 
 def _load_tables(whats, data, progress)->dict: # name of the set or laboratory -> image table
-    tables = {}
+    tables, places = {}, {}
     for what in whats:
-        if str(what) in DATASETS or not as_path(what).is_dir(): found = {str(what): _load_one(what, data, None, progress)}
-        else:
-            labs = lab_folders(what)
-            found = {lab: _with_patients(folder_images(f, 'folders', source=lab, progress=progress), f, what) for lab, f in labs.items()}
-        if twice := sorted(set(found) & set(tables)): raise DataError(f'{what}: there is already a set {twice[0]}; rename the folder')
-        tables |= found
+        named = str(what) in DATASETS or not as_path(what).is_dir()
+        for lab, f in ({str(what): what} if named else lab_folders(what)).items():
+            if (place := as_path(f).resolve()) == places.get(lab): raise DataError(f'{what} is named twice, or a folder that holds it is: name each folder once')
+            if lab in tables: raise DataError(f'{what}: there is already a set {lab}; rename the folder')
+            tables[lab] = _load_one(what, data, None, progress) if named else _with_patients(folder_images(f, 'folders', source=lab, progress=progress), f, what)
+            places[lab] = place
     return tables
+
+def _mapping_here(mapping, classes, tables, elsewhere)->dict: # for `join_images`
+    "A mapping less what it says of the tables elsewhere alone; what occurs nowhere stays, and is an error."
+    out = {}
+    def known(d, s, f): return any(f in t['label'].cat.categories for name, t in d.items() if s in ('', name))
+    for (s, f), c in read_mapping(mapping, classes).items():
+        if known(tables, s, f) or not known(elsewhere, s, f): out.setdefault(s, {})[f] = c
+    return out
 
 def declared_classes(text:str|None # 'a,b,c', 'folders', or the name of a list in `CLASS_LISTS`; None or '': nothing is declared
                     )->list|str|None: # for `load_images`
@@ -240,17 +248,18 @@ def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `C
                 classes:tuple|list|str|None=None, # declared in order, or 'folders', or a list in `CLASS_LISTS` such as 'differential'
                 progress:bool=True, # show a progress bar
                 mapping:str|Path|dict|None=None, # names of classes: CSV file with the columns folder,class (and set), or a dict
-                unmapped:str='error' # classes without a counterpart: 'error', or 'drop' their images with a warning
+                unmapped:str='error', # classes without a counterpart: 'error', or 'drop' their images with a warning
+                elsewhere:dict|None=None # name -> image table: others that the mapping names the classes of as well
                )->pd.DataFrame: # image table
     "The image table of a named data set, of a folder of images, or of several of them."
     if isinstance(data, (list, tuple)): raise DataError(f'data={list(data)}: classes are given as classes={list(data)}')
     if str(what) in COLLECTIONS: what, classes = COLLECTIONS[str(what)], classes or str(what)
     if isinstance(classes, str) and classes not in ('folders', *CLASS_LISTS):
         raise DataError(f"classes={classes!r}: give a list of names, 'folders', or one of the lists {', '.join(CLASS_LISTS)}")
-    one, named = isinstance(what, (str, Path)), isinstance(classes, str) and classes in CLASS_LISTS
+    one, named = not isinstance(what, (list, tuple)), isinstance(classes, str) and classes in CLASS_LISTS # one: also a path in an object store
     other = one and str(what) in DATASETS and classes not in (None, 'folders') and tuple(classes) != DATASETS[str(what)].classes
     if one and mapping is None and unmapped == 'error' and not named and not other: return _load_one(what, data, classes, progress)
-    whats = [what] if isinstance(what, (str, Path)) else list(what)
+    whats = [what] if one else list(what)
     if not whats: raise DataError('no data set: give names or folders')
     tables = _load_tables(whats, data, progress)
     sets = [DATASETS[str(w)] for w in whats if str(w) in DATASETS] # a folder may have the name of a set, and is none
@@ -259,5 +268,9 @@ def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `C
     elif classes is None and not sets and (mapping is not None or unmapped != 'error'):
         raise DataError('a mapping needs the classes that it leads to: declare them, classes=[...] (--classes a,b,c or differential)')
     elif classes is None: classes = _common_classes(sets, tables)
-    known = {(d.name, c): ours for d in sets for c, ours in d.differential.items() if ours in classes}
+    # A folder may have the names of class folders that a named set of just these classes has.
+    aliases = next((d.aliases for d in DATASETS.values() if d.classes == tuple(classes) and not (d.pattern or d.tables)), {})
+    known = {(lab, c): aliases[words(c)] for lab, t in tables.items() for c in t['label'].cat.categories if words(c) in aliases}
+    known |= {(d.name, c): ours for d in sets for c, ours in d.differential.items() if ours in classes}
+    if elsewhere: mapping = _mapping_here(mapping, classes, tables, elsewhere)
     return join_images(tables, tuple(classes), known, mapping, unmapped)

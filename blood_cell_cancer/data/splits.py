@@ -18,7 +18,7 @@ import pandas as pd
 from ..core.io import SEED, write_csv
 from ..core.tables import SPLITS, check_images, check_labelled, classes_of, read_table
 from .annotations import dropped_by_hand
-from .classes import classes_by_laboratory, connect_groups
+from .classes import classes_by_laboratory, connect_groups, groups_with_copies
 
 # %% ../../nbs/data/05_splits.ipynb #c007
 def _share(total:int, weights:np.ndarray)->np.ndarray:
@@ -67,9 +67,10 @@ def _blocks(images:pd.DataFrame, size:int)->np.ndarray:
     "Runs of `size` consecutive file numbers within a class and folder."
     numbers = images['name'].str.extract(r'(\d+)\D*$')[0]
     if numbers.isna().any(): raise ValueError(f"by='block' needs numbers in the file names; {images['name'][numbers.isna()].iloc[0]} has none")
-    order = pd.Series(pd.factorize(numbers.map(int), sort=True)[0], images.index) # of numbers of any length
-    rank = order.groupby(images['label'], observed=True).rank(method='first').astype(int) - 1
-    return (images['label'].astype(str) + ':' + (rank//size).astype(str)).to_numpy()
+    row = pd.factorize(numbers.map(int), sort=True)[0] # of numbers of any length
+    d = images[['name']].assign(row=row, place=images['label'].astype(str) + ':' + images['name'].str.rpartition('/')[0])
+    run = d.sort_values(['row', 'name']).groupby('place').cumcount().reindex(images.index)//size
+    return (d['place'] + ':' + run.astype(str)).to_numpy()
 
 def units_of(images:pd.DataFrame, # image table
              by:str='group', # image, group, block, or a column name
@@ -222,20 +223,19 @@ def fold_split(images:pd.DataFrame, # image table
                i:int # number of the round
               )->pd.DataFrame: # the table with its column `split` filled in
     "The split of round `i`: fold `i` for testing, the next for validation, the others for training."
-    k = int(fold.max()) + 1
+    k, fold = int(fold.max()) + 1, fold.reindex(images.index) # the rows may stand in another order
     if i not in range(k): raise ValueError(f'i={i}: the folds are 0 to {k - 1}')
+    if len(none := images['name'][fold.isna()]): raise ValueError(f'{len(none)} of {len(images)} images have no fold, the first is {none.iloc[0]}: make folds of this table')
     names = np.select([fold == -1, fold == i, fold == (i + 1) % k], ['dropped', 'test', 'validation'], 'train')
     return images.assign(split=names)
 
 # %% ../../nbs/data/05_splits.ipynb #d051
 def leave_one_out(images:pd.DataFrame, # image table with laboratories (column `source`)
-                  by:str='source', # what is left out: source
                   sizes:tuple=(.7, .2), # training and validation: fractions or numbers
                   seed:int|None=None, # another seed, another split; None: `SEED`
                   skip:bool=False # pass over laboratories that cannot be left out, with a warning, instead of raising?
                  )->dict: # laboratory -> the table with its column `split` filled in, that laboratory as the test set
     "Leave-one-laboratory-out folds."
-    if by != 'source': raise ValueError(f"by='{by}': laboratories are left out, by='source'; for units of another column use folds")
     t = _laboratories(check_images(images))
     why = {lab: w for lab in t if (w := _why_not_left_out(t, lab))}
     if why and not skip: raise ValueError('; '.join(why.values()) + '. Keep them in training with skip=True, or add other laboratories')
@@ -278,8 +278,7 @@ def leakage(images:pd.DataFrame # a split image table
             )->pd.DataFrame: # one row per leaking group: `group, train, validation, test` (numbers of images)
     "Groups, including byte-identical files, with images in more than one split."
     d = images[images['split'].isin(SPLITS)]
-    together = d['group'].where(d['group'] != '', 'sha256:' + d['sha256'].str[:12])
-    t = pd.crosstab(together, d['split']).reindex(columns=list(SPLITS), fill_value=0)
+    t = pd.crosstab(groups_with_copies(d), d['split']).reindex(columns=list(SPLITS), fill_value=0).drop('', errors='ignore')
     return t[(t > 0).sum(axis=1) > 1].rename_axis('group').reset_index().rename_axis(columns=None)
 
 def check_split(images:pd.DataFrame, # a split image table

@@ -6,17 +6,19 @@
 __all__ = ['mcnemar', 'holm', 'compare_models', 'best_baseline']
 
 # %% ../../nbs/evaluate/03_compare.ipynb #c002
+import warnings
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, chi2, norm, t as student
 
-from .metrics import judge
+from ..core.intervals import group_codes
+from .metrics import Judged, judge
 
 # %% ../../nbs/evaluate/03_compare.ipynb #c005
 def _pair(a, b):
-    "Which of the same images each of two tables gets right."
+    "Which of the same images each of two tables gets right, and the groups of the images."
     a, b = judge(a), judge(b)
     right = [pd.Series(j.right, j.rows['path'].to_numpy()) for j in (a, b)]
     if twice := [i for r in right for i in r.index[r.index.duplicated()]]: raise ValueError(f'{twice[0]} is in a table twice: each image counts once')
@@ -25,18 +27,35 @@ def _pair(a, b):
         raise ValueError(f'the tables are not of the same images: {len(odd)} are in one alone, the first is {odd[0]}')
     targets = [j.rows.set_index('path')['target'].astype(str) for j in (a, b)]
     if (targets[0] != targets[1].loc[paths]).any(): raise ValueError('the tables name different targets for the same image')
-    return right[0].to_numpy(), right[1].loc[paths].to_numpy()
+    groups = a.groups if (a.groups != '').any() else pd.Series(b.groups, right[1].index).loc[paths]
+    return right[0].to_numpy(), right[1].loc[paths].to_numpy(), group_codes(groups)
 
-def mcnemar(a:pd.DataFrame, # prediction table of one model
-            b:pd.DataFrame # of another, on the same images
-           )->dict: # `n, only_a, only_b, difference, low, high, p`; difference: accuracy of a minus that of b
-    "Exact McNemar test of two models on the same images."
-    right_a, right_b = _pair(a, b)
-    n, only_a, only_b = len(right_a), int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    p = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.
+def _bonett_price(only_a, only_b, n)->tuple: # low, high
+    "Bonett and Price's 95 % interval of the difference of two accuracies on the same n images."
     pa, pb = (only_a + 1)/(n + 2), (only_b + 1)/(n + 2)
     half = norm.ppf(.975)*np.sqrt((pa + pb - (pa - pb)**2)/(n + 2))
-    return dict(n=n, only_a=only_a, only_b=only_b, difference=(only_a - only_b)/n, low=pa - pb - half, high=pa - pb + half, p=p)
+    return pa - pb - half, pa - pb + half
+
+def _by_group(d, groups)->tuple: # low, high, p
+    "Obuchowski's test (1998), and an interval from the same sums, of differences d = 1, 0 or -1 of n images in m groups."
+    n, m, sums = len(d), groups.max() + 1, np.bincount(groups, d)
+    p = float(chi2.sf(sums.sum()**2/(sums**2).sum(), 1)) if sums.any() else 1.
+    only_a, only_b = (d > 0).sum(), (d < 0).sum()
+    apart = sums - np.bincount(groups)*d.mean()
+    if np.abs(apart).max() < 1e-9: return *_bonett_price(only_a*m/n, only_b*m/n, m), p # all groups say the same: each counts as one image
+    half = student.ppf(.975, m - 1)*np.sqrt((apart**2).sum()*m/(m - 1))/n
+    low, high = _bonett_price(only_a, only_b, n)
+    return min(d.mean() - half, low), max(d.mean() + half, high), p
+
+def mcnemar(a:pd.DataFrame|Judged, # prediction table of one model; a column `group` is respected
+            b:pd.DataFrame|Judged # of another, on the same images
+           )->dict: # `n, groups, only_a, only_b, difference, low, high, p`; difference: accuracy of a minus that of b
+    "McNemar's test of two models on the same images: exact, or Obuchowski's (1998) where images belong together in groups."
+    right_a, right_b, groups = _pair(a, b)
+    n, m, only_a, only_b = len(right_a), int(groups.max() + 1), int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    if m < n: low, high, p = _by_group(right_a.astype(int) - right_b, groups)
+    else: (low, high), p = _bonett_price(only_a, only_b, n), float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.
+    return dict(n=n, groups=m, only_a=only_a, only_b=only_b, difference=(only_a - only_b)/n, low=float(max(-1, low)), high=float(min(1, high)), p=p)
 
 # %% ../../nbs/evaluate/03_compare.ipynb #c009
 def holm(p # p-values of a family of tests
@@ -51,7 +70,8 @@ def holm(p # p-values of a family of tests
 def compare_models(tables:dict, # model name -> prediction table, all of the same images
                    reference:str='' # compare each with this one only; default: every pair
                   )->pd.DataFrame: # one row per pair: `a, b` and what `mcnemar` gives, with `p_holm`
-    "McNemar's test between models, corrected for their number."
+    "McNemar's test between models, by group where images belong together, corrected for the number of tests."
+    if not isinstance(tables, dict): raise ValueError(f'tables is a {type(tables).__name__}: give a dict of model name -> prediction table')
     names = list(tables)
     if reference and reference not in names: raise ValueError(f'no model is called {reference!r}; there are {names}')
     pairs = [(reference, n) for n in names if n != reference] if reference else list(combinations(names, 2))
@@ -61,10 +81,16 @@ def compare_models(tables:dict, # model name -> prediction table, all of the sam
     return d.assign(p_holm=holm(d['p']))
 
 # %% ../../nbs/evaluate/03_compare.ipynb #v014
-def best_baseline(preds:pd.DataFrame, # prediction table of the model
+def best_baseline(preds:pd.DataFrame|Judged, # prediction table of the model
                   baselines:dict # name -> prediction table of the same images
                  )->dict: # its `name`, and what `mcnemar` gives for the model against it; empty without baselines
-    "The baseline that classifies the most images correctly, compared with the model."
+    "The baseline that classifies the most images correctly, compared with the model on the images that both have predicted."
     if not baselines: return {}
-    name = max(baselines, key=lambda n: judge(baselines[n]).right.mean())
-    return dict(name=name, **mcnemar(preds, baselines[name]))
+    model, others = judge(preds), {n: judge(t) for n, t in baselines.items()}
+    name = max(others, key=lambda n: others[n].right.mean())
+    paths = [set(j.rows['path']) for j in (model, others[name])]
+    if odd := sorted(paths[0] ^ paths[1]):
+        warnings.warn(f'{len(odd)} images are left out of the comparison with {name}, because only one of the two has predicted them; the first is {odd[0]}')
+        if not paths[0] & paths[1]: raise ValueError(f'the model and {name} have no image in common')
+        model, others[name] = (judge(j.rows[j.rows['path'].isin(paths[0] & paths[1])]) for j in (model, others[name]))
+    return dict(name=name, **mcnemar(model, others[name]))

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from markupsafe import escape
 
-from ..core.intervals import clustered_share, difference, newcombe, wilson, points_with_ci, with_ci
+from ..core.intervals import clustered_share, difference, points_with_ci, with_ci
 from ..core.tables import image_table, list_images, with_groups
 from ..data.audit.seen import refuse_seen, seen_among, seen_text
 from ..data.classes import SYNONYMS, map_classes, map_name # noqa: F401 (part of this module's interface)
@@ -43,7 +44,7 @@ class ExternalValidation:
     home: tuple # mean recall over the shared classes: value, low, high
     external: tuple # the same in the other laboratory
     drop: tuple # home minus external
-    classes: pd.DataFrame # one row per shared class: `class, home_k, home_n, external_k, external_n, drop, low, high`
+    classes: pd.DataFrame # one row per shared class: `class, drop, low, high`, and for `home` and `external` `_k, _n, _low, _high`
     missing: list = field(default_factory=list) # classes that only one of the two has
 
     def over(self)->str: # '' if both have all classes
@@ -60,14 +61,14 @@ class ExternalValidation:
     def table(self)->pd.DataFrame:
         "Recall of each class on both sides as text, with intervals."
         c = self.classes
-        def share(side): return [with_ci(k/n, *wilson(k, n)) for k, n in zip(c[f'{side}_k'], c[f'{side}_n'])]
+        def share(side): return [with_ci(k/n, low, high) for k, n, low, high in c[[f'{side}_{v}' for v in ('k', 'n', 'low', 'high')]].to_numpy(float)]
         cols = {'home': share('home'), 'images': c['home_n'].to_numpy(), 'external': share('external'),
                 'external images': c['external_n'].to_numpy(), 'drop': [points_with_ci(*r) for r in c[['drop', 'low', 'high']].to_numpy()]}
         return pd.DataFrame(cols, index=pd.Index(c['class'], name='recall'))
 
     def __repr__(self): return self.lead()
 
-    def _repr_html_(self): return f'<p><strong>{self.lead()}</strong></p>' + self.table().to_html()
+    def _repr_html_(self): return f'<p><strong>{escape(self.lead())}</strong></p>' + self.table().to_html()
 
 # %% ../../nbs/evaluate/05_external.ipynb #c011
 def external_validation(home:pd.DataFrame|Judged, # prediction table of the home test set
@@ -82,9 +83,13 @@ def external_validation(home:pd.DataFrame|Judged, # prediction table of the home
     shared, rows = a.index[here & there], []
     if not len(shared): raise ValueError('home and the other laboratory share no class that has images: there is nothing to compare')
     for c in shared:
-        hits = [(int(m.loc[c, c]), int(m.loc[c].sum())) for m in (a, b)]
-        rows.append((c, *hits[0], *hits[1], *newcombe(*hits[0], *hits[1])))
-    t = pd.DataFrame(rows, columns=['class', 'home_k', 'home_n', 'external_k', 'external_n', 'drop', 'low', 'high'])
+        row, found = {'class': c}, []
+        for side, m, j in zip(('home', 'external'), (a, b), judged):
+            own = j.targets == list(a.index).index(c)
+            found.append(clustered_share(j.right[own], j.groups[own]))
+            row |= {f'{side}_k': int(m.loc[c, c]), f'{side}_n': int(own.sum()), f'{side}_low': found[-1][1], f'{side}_high': found[-1][2]}
+        rows.append(row | dict(zip(('drop', 'low', 'high'), difference(*found))))
+    t = pd.DataFrame(rows)
     home, external = (clustered_share(j.right[k], j.groups[k], j.targets[k]) for j in judged for k in [(here & there)[j.targets]])
     return ExternalValidation(home, external, difference(home, external), t, list(a.index[here != there]))
 
@@ -124,9 +129,11 @@ def _laboratory(rows)->dict: # of `laboratory_table`
 def laboratory_table(preds:pd.DataFrame # prediction table with the further columns `laboratory` and `used` (as what: test, external)
                     )->pd.DataFrame: # `laboratory, used, images, classes, recall, low, high`, and `answered`, `right` with `_low`, `_high`
     "How well a model does in each laboratory, the worst first."
+    if lacking := [c for c in ('laboratory', 'used') if c not in preds]:
+        raise ValueError(f"the predictions lack the columns {lacking}: add them with preds.assign(laboratory=..., used='external')")
     d = preds[preds['target'].notna() & preds['predicted'].notna()]
-    groups = d.groupby(['laboratory', 'used'], sort=False)
-    rows = [dict(laboratory=lab or 'not known', used=used) | _laboratory(g) for (lab, used), g in groups]
+    named = [d[c].astype(object).where(d[c].notna() & (d[c] != ''), 'not known') for c in ('laboratory', 'used')] # pandas would leave out groups without a name
+    rows = [dict(laboratory=lab, used=used) | _laboratory(g) for (lab, used), g in d.groupby(named, sort=False)]
     return pd.DataFrame(rows).sort_values('recall', kind='stable', ignore_index=True) if rows else pd.DataFrame()
 
 def laboratory_text(t:pd.DataFrame # of `laboratory_table`

@@ -58,10 +58,10 @@ def judgement(d:dict, # of `best_baseline`, or empty
              )->tuple[str, str]: # 'bad', 'warn' or 'lead', and the verdict in words
     "What a comparison with the best baseline means."
     if not d: return 'warn', 'There is no baseline to compare with.'
-    if d['difference'] < 0: return 'bad', 'Worse than its best baseline: do not use this model.'
-    if d['difference'] == 0: return 'bad', 'No better than its best baseline: do not use this model.'
-    if leaky: return 'warn', 'Better than its best baseline, but this is no fair test.'
-    return ('lead', 'Better than its best baseline.') if d['low'] > 0 else ('warn', 'Not clearly better than its best baseline.')
+    shown = d['p'] < .05 and (d['low'] > 0 or d['high'] < 0)
+    if d['difference'] <= 0: return 'bad', f"{'Worse' if shown else 'No better'} than its best baseline: do not use this model."
+    if leaky: return 'warn', 'Better than its best baseline, but this is no fair test.' if shown else 'Not clearly better than its best baseline, and this is no fair test.'
+    return ('lead', 'Better than its best baseline.') if shown else ('warn', 'Not clearly better than its best baseline.')
 
 def _next(r, d, kind, leaky)->str:
     "What to do after a verdict."
@@ -75,6 +75,10 @@ def _next(r, d, kind, leaky)->str:
     missing += [] if r.external else ['evaluate images of another laboratory']
     return f"{' and '.join(missing or ['look at the classes with the lowest recall'])} before you trust it."
 
+def _test(d)->str:
+    "Which test `mcnemar` made."
+    return f"McNemar's test by {d['groups']} groups of images, after Obuchowski" if d.get('groups', d['n']) < d['n'] else 'McNemar'
+
 def verdict_of(r # a `Report`
               )->dict: # `kind` ('bad', 'warn' or 'lead'), `verdict`, `evidence`, `advice`
     "What a model reaches against its best baseline, the evidence, and what to do next."
@@ -86,7 +90,7 @@ def verdict_of(r # a `Report`
         said += f", against {with_ci(*r.figures[d['name']]['accuracy'])} by {BASELINES.get(d['name'], d['name'])}"
         by = points_with_ci(*(d[k] for k in ('difference', 'low', 'high')))
         evidence += (f" {d['only_a']} are right by the model alone, {d['only_b']} by the baseline alone: "
-                     f"a difference in accuracy of {by}, p = {d['p']:.2g} (McNemar).")
+                     f"a difference in accuracy of {by}, p = {d['p']:.2g} ({_test(d)}).")
     return dict(kind=kind, verdict=f'{said}.', evidence=evidence, advice=f'What to do next: {_next(r, d, kind, leaky)}')
 
 EDGES = dict(bad='#d00000', warn='#d07000', lead='#0072B2') # of a verdict in a notebook, which has no style sheet of ours
@@ -105,9 +109,9 @@ def data_text(r # a `Report`
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c008
 def _baselines(r, pictures):
-    note = ('In brackets: 95 % intervals, Wilson\'s for accuracy and the bootstrap\'s for the others. '
-            'A model that is not clearly better than the colour histogram may have learned colours only.')
-    return html_table(r.table().rename_axis('on the same images'), 'The model and its baselines') + sentence(note, 'fine')
+    note = ('In brackets: 95 % intervals, Wilson\'s for accuracy, combined over the classes for balanced accuracy, and the bootstrap\'s, '
+            'widened where all its resamplings agree, for macro F1; by group where images belong together. A model that is not clearly better than the colour histogram may have learned colours only.')
+    return html_table(r.table().rename_axis('on the same images'), 'The model and its baselines; balanced accuracy and macro F1 over the classes that have images') + sentence(note, 'fine')
 
 def _matrix(r, pictures):
     m = r.confusion
@@ -132,7 +136,7 @@ def _curves(r, pictures):
         return html_figure(drawn(c.plot), alt, f'{words[k]}, each class against the rest', f'{k}-')
     figures = Markup('').join(figure(k, c) for k, c in r.curves.items())
     t = pd.concat({k.upper(): c.table()['area'] for k, c in r.curves.items()}, axis=1).rename_axis('class')
-    return Markup('<div class="pair">') + figures + Markup('</div>') + html_table(t, 'Areas under the curves, with 95 % intervals')
+    return Markup('<div class="pair">') + figures + Markup('</div>') + html_table(t, 'Areas under the curves, with 95 % intervals, undefined where all resamplings agree')
 
 def _calibration(r, pictures):
     c = r.calibration

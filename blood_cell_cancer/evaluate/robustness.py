@@ -9,6 +9,7 @@ __all__ = ['CORRUPTIONS', 'SEVERITIES', 'defocus', 'motion_blur', 'brightness_up
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #c002
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -18,10 +19,10 @@ from PIL import Image
 from fastcore.basics import patch
 from ..core.plots import Figure
 
-from ..core.intervals import with_ci
+from ..core.intervals import clustered_share, with_ci
 from ..core.progress import progress_bar
-from ..core.tables import check_images, readable
-from .metrics import Judged, confusion, plot_grid, scores
+from ..core.tables import check_images, readable, with_groups
+from .metrics import Judged, judge, plot_grid
 from ..models.bundle import load_model
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #c005
@@ -151,6 +152,7 @@ class Robustness:
         clean = with_ci(*self.rows.loc[self.rows['severity'] == 0, ['accuracy', 'low', 'high']].iloc[0])
         worst = ', '.join(f'{n.replace("_", " ")} {100*v:.1f}' for n, v in self.drop().head(3).items())
         severities = ', '.join(map(str, sorted(set(self.rows['severity']) - {0})))
+        if not severities: return f'Accuracy on clean images: {clean}. No corrupted images were asked for.'
         return (f'Accuracy on clean images: {clean}. Mean drop over the severities {severities}, in percentage points, '
                 f'the worst corruptions first: {worst}.')
 
@@ -160,19 +162,19 @@ class Robustness:
         drop = [f'{100*v:.1f} points' for v in self.drop()]
         return self._grid(text).assign(**{'mean drop': drop}).rename_axis(f'clean: {text[0]}')
 
-    def __repr__(self): return self.table().to_string()
+    def __repr__(self): return self.table().to_string() if len(self.rows) > 1 else self.lead()
 
-    def _repr_html_(self): return self.table().to_html()
+    def _repr_html_(self): return self.table().to_html() if len(self.rows) > 1 else f'<p>{self.lead()}</p>'
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #c024
 def _row(name, severity, preds):
-    s = scores(confusion(preds), draws=1)
-    return name, severity, s['n'], s['correct'], *s['accuracy']
+    j = judge(preds)
+    return name, severity, len(j), int(j.right.sum()), *clustered_share(j.right, j.groups)
 
 def robustness(model, # a `Model` or an `Ensemble`, or the folder of a bundle
                images:pd.DataFrame, # split image table
                split:str='test', # which rows
-               corruptions=tuple(CORRUPTIONS), # names
+               corruptions=tuple(CORRUPTIONS), # names; an empty tuple for the clean images alone
                severities=SEVERITIES, # 1 to 5
                progress:bool=True, # show a bar
                clean:pd.DataFrame|Judged|None=None, # predictions for the uncorrupted rows, if they exist already
@@ -182,12 +184,16 @@ def robustness(model, # a `Model` or an `Ensemble`, or the folder of a bundle
     model = load_model(model)
     rows = readable(check_images(images)[images['split'] == split], allow=True)
     if not len(rows): raise ValueError(f'the split {split!r} has no image that can be read: call split_images, or choose among {sorted(set(images["split"]))}')
-    if clean is None: clean = model.predict(rows, progress=False, **kwargs)
-    corruptions = list(dict.fromkeys([corruptions] if isinstance(corruptions, str) else corruptions))
-    severities = [severities] if isinstance(severities, int) else severities
-    jobs, out = [(c, s) for c in corruptions for s in severities], [_row('clean', 0, clean)]
-    for name, severity in progress_bar(jobs, 'robustness', progress=progress, unit='corruptions'):
-        out.append(_row(name, severity, model.predict(rows, progress=False, preprocess=(Corrupt(name, severity),), **kwargs)))
+    names = list(dict.fromkeys([corruptions] if isinstance(corruptions, str) else corruptions))
+    levels = list(dict.fromkeys(severities if isinstance(severities, Iterable) else [severities]))
+    if not (names and levels) and (names or not isinstance(corruptions, tuple)):
+        raise ValueError(f'corruptions={corruptions!r}, severities={severities!r}: name at least one of each, of {list(CORRUPTIONS)} and 1 to 5')
+    jobs = [(Corrupt(c, s), c, s) for c in names for s in levels]
+    def predicted(**how): return with_groups(model.predict(rows, progress=False, **how, **kwargs), rows)
+    if isinstance(clean, pd.DataFrame) and 'group' not in clean: clean = with_groups(clean, images)
+    out = [_row('clean', 0, predicted() if clean is None else clean)]
+    for corrupt, name, severity in progress_bar(jobs, 'robustness', progress=progress, unit='corruptions'):
+        out.append(_row(name, severity, predicted(preprocess=(corrupt,))))
     return Robustness(pd.DataFrame(out, columns=['corruption', 'severity', 'n', 'correct', 'accuracy', 'low', 'high']))
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #af50a679

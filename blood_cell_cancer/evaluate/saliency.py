@@ -179,6 +179,7 @@ def saliency_maps(model, # a `Model` of either engine, or the folder of its bund
         raise ValueError(f'saliency maps are made for one network at a time, not for {model.engine}: explain each of its members')
     if method not in ('auto', *METHODS[model.engine]): raise ValueError(f'method={method!r}: use auto, or one of {list(METHODS[model.engine])}')
     rows, r, maps, done = readable(check_images(images)), model.recipe, [], 0
+    if not len(rows): raise ValueError('the table of images has no rows: there is nothing to explain')
     codes = _target_classes(model, rows, what, preds, progress)
     net, device, mean, std = _network(model)
     if method == 'auto': method = 'occlusion' if model.engine == 'fastai' and target_layer(net, r.backbone, r.size) is None else 'grad_cam'

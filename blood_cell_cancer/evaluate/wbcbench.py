@@ -6,17 +6,33 @@
 __all__ = ['CODES', 'submission', 'macro_f1_of']
 
 # %% ../../nbs/evaluate/10_wbcbench.ipynb #c002
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 from sklearn.metrics import f1_score
 
 from ..core.io import write_csv
-from ..core.tables import check_predictions
+from ..core.tables import check_predictions, read_table
 from ..data.public import DATASETS
 
 # %% ../../nbs/evaluate/10_wbcbench.ipynb #c004
 CODES = {c: code.upper() for code, c in DATASETS['wbcbench'].aliases.items()} # class -> the challenge's abbreviation
+
+def _ids(path, *columns)->pd.DataFrame:
+    "A table of the challenge, whose images are all different and whose fields are all filled."
+    d = read_table(path)
+    if lacking := [c for c in ('ID', *columns) if c not in d]: raise ValueError(f'{path} lacks the columns {lacking}; it has {list(d)}')
+    for c in ('ID', *columns):
+        if len(empty := d.index[d[c].str.strip() == '']): raise ValueError(f'{path}: the column {c} is empty in {len(empty)} rows, the first is line {empty[0] + 2}')
+    if len(twice := d.loc[d['ID'].duplicated(), 'ID']): raise ValueError(f'{path}: {len(twice)} of the column ID occur twice, the first is {twice.iloc[0]}')
+    return d
+
+def _classes(path)->pd.Series: # abbreviations by ID
+    labels = _ids(path, 'labels').set_index('ID')['labels']
+    if odd := sorted(set(labels) - set(CODES.values())):
+        raise ValueError(f'{path}: the column labels holds {odd[:13]}, which are no abbreviations of WBCBench; these are {list(CODES.values())}')
+    return labels
 
 def submission(preds:pd.DataFrame, # prediction table of a model with the challenge's classes
                test:str|Path, # the challenge's table of the test set (phase2_test.csv)
@@ -25,9 +41,13 @@ def submission(preds:pd.DataFrame, # prediction table of a model with the challe
     "Write the submission: one row per image of the test set, in its order."
     unknown = [c for c in check_predictions(preds)['predicted'].cat.categories if c not in CODES]
     if unknown: raise ValueError(f'the model knows {unknown}, which are no classes of WBCBench; these are {list(CODES)}')
-    if 'ID' not in (wanted := pd.read_csv(test, dtype=str)): raise ValueError(f'{test} lacks the column ID: give the table of the test set')
-    said = preds.set_index(preds['name'].str.rsplit('/').str[-1])['predicted'].map(CODES).astype(object)
-    labels = wanted['ID'].map(said[~said.index.duplicated()])
+    wanted, names = _ids(test), preds['name']
+    full, base = Counter(names), Counter(names.str.rsplit('/').str[-1])
+    if many := [i for i in wanted['ID'] if full[i] > 1 or not full[i] and base[i] > 1]:
+        raise ValueError(f'{len(many)} of {len(wanted)} images of {test} have several predictions, the first is {many[0]}: predict the folder of the test set alone')
+    said = preds['predicted'].map(CODES).astype(object)
+    by_base, by_name = (dict(zip(k, said)) for k in (names.str.rsplit('/').str[-1], names))
+    labels = wanted['ID'].map(by_base | by_name) # a file of just this name goes before one in a folder
     lacking = wanted['ID'][labels.isna()]
     if len(lacking): raise ValueError(f'{len(lacking)} of {len(wanted)} images of {test} have no prediction, the first is {lacking.iloc[0]}')
     return write_csv(pd.DataFrame({'ID': wanted['ID'], 'labels': labels}), path)
@@ -36,6 +56,6 @@ def macro_f1_of(submitted:str|Path, # CSV with the columns ID, labels
                 truth:str|Path # the same for the true classes, such as phase2_eval.csv
                )->float:
     "The challenge's measure: F1 averaged over the classes, each as important as any other."
-    a, b = (pd.read_csv(p, dtype=str).set_index('ID')['labels'] for p in (truth, submitted))
+    a, b = map(_classes, (truth, submitted))
     if alone := set(a.index) ^ set(b.index): raise ValueError(f'{len(alone)} images are in only one of {submitted} and {truth}')
     return float(f1_score(a, b.reindex(a.index), average='macro', zero_division=0))

@@ -15,10 +15,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ..core.intervals import mean_share, wilson, with_ci
+from ..core.intervals import clustered_share, with_ci
 from ..core.io import SEED
 from ..core.progress import progress_bar
-from ..core.tables import check_classes, check_images, readable, softmax
+from ..core.tables import check_classes, check_images, check_predictions, probs_of, readable, softmax
 from ..data.audit.seen import SeenImages, SeenImagesError, seen_among, seen_text, union
 from .bundle import load_model
 from .engines import engine_module
@@ -62,7 +62,7 @@ def fold_numbers(y:np.ndarray, # int (n,) classes
     from sklearn.model_selection import StratifiedGroupKFold
     if (n := len(set(groups))) < 2: raise ValueError('all labelled images belong to one group (patient): cross-validation needs at least two')
     if folds < 2: raise ValueError(f'folds={folds}: cross-validation needs at least 2')
-    folds = min(folds, n)
+    folds = max(2, min(folds, n, np.bincount(y).max())) # scikit-learn wants no more folds than images of the largest class
     out = np.zeros(len(y), int)
     for i, (_, rows) in enumerate(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, groups)): out[rows] = i
     return out
@@ -81,6 +81,8 @@ def choose_penalty(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, clas
                    folds:int=3
                   )->float: # of `PENALTIES`
     "The penalty with the smallest cross-validated log loss, classes weighing the same."
+    if np.bincount(y).max() < 2: return PENALTIES[0] # too few to choose by: stay near the weights that the model has
+    if len(set(groups)) < 2: groups = np.arange(len(y)) # one patient is left where another was left out: then by image
     share, parts = 1/np.bincount(y)[y], fold_numbers(y, groups, folds)
     def loss(penalty):
         p = softmax(_held_out(x, y, layer, parts, lambda rest: penalty))
@@ -152,13 +154,17 @@ def _labelled(model, images, coverage):
         raise ValueError(f'{len(rows)} labelled images: prediction sets with a coverage of {coverage:g} need at least {need} in all: label more')
     return rows
 
-def _recalls(logits, y, classes):
+def _recalls(logits, y, groups, classes):
     "Recall by class and balanced accuracy, each with its interval."
-    n = np.bincount(y, minlength=len(classes))
-    k = np.bincount(y[logits.argmax(1) == y], minlength=len(classes))
-    have = n > 0
-    return dict(balanced_accuracy=mean_share(k[have], n[have]),
-                recall={c: (int(a), int(b), *wilson(int(a), int(b))) for c, a, b in zip(classes, k, n) if b})
+    right, own = logits.argmax(1) == y, {c: y == i for i, c in enumerate(classes) if (y == i).any()}
+    return dict(balanced_accuracy=clustered_share(right, groups, y),
+                recall={c: (int(right[m].sum()), int(m.sum()), *clustered_share(right[m], groups[m])[1:]) for c, m in own.items()})
+
+def _warn_of_lone_patients(y, groups, classes):
+    "A class whose cells are all of one patient lies in one fold, and what predicts it has never seen it."
+    if lone := [classes[i] for i in np.unique(y) if len(set(groups[y == i])) == 1]:
+        warnings.warn(f'all labelled images of {", ".join(lone)} are of one group (patient): the cross-validation judges them without having trained on any, '
+                      'so the figures after adapting are too low for it. Label cells of another patient too')
 
 def adapted_uncertainty(model, features:np.ndarray, y:np.ndarray, logits:np.ndarray, # of the labelled images; logits cross-validated
                         coverage:float=.95, k:int=5, answered:float=.95,
@@ -196,7 +202,7 @@ def _block_fitted(model, rows, y, groups, folds, progress):
 
 def adapt(model, # a trained `Model`, or the folder of its bundle
           images:pd.DataFrame, # image table with labelled images of the new laboratory; their split does not matter
-          folds:int=5, # of the cross-validation
+          folds:int=5, # of the cross-validation; fewer where there are fewer groups, or fewer images of each class
           coverage:float=.95, # of the prediction sets in the new laboratory
           progress:bool=True, # show a bar
           deep:bool=False, # train the last block as well? For fastai models
@@ -211,12 +217,15 @@ def adapt(model, # a trained `Model`, or the folder of its bundle
     if model.nucleus and model.nucleus.scale: warnings.warn('the width of the nuclei counts no longer: labels adapt what the network says alone')
     model = replace(model, nucleus=None)
     y, groups = rows['label'].cat.codes.to_numpy(), rows['group'].where(rows['group'] != '', rows['sha256']).to_numpy()
+    _warn_of_lone_patients(y, groups, model.classes)
     features, before = model.features(rows, progress)
+    if len(odd := rows['name'][~np.isfinite(np.c_[features, before]).all(axis=1)]):
+        raise ValueError(f'the model gives no finite numbers for {len(odd)} of {len(rows)} images, the first is {odd.iloc[0]}: leave them out')
     before = with_nuclei(given, before, rows)
     if deep: net, features, after, scores, how = _block_fitted(model, rows, y, groups, folds, progress)
     else: net, after, scores, how = _layer_fitted(module, model.net, features, y, groups, folds)
-    facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), folds=folds, **how,
-                 before=_recalls(before, y, model.classes), after=_recalls(after, y, model.classes))
+    facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), folds=len(set(fold_numbers(y, groups, folds))), **how,
+                 before=_recalls(before, y, groups, model.classes), after=_recalls(after, y, groups, model.classes))
     uncertainty = adapted_uncertainty(model, features, y, after, coverage, scores=scores)
     if uncertainty is not None:
         yes = ~np.array(uncertainty.columns(after, features)['abstained'])
@@ -257,7 +266,7 @@ def least_certain(preds:pd.DataFrame, # prediction table of a model
                   n:int=20 # maximum number of rows
                  )->pd.DataFrame: # these rows, the least certain first
     "Images to label next: where the two highest probabilities are close, from each predicted class in turn."
-    p = np.sort(preds.filter(regex='^p_').to_numpy(float), axis=1)
+    p = np.sort(np.c_[probs_of(check_predictions(preds)), np.zeros(len(preds))], axis=1) # the zero is the second of a model with one class
     d = preds.assign(margin=p[:, -1] - p[:, -2]).dropna(subset=['margin']).sort_values('margin', kind='stable')
     turn = d.groupby('predicted', observed=True).cumcount()
     return d.iloc[np.argsort(turn.to_numpy(), kind='stable')[:n]]

@@ -136,8 +136,16 @@ def _terms(facts):
             'Data: terms not recorded; ask the authors of the images.']
 
 # %% ../../nbs/models/11_card.ipynb #c011
-CARD_SECTIONS = {'Intended use': _use, 'Data': _data, 'Split': _split, 'Figures': _figures, 'Adaptation': _adaptation,
-                 'Known failures': _failures, 'Licence and terms': _terms}
+def _section(title, make): # the same function; `ValueError` where the figures in a bundle of somebody else are not as this package writes them
+    def lines(facts):
+        try: return make(facts)
+        except (AttributeError, LookupError, TypeError, ValueError) as e:
+            raise ValueError(f"section {title} of the model card: an entry of the bundle's `data` or `extra` is not as expected: {type(e).__name__} {e}") from None
+    return lines
+
+CARD_SECTIONS = {title: _section(title, make) for title, make in (
+    ('Intended use', _use), ('Data', _data), ('Split', _split), ('Figures', _figures), ('Adaptation', _adaptation), ('Known failures', _failures),
+    ('Licence and terms', _terms))}
 
 LOAD = """    from blood_cell_cancer.use.predict import predict
 

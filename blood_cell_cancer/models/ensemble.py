@@ -135,6 +135,7 @@ def ensemble(members, # of `Model`
              progress:bool=True # show bars
             )->Ensemble:
     "Models that predict together."
+    if isinstance(members, (Model, Ensemble)): raise ValueError('one model is no list of models: write ensemble([a, b])')
     members = tuple(members)
     check_members(members)
     n = len(members)

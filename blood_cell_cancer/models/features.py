@@ -53,6 +53,7 @@ def _lay_out(path:Path, shape:tuple, dtype:str)->np.ndarray:
         try: out = np.lib.format.open_memmap(path, mode='r+')
         except (ValueError, OSError): out = None
         if out is not None and (out.shape, out.dtype) == (shape, np.dtype(dtype)): return out
+        del out # Windows removes no file that is mapped
         path.unlink()
     need, free = int(np.prod(shape))*np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
     if need > .9*free:

@@ -47,10 +47,15 @@ def bundle_folder(which:str|Path # a bundle's folder, the name of a shipped one,
 # %% ../../nbs/models/03_shipped.ipynb #c008
 def own_bundle(which:str|Path # what was named
               )->Path: # the folder
-    "A bundle's folder that may be written to; `ValueError` for a shipped bundle and one of the Hub."
-    if not Path(which).is_dir():
+    "A bundle's folder that may be written to; an error for a shipped bundle, one of the Hub, and a folder that is write-protected."
+    from blood_cell_cancer.core.io import check_parent
+    folder = Path(which)
+    if folder.is_dir():
+        check_parent(folder/'bundle.json') # before the work
+        return folder
+    if str(which) in shipped_bundles() or str(which).startswith('hf:'):
         raise ValueError(f'{which} is not a folder of yours, so nothing is written into it: copy the bundle into a folder of your own, and name that')
-    return Path(which)
+    raise ValueError(f'{which} is {"not a folder" if folder.exists() else "not there"}: give the folder of a bundle')
 
 def check_bundle(which:str|Path # what was named
                 )->Path: # its folder

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'OOD_REASON', 'UNREAD', 'set_scores', 'prediction_sets', 'unit', 'knn_score', 'mahalanobis_score',
-           'Uncertainty', 'fit_temperature', 'images_needed', 'conformal_thresholds', 'bank_rows', 'whitening',
-           'uncertainty_of', 'fit_uncertainty', 'try_fit_uncertainty']
+           'Uncertainty', 'finite_rows', 'fit_temperature', 'images_needed', 'conformal_thresholds', 'bank_rows',
+           'whitening', 'uncertainty_of', 'fit_uncertainty', 'try_fit_uncertainty']
 
 # %% ../../nbs/models/09_uncertainty.ipynb #c002
+import warnings
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -135,12 +136,31 @@ class Uncertainty:
         return cls(**{**d, 'classes': tuple(d['classes']), 'thresholds': tuple(d['thresholds'])}, arrays=arrays)
 
 # %% ../../nbs/models/09_uncertainty.ipynb #c019
+def finite_rows(what:str, # the images, for messages
+                *outputs:np.ndarray # of a network, (n, ...) each
+               )->np.ndarray: # bool (n,)
+    "Which images have finite outputs alone; a warning tells how many have not, and none is a `ValueError`."
+    ok = np.logical_and.reduce([np.isfinite(np.asarray(o, float)).all(axis=1) for o in outputs])
+    if not ok.any(): raise ValueError(f'none of the {len(ok)} {what} has finite outputs: there is nothing to fit to')
+    if not ok.all(): warnings.warn(f'{(~ok).sum()} of {len(ok)} {what} are left out: the model gives no finite numbers for them')
+    return ok
+
+def _fitting(outputs, targets):
+    "Finite outputs of the validation images with their targets, which must be numbers of classes."
+    outputs, targets = np.asarray(outputs, float), np.asarray(targets)
+    if len(targets) != len(outputs): raise ValueError(f'{len(targets)} targets for {len(outputs)} images: give one for each')
+    # A target of -1, the code of a missing class, would stand for the last one.
+    if len(odd := targets[(targets < 0) | (targets >= outputs.shape[1])]): raise ValueError(f'targets must be 0 to {outputs.shape[1] - 1}, not {odd[0]}')
+    ok = finite_rows('validation images', outputs)
+    return outputs[ok], targets[ok]
+
 def fit_temperature(logits:np.ndarray, # (n, classes)
                     targets:np.ndarray # int (n,), the true classes
                    )->float: # divide logits by it
     "The temperature with the least log loss."
     from scipy.optimize import minimize_scalar
-    z, rows = np.asarray(logits, float), np.arange(len(logits))
+    z, targets = _fitting(logits, targets)
+    rows = np.arange(len(z))
     def loss(log_t): return -np.log(np.maximum(softmax(z/np.exp(log_t))[rows, targets], 1e-300)).mean()
     return float(np.exp(minimize_scalar(loss, bounds=np.log([.1, 10]), method='bounded', options=dict(xatol=1e-4)).x))
 
@@ -164,6 +184,8 @@ def conformal_thresholds(probs:np.ndarray, # (n, classes), of the validation ima
                         )->np.ndarray: # (classes,)
     "Thresholds for `prediction_sets`."
     if not 0 < coverage < 1: raise ValueError(f'coverage={coverage}: it must lie between 0 and 1')
+    probs, targets = _fitting(probs, targets)
+    if (probs < 0).any() or not np.allclose(probs.sum(axis=1), 1, atol=1e-3): raise ValueError('probabilities must lie between 0 and 1, and sum to 1 in each row: logits need softmax first')
     own = set_scores(probs, method)[np.arange(len(probs)), targets]
     if not conditional: return np.full(probs.shape[1], _quantile(own, coverage, ''))
     return np.array([_quantile(own[targets == c], coverage, f' of {classes[c] if classes else c}') for c in range(probs.shape[1])])
@@ -212,6 +234,11 @@ def uncertainty_of(classes, # the model's
                   )->Uncertainty:
     "Fit temperature, prediction sets and OOD score to a network's outputs."
     if kind not in ('knn', 'mahalanobis'): raise ValueError(f"kind={kind!r}: use 'knn' or 'mahalanobis'")
+    if not 0 < answered <= 1: raise ValueError(f'answered={answered}: it must lie between 0 and 1')
+    ok = finite_rows('training images', features)
+    features, own, keys = features[ok], np.asarray(own)[ok], np.asarray(keys)[ok]
+    ok = finite_rows('validation images', valid, logits)
+    valid, logits, y = valid[ok], logits[ok], np.asarray(y)[ok]
     temperature = fit_temperature(logits, y)
     thresholds = conformal_thresholds(softmax(logits.astype(float)/temperature), y, coverage, method, conditional, classes)
     arrays = dict(bank=unit(features[bank_rows(own, keys, bank)]).astype(np.float16)) if kind == 'knn' else whitening(features, own)

@@ -46,9 +46,15 @@ def read_predictions(path:str|Path # CSV of `save_predictions` or `blood-cells p
     "Read a saved prediction table with its types: `pandas.read_csv` alone makes text of the classes, and missing values of empty fields."
     d = read_table(path)
     if missing := [c for c in ('path', 'name', 'target', 'predicted', 'error') if c not in d]: raise ValueError(f'{path} is no prediction table: it lacks the columns {missing}')
-    probs = [c for c in d if c.startswith('p_')]
+    # A further column may begin with p_ as well (p_id): probabilities lie between 0 and 1, and sum to 1.
+    p = d.filter(regex='^p_').apply(pd.to_numeric, errors='coerce').astype(float)
+    fine, empty = d['error'] == '', d.filter(regex='^p_') == ''
+    probs = [c for c in p if (p[c].between(0, 1.001) | empty[c]).all()]
+    if (gaps := (p.loc[fine, probs].sum(axis=1) - 1).abs() > 1e-3).any():
+        raise ValueError(f'{path}: the columns {probs or list(p)} do not sum to 1 for {d.loc[gaps.idxmax(), "name"]}: they hold the probabilities of the classes, so give any other column a name that does not begin with p_')
     classes = [c.removeprefix('p_') for c in probs]
-    for c in (*probs, *(c for c in ('ood_score',) if c in d)): d[c] = pd.to_numeric(d[c])
+    d = d.assign(**p[probs])
+    if 'ood_score' in d: d['ood_score'] = pd.to_numeric(d['ood_score'])
     for c in ('target', 'predicted'): d[c] = pd.Categorical(d[c].where(d[c] != ''), classes + sorted(set(d[c]) - {*classes, ''})*(c == 'target'))
-    if 'abstained' in d: d['abstained'] = d['abstained'] == 'True'
+    if 'abstained' in d: d['abstained'] = d['abstained'].str.lower() == 'true' # spreadsheets write TRUE
     return check_predictions(d)

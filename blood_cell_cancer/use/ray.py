@@ -7,6 +7,7 @@ __all__ = ['Worker', 'need_ray', 'predict_ray']
 
 # %% ../../nbs/use/03_ray.ipynb #c002
 import os
+import platform
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,7 @@ class Worker:
     def __init__(self, bundle, root, int8):
         self.root = as_path(root)
         if not self.root.is_dir():
-            raise FileNotFoundError(f'{os.uname().nodename} does not see {root}: folder and bundle need the same path on every machine')
+            raise FileNotFoundError(f'{platform.node()} does not see {root}: folder and bundle need the same path on every machine')
         self.model = open_onnx(bundle, int8)
 
     def __call__(self, batch:dict)->dict: # `name` in, the table's columns out

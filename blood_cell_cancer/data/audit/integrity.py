@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from markupsafe import Markup
 
 from ...core.io import DICOM, openable
@@ -47,7 +47,7 @@ def _why(error:str, nbytes:int)->str:
     "Classify the error of an image table."
     if nbytes == 0: return 'empty'
     if re.search(r'holds \d+ images', error): return 'several pages'
-    if 'decompression bomb' in error or 'exceeds limit' in error: return 'bomb'
+    if re.search(r'has \d+ megapixels|decompression bomb|exceeds limit', error): return 'bomb' # our words, or Pillow's
     return 'truncated' if 'truncated' in error.lower() else 'unreadable'
 
 def _head(img:Image.Image, suffix:str)->list[str]:
@@ -70,7 +70,8 @@ def inspect_file(path:str|Path, # an image file
         with warnings.catch_warnings():
             warnings.simplefilter('ignore') # Pillow warns of large images; they are reported here
             with Image.open(openable(path)) as img: found += _head(img, Path(path).suffix)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError): found = found or ['unreadable']
+    except MemoryError: raise
+    except Exception: found = found or ['unreadable'] # Pillow raises errors of many kinds, see `core.io`
     return found
 
 # %% ../../../nbs/data/audit/03_integrity.ipynb #c011

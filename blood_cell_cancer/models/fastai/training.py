@@ -8,7 +8,7 @@ __all__ = ['Casting', 'chosen', 'recipe_learner', 'shown', 'fit', 'features', 'l
 
 # %% ../../../nbs/models/fastai/01_training.ipynb #c002
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from pathlib import Path
 
@@ -38,12 +38,12 @@ from ..nets import AT_ONCE, CutNet, build_net, count_parameters
 class Casting(Callback):
     "Run the network under autocast; its output goes on in float32. In float16 the loss is scaled, and steps that overflow are left out."
     order = 1
-    def __init__(self, precision): self.precision, self.scale = precision, 2.**12
+    def __init__(self, precision): self.precision, self.scale, self.cast = precision, 2.**12, ExitStack()
     def before_batch(self):
-        self.cast = autocast(self.dls.device, self.precision)
-        self.cast.__enter__()
+        self.cast.close() # of a batch that was cancelled
+        self.cast.enter_context(autocast(self.dls.device, self.precision))
     def after_pred(self):
-        self.cast.__exit__(None, None, None)
+        self.cast.close()
         self.learn.pred = self.pred.float()
     def before_backward(self):
         if self.precision == 'fp16': self.learn.loss_grad = self.loss_grad*self.scale
@@ -111,12 +111,13 @@ def fit(learn:Learner, # of `recipe_learner`
        )->tuple[pd.DataFrame, bool]: # history, one row per epoch; was it interrupted?
     "Train to the end of the recipe; the learner's network is then the best epoch's."
     run, interrupted = next(c for c in learn.cbs if isinstance(c, EpochKeeper)), False
+    cast = next(c for c in learn.cbs if isinstance(c, Casting)).cast # is left also where the network itself is interrupted
     done = restore(learn, run) if run.goes_on(resume) else 0
     left = 0 if run.finished else r.epochs - done
     try:
         with distributed_training(learn):
             if left > 0:
-                with shown(learn, run, r.epochs, progress): learn.fit(left)
+                with shown(learn, run, r.epochs, progress), cast: learn.fit(left)
     except KeyboardInterrupt:
         if not run.written: raise
         interrupted = True
