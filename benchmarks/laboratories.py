@@ -3,8 +3,8 @@
     export BLOOD_CELLS_DATA=folder
     python benchmarks/laboratories.py wbc5
 
-Writes nbs/tutorials/results/laboratories.csv: of the classes that the model knows, mean recall, share answered and share right of
-the answers, and the mean recall of a random forest on colour histograms of the same training images (for wbc5 of all its images); of
+Writes nbs/tutorials/results/laboratories.csv: of the classes that the model knows, balanced accuracy (mean recall), share answered and share right of
+the answers, and the balanced accuracy of a random forest on colour histograms of the same training images (for wbc5 of all its images); of
 the others, how many it answers, and how many normal cells it calls a myeloblast with an answer.
 """
 import argparse
