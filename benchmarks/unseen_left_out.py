@@ -71,7 +71,6 @@ EVERY = 'every layer of Lite0 trained on random views'
 BACKGROUND = f'{EVERY}, the background a neutral grey and no Reinhard'
 TRAINED = {EVERY: dict(), f'{EVERY} in the style of another laboratory': dict(style=True), # settings of unseen_full.py
            f'{EVERY}, at 224 pixels': dict(size=224), f'{EVERY}, allowing for the classes of each laboratory': dict(allow=True),
-           f'{EVERY}, allowing for the classes of each laboratory, at 224 pixels': dict(allow=True, size=224),
            BACKGROUND: dict(colour='background'), f'{BACKGROUND}, styles of early layers mixed': dict(colour='background', mixed=True)}
 
 

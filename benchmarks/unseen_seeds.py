@@ -33,6 +33,7 @@ def mean_of(found, names):
 def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('nets', nargs='+', type=Path, help='folders of unseen_full.py')
+    a.add_argument('--alone', nargs='*', default=[], type=Path, help='further ones, which are in none of the means')
     a = a.parse_args()
     t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA']))
     _, judge = d.parts(t, EACH)
@@ -42,6 +43,7 @@ def main():
     found['mean of the weights'] = full.logits_of(network(a.nets), z)
     found['mean of the probabilities'] = mean_of(found, names[1:])
     found['mean of the probabilities, with shipped'] = mean_of(found, names)
+    found |= {f.name: np.load(f/'logits.npy') for f in a.alone}
     rows = [judged(v, J, name, GROUPS).merge(gain(found['shipped'], v, J, GROUPS)) for name, v in found.items()]
     table = pd.concat(rows, ignore_index=True)
     table.to_csv(OUT/'seeds.csv', index=False)
