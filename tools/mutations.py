@@ -31,7 +31,10 @@ of('core/00_io',
    ('what killed processes left stays', '> 3600: old.unlink()', '> 3600: pass'),
    ('what another process is writing is removed', '> 3600: old.unlink()', '> -1: old.unlink()'),
    ('a file is written in place', "part = path.with_name(f'.{uuid4().hex[:8]}.part{path.suffix}')", 'part = path'),
-   ('a second writer may begin', 'except Timeout: raise RuntimeError(', 'except Timeout: print('),
+   ('a lock on a file that was removed counts', 'if os.path.samestat(os.fstat(f.fileno()), file.stat()): break', 'break'),
+   ('the folder in which one works cannot be locked', 'at = Path(os.path.abspath(path))', 'at = Path(path)'),
+   ('a file with an odd tag ends the work on all', "except Exception as e: raise ImageError(f'{path}: damaged", "except ArithmeticError as e: raise ImageError(f'{path}: damaged"),
+   ('a second writer may begin', 'except Timeout: raise RuntimeError(', 'except Timeout: break; raise RuntimeError('),
    ('a formula may stand in a table', "in ('=', '+', '-', '@')", "in ('=', '+', '-')"),
    ('the checksum of the first megabyte only', 'while block := f.read(2**20): digest.update(block)', 'digest.update(f.read(2**20))'),
    ('no limit to the pixels of an image', 'if img.width*img.height > MAX_PIXELS:', 'if img.width*img.height < 0:'),
@@ -78,6 +81,7 @@ of('data/04_annotations',
    ('annotations are for whatever has the name', "if len(lost := d['name'][~marked.isin(keys)]):", 'if len(lost := []):'))
 of('data/00_classes',
    ('a name of a mapping that is nowhere is left alone', '    if lost: raise ValueError(f\'the mapping names', '    if False: raise ValueError(f\'the mapping names'),
+   ('unreadable files are copies of each other', ".where(images['error'] == '', '')", ".where(images['error'] != 0, '')"),
    ('the last of two classes of a folder counts', 'if out.setdefault((s, f), c) != c: raise', 'if out.update({(s, f): c}): raise'))
 
 of('data/05_splits',
@@ -104,7 +108,9 @@ of('data/05_splits',
    ('leakage is allowed', 'and not allow_leakage:', 'and allow_leakage:'))
 of('data/08_cache',
    ('other preprocessing, the same file', 'repr((size, *preprocess))', 'repr(size)'),
-   ('a cut file stays in the cache', '.save(part)\n    part.replace(target)', '.save(target)'),
+   ('a cut file stays in the cache', '.save(part)\n        part.replace(target)', '.save(target)'),
+   ('what could not be written to its end stays in the cache', 'finally: part.unlink(missing_ok=True)', 'finally: pass'),
+   ('two copies of a file have one path', 'if k else t for t, k', 'if k < 0 else t for t, k'),
    ('the disk may be too small', 'if need > .9*free:', 'if need < 0:'))
 of('data/09_loaders',
    ('each epoch has the same order', '.default_rng([seed, epoch])', '.default_rng([seed])'),
@@ -118,6 +124,7 @@ of('models/04_facts',
    ('a damaged file is read', "if file_sha256(file) != facts[what]['sha256']:", 'if False:'),
    ('a link may point outside', 'not path.resolve().is_relative_to', 'not path.absolute().is_relative_to'),
    ('this version counts as newer', "if facts['version'] > VERSION:", "if facts['version'] >= VERSION:"),
+   ('the figures of a bundle may be a number', "((facts, OPTIONAL, where), (facts['extra'], EXTRA, f'{where}, extra'))", '((facts, OPTIONAL, where),)'),
    ('weights may be NaN', "if v.dtype.kind == 'f' and not np.isfinite(v).all()]", 'if False]'),
    ('uncertainty of other classes', "(u['classes'] != facts['classes'] or len(u['thresholds']) != len(u['classes']))", "len(u['thresholds']) != len(u['classes'])"))
 of('models/05_weights',
@@ -126,6 +133,7 @@ of('models/05_weights',
    ("a file's own build is not checked", '        check_build(kwargs)\n', ''))
 of('models/07_features',
    ('the cache of other weights is used', 'h.update(k.encode() + v.detach().cpu().contiguous().numpy().tobytes())', 'h.update(k.encode())'),
+   ('a cache of another shape is removed while it is mapped', '        del out # Windows removes no file that is mapped\n', ''),
    ('a damaged cache is used', 'if zlib.crc32(rows[known:done], crc) == noted: return done, noted', 'return done, noted'),
    ('a cache is noted before it is on disk', 'slice(first, first + len(pixels))', 'slice(0, len(pixels))'),
    ('what ONNX Runtime gives is not compared', 'return run if same else None', 'return run'),
@@ -223,6 +231,7 @@ of('models/fastai/01_training',
    ('a continued run trains all epochs again', 'left = 0 if run.finished else r.epochs - done', 'left = 0 if run.finished else r.epochs'),
    ('pixels are normalised in the wrong order', '(x - mean)/std', 'x/std - mean'),
    ('a step in float16 with gradients that overflowed is taken', 'if not torch.nn.utils.get_total_norm(grads).isfinite():', 'if False:'),
+   ('after Ctrl-C in the network everything is computed in half precision', 'progress), cast: learn.fit(left)', 'progress): learn.fit(left)'),
    ('gradients in float16 stay scaled', 'for g in grads: g.div_(self.scale)', 'pass'),
    ('rows of unreadable images are left out', 'return fill_rows(pooled, ok, net.head[0].in_features), ', 'return np.concatenate(pooled), '))
 of('models/keras/02_data',
@@ -293,6 +302,16 @@ of('use/00_export',
    ('a network that differs is kept', 'if not gap <= 1e-4*max(1, np.abs(want).max()):', 'if gap < 0:'),
    ('the mean is not scaled', '-torch.tensor(mean)/torch.tensor(std)', '-torch.tensor(mean)'),
    ('the checksum of another file is noted', '[file.name] = file_sha256(file)', "[file.name] = file_sha256(bundle/'README.md')"))
+of('use/app/00_widgets',
+   ("what another page has annotated is overwritten", 'rest = {k: v for k, v in theirs.items() if k in mine or k not in before}', 'rest = {}'),
+   ("another page's older word on an image counts", 'return rest | {k: v for k, v in mine.items() if before.get(k) != v}', 'return {k: v for k, v in mine.items() if before.get(k) != v} | rest'))
+of('use/app/01_explorer',
+   ('an audit in the background fills the cards anew', 'for card in self.cards.children: card.show()', 'self.draw()'),
+   ('images that move up to a page are passed over', 'self.state.turn_page(0 if steps > 0 and self.left() else steps)', 'self.state.turn_page(steps)'))
+of('use/app/05_classify',
+   ('similar images are those of the model before', 'if of is not model or among is not known:', 'if found is None:'))
+of('use/app/07_train',
+   ('a visitor of a server may name any file of weights', "if self.fixed\n                    else control(w.Text,", "if False\n                    else control(w.Text,"))
 of('use/app/03_uploads',
    ('a long name cannot be stored', '[:200 - len(path.suffix.encode())]', ''),
    ('an upload is hidden', "re.sub('^[.]', '_', path.stem)", 'path.stem'))
@@ -338,6 +357,7 @@ of('data/audit/02_shortcuts',
    ('any advantage over the majority is a shortcut', "row['gain'] > LIMITS[cell]", "row['gain'] > 0"),
    ('a mark is where one mirror image is worse', 'accuracy - np.max([', 'accuracy - np.min(['))
 of('data/audit/03_integrity',
+   ('a picture that is too large counts as damaged', "re.search(r'has \\d+ megapixels|", "re.search(r'"),
    ('unusable files come last', 'd.assign(_fine=~bad)', 'd.assign(_fine=bad)'),
    ('an unreadable file is a warning', "'bad' if bad.any() else 'warning', text, order", "'warning', text, order"),
    ('a wrong suffix is not seen', "odd = [] if suffix.lower() in SUFFIXES.get(img.format, suffix).split() else ['wrong suffix']", 'odd = []'))

@@ -259,7 +259,7 @@ def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `C
     one, named = not isinstance(what, (list, tuple)), isinstance(classes, str) and classes in CLASS_LISTS # one: also a path in an object store
     other = one and str(what) in DATASETS and classes not in (None, 'folders') and tuple(classes) != DATASETS[str(what)].classes
     if one and mapping is None and unmapped == 'error' and not named and not other: return _load_one(what, data, classes, progress)
-    whats = [what] if one else list(what)
+    whats = list(what) if isinstance(what, (list, tuple)) else [what]
     if not whats: raise DataError('no data set: give names or folders')
     tables = _load_tables(whats, data, progress)
     sets = [DATASETS[str(w)] for w in whats if str(w) in DATASETS] # a folder may have the name of a set, and is none

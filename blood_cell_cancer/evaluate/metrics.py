@@ -17,7 +17,8 @@ from sklearn.metrics import confusion_matrix as _confusion
 
 from ..core.intervals import bootstrap_chunks, bootstrap_ci, clustered_share, group_codes, mean_estimate, mean_share, outer, wilson
 from ..core.io import SEED
-from ..core.tables import evaluable, probs_of
+from ..core.tables import SPLITS, evaluable, probs_of
+from ..data.classes import groups_with_copies
 from ..data.splits import leakage
 
 # %% ../../nbs/evaluate/00_metrics.ipynb #c005
@@ -67,8 +68,8 @@ def leakage_of(images:pd.DataFrame, # split image table
                looked:bool=False # did an audit look for overlapping fields? Otherwise groups in the table tell it
               )->dict: # `known, groups, duplicates, test, share, low, high`, see above
     "How many of the evaluated images training has already seen."
-    key = images['group'].where(images['group'] != '', 'sha256:' + images['sha256'])
-    rows, trained = (images['split'] == split) & images['label'].notna() & (images['error'] == ''), set(key[images['split'] == 'train'])
+    key = groups_with_copies(images[images['split'].isin(SPLITS)]).reindex(images.index, fill_value='')
+    rows, trained = (images['split'] == split) & images['label'].notna() & (images['error'] == ''), set(key[images['split'] == 'train']) - {''}
     k, n = int(key[rows].isin(trained).sum()), int(rows.sum())
     low, high = wilson(k, n)
     return dict(known=looked or bool((images['group'] != '').any()), groups=len(leakage(images)), duplicates=k, test=n,

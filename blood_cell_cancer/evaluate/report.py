@@ -30,7 +30,7 @@ from .compare import best_baseline
 from .curves import curves
 from .external import laboratory_table, laboratory_text, validate_laboratories
 from .metrics import class_scores, confusion, hardest, judge, leakage_of, plot_confusion, scores, top_losses
-from .pages import data_text, leakage_text, report_html, saliency_text, verdict_box, verdict_of
+from .pages import FITTED, data_text, leakage_text, report_html, saliency_text, verdict_box, verdict_of
 from .robustness import Robustness, robustness
 from ..models.bundle import load_model, short_card
 
@@ -138,13 +138,13 @@ def _facts(model, data_set)->list:
             ('input', f'{r.size}x{r.size} RGB, (pixels/255 - {tuple(model.mean)})/{tuple(model.std)}'),
             ('preprocessing', ', '.join(r.preprocess) or 'none'), *data]
 
-def _warnings(model, preds, leaks, seen)->list:
-    warns = ([leakage_text(leaks)[0]] if leakage_text(leaks)[1] else []) + ([] if seen['known'] else [NO_RECORD])
+def _warnings(model, preds, leaks, seen, split)->list:
+    warns = [f'The figures are of {split} images, to which the model was fitted: they say nothing of other images.']*(split in FITTED)
+    warns += ([leakage_text(leaks)[0]] if leakage_text(leaks)[1] else []) + ([] if seen['known'] else [NO_RECORD])
     if model.interrupted: warns.append('Training was interrupted before the end of its recipe.')
     if 'random' in [w.strip().split(' ')[0] for w in model.weights.split(';')]:
         warns.append('The backbone started from random weights, not from pretrained ones.')
-    listed = 'They are listed below and not counted in any figure.'
-    silent = preds['error'].str.endswith(NOT_FINITE)
+    listed, silent = 'They are listed below and not counted in any figure.', preds['error'].str.endswith(NOT_FINITE)
     if n := int(silent.sum()): warns.append(f'Images for which the model gave no finite numbers: {n}. {listed}')
     if n := int(((preds['error'] != '') & ~silent).sum()): warns.append(f'Files that could not be read: {n}. {listed}')
     if n := int(preds['target'].isna().sum()): warns.append(f'Images of the split that have no label: {n}. They count in no figure.')
@@ -181,7 +181,7 @@ def _audit_rows(audit)->list:
 # %% ../../nbs/evaluate/09_report.ipynb #c014
 def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
              images:pd.DataFrame, # split image table
-             split:str='test', # which rows to evaluate
+             split:str='test', # which rows to evaluate; 'new': all of them, as images of a laboratory that is new to the model
              baselines:bool=True, # also the colour histogram, trained on the training rows
              progress:bool=True, # show bars
              external:dict|None=None, # laboratory -> its labelled image table, with its own class names
@@ -192,10 +192,11 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
              allow_training_images:bool=False # evaluate all the same where images have trained the model? The report says so
             )->Report:
     "Evaluate a model on a split, beside the most frequent class and a colour histogram."
-    model = load_model(model)
+    model, called = load_model(model), split
+    if split == 'new': images, split = check_images(images).assign(split='test'), 'test'
     rows = check_images(images)[images['split'] == split]
-    if not len(rows):
-        raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')
+    if not len(rows): raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')
+    if called == 'new' and external: raise ValueError(f'{", ".join(external)} would be compared with images that are new to the model as well: evaluate all as one table (--data a,b)')
     _check_asked(model, rows, external, unknowns, robust)
     seen = refuse_seen(seen_among(model, rows[rows['label'].notna()], images, progress), allow_training_images)
     preds = with_groups(model.predict(rows, progress), rows)
@@ -205,11 +206,11 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
     grouped, looked = (images, False) if audit is None else audited_groups(images, audit)
     named, leaks = known_set(images) or joined, leakage_of(grouped, split, looked)
     laboratories, away, unknown, said = validate_laboratories(model, judged, external or {}, allow_training_images, progress)
-    here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=split)
+    here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=called)
     if robust is True: robust = robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged)
-    r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=split, preds=preds,
+    r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=called, preds=preds,
                baselines=baselines_of(images[shared], split, baselines, progress),
-               history=model.history, facts=_facts(model, named), warnings=_warnings(model, preds, leaks, seen) + said, data_set=named,
+               history=model.history, facts=_facts(model, named), warnings=_warnings(model, preds, leaks, seen, called) + said, data_set=named,
                leakage=leaks, seen=seen,
                calibration=calibration(judged), laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)),
                external=laboratories, robustness=robust or None,

@@ -18,15 +18,16 @@ import typer
 
 from ..core.machine import settle_threads
 from ..models.shipped import DEFAULT
-from .options import (Bundle, By, Classes, Data, Drop, Mapping, NewBundle, NewPage, Quiet, Seed, Split, Weights, in_a_sentence, load_data, load_split,
-                                           member_weights, print_epochs, print_places, print_report, print_summary)
+from .options import (GOES_ON, Bundle, By, Classes, Data, Drop, Interrupted, Mapping, NewBundle, NewPage, Quiet, Seed, Split, Weights, check_keep,
+                                           check_pictures, in_a_sentence, load_data, load_split, local_path, member_weights, new_file, print_epochs, print_places,
+                                           print_report, print_summary, rows_to_judge, write_predictions)
 
 # %% ../../nbs/use/06_cli.ipynb #c005
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help='Blood-cell classification by transfer learning. For education and research; not for clinical use.')
 
 @app.callback()
-def options(debug:Annotated[bool, typer.Option('--debug', help='Show the traceback of an error, for a report of it')]=False):
+def options(debug:Annotated[bool, typer.Option('--debug', help='Show the traceback of an error, for a report of it; stands before the command: blood-cells --debug train')]=False):
     if debug: os.environ['BLOOD_CELLS_DEBUG'] = '1'
 
 # %% ../../nbs/use/06_cli.ipynb #c009
@@ -50,8 +51,9 @@ def audit(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
     "Examine a data set: unreadable files, duplicates, overlaps, shortcuts, label errors, class counts."
     from blood_cell_cancer.data.audit.report import audit
     found = audit(load_data(data, classes, mapping, drop_unmapped, quiet), by=by, folder=out.with_suffix('.work'), progress=not quiet)
-    if len(set(found.images['source'])) > 1: typer.echo(found['balance'].table.to_string(index=False))
+    if len(set(found.images['source'])) > 1 and not found.interrupted: typer.echo(found['balance'].table.to_string(index=False))
     for s in found.sections: typer.echo(f'{s.verdict:<5} {s.name:<10} {s.sentence} [{s.seconds:.0f} s]')
+    if found.interrupted: raise Interrupted(GOES_ON) # nothing is written: half of the groups would let copies into training and test
     plans = [n for n in ('wbc5_published', 'ball4_published') if len(data) == 1 and n == f'{Path(data[0]).name}_published']
     for plan in ('image', *plans): typer.echo(found.leakage_text(plan))
     typer.echo(found.summary['verdict'])
@@ -66,7 +68,7 @@ def split(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
           held_out:Annotated[Optional[str], typer.Option(help='With --by source: the laboratory to test on')]=None,
           groups:Annotated[Optional[Path], typer.Option(help='CSV of groups that `audit` wrote')]=None,
           annotations:Annotated[Optional[Path], typer.Option(help='CSV of annotations from the data explorer')]=None,
-          seed:Seed=None, out:Annotated[Path, typer.Option(help='CSV to write')]=Path('split.csv'), quiet:Quiet=False):
+          seed:Seed=None, out:Annotated[Path, typer.Option(help='CSV to write', callback=new_file)]=Path('split.csv'), quiet:Quiet=False):
     "Split a data set into training, validation and test images, reproducibly."
     from blood_cell_cancer.data.annotations import apply_annotations
     from blood_cell_cancer.data.audit.report import apply_groups
@@ -87,7 +89,7 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
           epochs:Annotated[Optional[int], typer.Option(help='Maximum number of epochs')]=None,
           views:Annotated[Optional[int], typer.Option(help='Number of fixed views per image, computed once (feature cache)')]=None,
           seed:Seed=None,
-          run:Annotated[Path, typer.Option(help='Folder for checkpoints')]=Path('runs/last'),
+          run:Annotated[Path, typer.Option(help='Folder for checkpoints', callback=local_path)]=Path('runs/last'),
           resume:Annotated[bool, typer.Option('--resume', help='Continue from the last checkpoint')]=False,
           allow_leakage:Annotated[bool, typer.Option('--allow-leakage', help='Train although a group is in several splits')]=False,
           uncertainty:Annotated[bool, typer.Option(help='Fit calibration, prediction sets and the OOD score')]=True,
@@ -110,7 +112,7 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
 # %% ../../nbs/use/06_cli.ipynb #c015
 @app.command()
 def evaluate(bundle:Bundle, data:Data, classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False,
-             split:Split=None, by:By='group', on:Annotated[str, typer.Option(help='train, validation or test')]='test', seed:Seed=None,
+             split:Split=None, by:By='group', on:Annotated[str, typer.Option(help='train, validation, test, or new: all images, of a laboratory new to the model')]='test', seed:Seed=None,
              external:Annotated[Optional[list[Path]], typer.Option(help='Another laboratory: a folder of class folders, or of labs. May be repeated')]=None,
              unknown:Annotated[Optional[list[Path]], typer.Option(help='A folder of images of no class. May be repeated')]=None,
              robustness:Annotated[bool, typer.Option('--robustness', help='Also evaluate corrupted images: 45 passes')]=False,
@@ -122,17 +124,20 @@ def evaluate(bundle:Bundle, data:Data, classes:Classes=None, mapping:Mapping=Non
              out:Annotated[Path, NewPage]=Path('report.html'),
              quiet:Quiet=False):
     "Evaluate a bundle on a split, compared with a colour histogram; optionally on other laboratories or corrupted images."
-    from blood_cell_cancer.evaluate.external import laboratories, ood_images
+    from blood_cell_cancer.evaluate.external import laboratories, names_apart, ood_images, rename_classes
     from blood_cell_cancer.evaluate.report import evaluate
-    from blood_cell_cancer.models.bundle import add_report, load_model, own_bundle
+    from blood_cell_cancer.models.bundle import add_report, load_model
     from blood_cell_cancer.models.uncertainty import fit_uncertainty
-    if keep: own_bundle(bundle) # before the work
-    model, images = load_model(bundle), load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet)
+    check_keep(keep, bundle, on, allow_training_images)
+    model, labs, photos = load_model(bundle), laboratories(external or [], not quiet), names_apart(unknown or [])
+    images = load_data(data, classes, mapping, drop_unmapped, quiet, model.classes, labs)
+    images, on = rows_to_judge(model, images, split, by, seed, on, quiet)
+    check_keep(keep, bundle, on, allow_training_images)
     if unknown and model.uncertainty is None:
         typer.echo('The bundle has no uncertainty: it is fitted now, on the training and validation images.')
         fit_uncertainty(model, images, progress=not quiet)
-    labs = {name: table for folder in external or () for name, table in laboratories(folder, not quiet).items()}
-    unknowns = {f.name: ood_images(f, model.classes, not quiet) for f in unknown or ()}
+    unknowns = {name: ood_images(f, model.classes, not quiet) for name, f in photos.items()}
+    if mapping: labs = rename_classes(labs, mapping, model.classes)
     report = evaluate(model, images, on, progress=not quiet, external=labs, unknowns=unknowns, robust=robustness, saliency=saliency,
                       audit=audit, allow_training_images=allow_training_images)
     print_report(report)
@@ -150,8 +155,9 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
     from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.ensemble import ensemble
     if (how := member_weights(weights)) == 'validation' and not data: raise typer.BadParameter('--weights validation needs --data')
-    images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet) if how == 'validation' else None
-    both = ensemble([load_model(b) for b in bundles], how, images, tta, not quiet)
+    models = [load_model(b) for b in bundles]
+    images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet, models[0].classes) if how == 'validation' else None
+    both = ensemble(models, how, images, tta, not quiet)
     typer.echo(repr(both))
     print_places(bundle=both.save(out))
 
@@ -182,7 +188,7 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
 def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', help='A bundle: a folder, or a shipped one '
                                                       f'(by default {DEFAULT}; also ball4, wbc5). Then a folder of images, or one image; also in an object store (s3://bucket/folder)')],
             out:Annotated[Optional[Path], typer.Option(help='CSV to write (with an exported bundle also .parquet); default: predictions.csv '
-                                                       'for a folder, none for one image')]=None,
+                                                       'for a folder, none for one image', callback=new_file)]=None,
             int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
             overwrite:Annotated[bool, typer.Option('--overwrite', help='Replace a table that is there, also an unfinished one')]=False,
             ray:Annotated[int, typer.Option(metavar='N', min=0, help='Use N Ray workers (extra ray); 0: no Ray, this computer')]=0,
@@ -191,6 +197,7 @@ def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', 
     if len(what) > 2: raise typer.BadParameter(f'{len(what)} paths: give a bundle and a folder of images, or one image')
     from blood_cell_cancer.core.io import as_path
     bundle, images = Path(what[0]) if len(what) == 2 else Path(DEFAULT), as_path(what[-1])
+    check_pictures(images)
     kept = out or (Path('predictions.csv') if images.is_dir() else None)
     if kept and kept.exists() and not overwrite:
         raise ValueError(f'{kept} is there already: choose another name with --out, or replace it with --overwrite')
@@ -198,24 +205,9 @@ def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', 
     if not quiet: typer.echo(f'bundle: {bundle}{about*(len(what) == 1)}', err=True)
     with TemporaryDirectory() as folder:
         table = kept or Path(folder)/'one.csv'
-        _predict(bundle, images, table, int8, overwrite, ray, quiet)
+        write_predictions(bundle, images, table, int8, overwrite, ray, quiet, kept is not None)
         print_summary(table, images)
     if kept: print_places(predictions=kept)
-
-def _predict(bundle, images, out, int8, overwrite, ray, quiet):
-    "Write the table by the fastest way that the bundle and the options allow."
-    from blood_cell_cancer.use.export import onnx_file
-    from blood_cell_cancer.use.stream import predict_stream
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if ray:
-        from blood_cell_cancer.use.ray import predict_ray
-        predict_ray(bundle, images, out, ray, int8=int8, progress=not quiet, overwrite=overwrite)
-    elif onnx_file(bundle, int8): predict_stream(bundle, images, out, int8=int8, progress=not quiet, overwrite=overwrite)
-    elif out.suffix == '.parquet': raise ValueError(f'{bundle} is not exported, as Parquet needs (`blood-cells export`, for single models of the fastai engine): ask for .csv')
-    else:
-        from blood_cell_cancer.core.io import locked
-        from blood_cell_cancer.use.predict import predict, save_predictions
-        with locked(out): save_predictions(predict(bundle, images, progress=not quiet), out)
 
 # %% ../../nbs/use/06_cli.ipynb #c021
 @app.command()
@@ -227,7 +219,7 @@ def export(bundle:Bundle):
 # %% ../../nbs/use/06_cli.ipynb #pg102
 @app.command('page')
 def browser_page(bundle:Annotated[Path, typer.Argument(help='Folder of an exported bundle, or a shipped one')]=Path(DEFAULT),
-                 out:Annotated[Path, typer.Option(help='Folder of the page')]=Path('page'),
+                 out:Annotated[Path, typer.Option(help='Folder of the page', callback=local_path)]=Path('page'),
                  int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
                  runtime:Annotated[Optional[Path], typer.Option(help='Folder of the npm package onnxruntime-web, to be copied; default: load it from jsDelivr')]=None):
     "Write a static page that classifies images in the browser: no server code, no upload."
@@ -249,7 +241,7 @@ def backbones(classes:Annotated[int, typer.Option(help='Number of classes')]=5,
 # %% ../../nbs/use/06_cli.ipynb #c025
 @app.command()
 def demo(data:Annotated[Optional[str], typer.Option(help='A named set or a folder of images; default: newly drawn phantoms')]=None,
-         classes:Classes=None, out:Annotated[Path, typer.Option(help='Folder for all results')]=Path('out'),
+         classes:Classes=None, out:Annotated[Path, typer.Option(help='Folder for all results', callback=local_path)]=Path('out'),
          weights:Annotated[str, Weights]='auto',
          epochs:Annotated[int, typer.Option(help='Maximum number of epochs')]=12, quiet:Quiet=False):
     "Load, split, train, evaluate, save and predict in one go."
@@ -263,7 +255,7 @@ def demo(data:Annotated[Optional[str], typer.Option(help='A named set or a folde
 def serve_app(bundle:Annotated[Path, typer.Option(help='A bundle, a folder of bundles, or one that comes with the package')]=Path(DEFAULT),
               data:Annotated[str, typer.Option(help='A named set, a folder of class folders, or a folder of such')]='phantoms', classes:Classes=None,
               split:Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote')]=None,
-              keep:Annotated[Optional[Path], typer.Option(help="Folder for annotations and choices; default: the user's own")]=None,
+              keep:Annotated[Optional[Path], typer.Option(help="Folder for annotations and choices; default: the user's own", callback=local_path)]=None,
               any_folder:Annotated[bool, typer.Option('--any-folder', help='Visitors may name any folder of this computer')]=False,
               host:Annotated[str, typer.Option(help='Address to listen on; 127.0.0.1 is this computer alone')]='127.0.0.1',
               port:Annotated[int, typer.Option(help='First port to try')]=8866,
@@ -279,8 +271,8 @@ def main():
     "Entry point of `blood-cells`."
     settle_threads()
     # The first line comes at once: without it a person waits before a blank screen.
-    if sys.argv[1:2] and sys.argv[1] in LOADING and not {'--help', '--quiet'} & set(sys.argv):
-        typer.echo(f'blood-cells {sys.argv[1]}: loading libraries', err=True)
+    command = next((a for a in sys.argv[1:] if not a.startswith('-')), '') # --debug stands before it
+    if command in LOADING and not {'--help', '--quiet'} & set(sys.argv): typer.echo(f'blood-cells {command}: loading libraries', err=True)
     # A log shows each line as it is written, in order with the error stream.
     if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(line_buffering=True, errors='backslashreplace')
     # Warnings are read by people: without the place in the code and its line.
@@ -289,7 +281,8 @@ def main():
     warnings.filterwarnings('ignore', category=FutureWarning, module='torch')
     try: app(standalone_mode=True)
     except SystemExit as e:
-        if e.code == 130: typer.echo('blood-cells: interrupted' + '; the same command with --resume goes on'*(sys.argv[1] == 'train'), err=True)
+        how = getattr(e, 'how', dict(train='; the same command with --resume goes on', audit=GOES_ON).get(command, ''))
+        if e.code == 130: typer.echo(f'blood-cells: interrupted{how}', err=True)
         raise
     except (ValueError, OSError, RuntimeError, ArithmeticError, MemoryError, ImportError) as e:
         if os.environ.get('BLOOD_CELLS_DEBUG'): raise

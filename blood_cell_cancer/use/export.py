@@ -10,6 +10,7 @@ import json
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -141,24 +142,24 @@ def quantise(bundle:str|Path, # bundle with a `model.onnx`
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
     from blood_cell_cancer.data.preprocess import make_preprocess
-    bundle, facts = Path(bundle), read_bundle(bundle)
+    facts = read_bundle(bundle := own_bundle(bundle))
     _check_engine(bundle, facts)
     pre = facts['preprocessing']
     size, preprocess = pre['size'], make_preprocess(pre['preprocess'])
-    source, out, ready = bundle/'model.onnx', bundle/'model.int8.onnx', bundle/'model.prepared.onnx'
+    source, out = bundle/'model.onnx', bundle/'model.int8.onnx'
     if not source.is_file(): raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
     if facts.get('exports', {}).get(source.name) != file_sha256(source): raise BundleError(f'{source} is not the network that this bundle exported: export it again')
     check_classes(test, facts['classes'])
     for what, rows in dict(calibration=calibration, test=test).items():
         if not len(rows): raise ValueError(f'{what} has no images')
-    quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
-    nodes = onnx.load(ready).graph.node
-    # Batch norm that follows no convolution stays whole as well: it is little work, and ONNX Runtime may refuse it in 8 bits.
-    left = [n.name for n in nodes if n.op_type == 'Conv'][:whole] + [n.name for n in nodes if n.op_type == 'BatchNormalization']
-    ranges = _Calibration(readable(calibration)['path'].tolist(), size, preprocess)
-    with atomic(out) as part: quantize_static(str(ready), str(part), ranges, quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=left,
-                                              activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
-    ready.unlink()
+    with TemporaryDirectory() as folder, atomic(out) as part:
+        quant_pre_process(str(source), ready := f'{folder}/prepared.onnx', skip_symbolic_shape=True)
+        nodes = onnx.load(ready).graph.node
+        # Batch norm that follows no convolution stays whole as well: it is little work, and ONNX Runtime may refuse it in 8 bits.
+        left = [n.name for n in nodes if n.op_type == 'Conv'][:whole] + [n.name for n in nodes if n.op_type == 'BatchNormalization']
+        ranges = _Calibration(readable(calibration)['path'].tolist(), size, preprocess)
+        quantize_static(ready, str(part), ranges, quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=left,
+                        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
     _record(bundle, out)
     full, small = (_predicted(onnx_session(f), test, size, preprocess) for f in (source, out))
     truth = test['label'].cat.codes.to_numpy()

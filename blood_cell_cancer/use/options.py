@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['Data', 'Classes', 'Mapping', 'Drop', 'Split', 'By', 'Seed', 'Bundle', 'NewBundle', 'NewPage', 'Weights', 'Quiet',
-           'new_place', 'new_page', 'member_weights', 'load_data', 'load_split', 'print_epochs', 'print_report',
-           'print_summary', 'print_places', 'in_a_sentence']
+           'GOES_ON', 'Interrupted', 'local_path', 'new_file', 'new_place', 'new_page', 'member_weights', 'load_data',
+           'load_split', 'split_as_asked', 'rows_to_judge', 'check_keep', 'check_pictures', 'write_predictions',
+           'print_epochs', 'print_report', 'print_summary', 'print_places', 'in_a_sentence']
 
 # %% ../../nbs/use/05_options.ipynb #c002
+import re
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -16,7 +18,7 @@ import typer
 # %% ../../nbs/use/05_options.ipynb #c004
 Data = Annotated[list[str], typer.Option(help='Named sets (wbc5, phantoms ...) or folders of class folders, also in an object store (s3://bucket/cells); several (a,b) are joined')]
 Classes = Annotated[Optional[str], typer.Option(help="The classes in order, a,b,c, or 'folders' (folder names), or 'differential' (eight)")]
-Mapping = Annotated[Optional[Path], typer.Option(help='CSV folder,class (or set,folder,class): what class names of a folder stand for')]
+Mapping = Annotated[Optional[Path], typer.Option(help='CSV folder,class (or set,folder,class): what class names of a folder stand for, also of other laboratories')]
 Drop = Annotated[bool, typer.Option('--drop-unmapped', help='Leave out classes without a counterpart, with a warning')]
 Split = Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote; default: split again, the same way')]
 By = Annotated[str, typer.Option(help='How to split if no CSV is given')]
@@ -28,10 +30,32 @@ Weights = typer.Option(help='Pretrained weights: auto, package, hub, keras (its 
 Quiet = Annotated[bool, typer.Option('--quiet', help='No progress bars')]
 
 # %% ../../nbs/use/05_options.ipynb #c006
+GOES_ON = '; the same command goes on'
+
+class Interrupted(SystemExit):
+    "A command that somebody stopped: the exit status of a shell, and how to go on."
+    def __init__(self, how:str=''):
+        super().__init__(130)
+        self.how = how
+
+def local_path(path:Optional[Path])->Optional[Path]: # the same
+    "Refuse an address such as s3://bucket, which a path would make a folder of that name of."
+    if path is not None and (m := re.match(r'(\w[\w+.-]+):/+', path.as_posix())): # not a drive, which is one letter
+        raise ValueError(f'{m[1]}://{path.as_posix()[m.end():]}: results are written to this computer: name a local path')
+    return path
+
+def new_file(path:Optional[Path])->Optional[Path]: # the same
+    "Refuse a file that could not be written, before the work."
+    from blood_cell_cancer.core.io import check_parent
+    if local_path(path) is None: return None
+    if path.is_dir(): raise ValueError(f'{path}: is a folder: give the name of a file')
+    check_parent(path)
+    return path
+
 def new_place(folder:Path)->Path:
     "Refuse a place that holds other files before the work begins, and not after it; say if a bundle there will be replaced."
     from blood_cell_cancer.models.bundle import check_place
-    check_place(folder)
+    check_place(local_path(folder))
     if folder.exists(): typer.echo(f'{folder} is there already: it is replaced once the new one is complete', err=True)
     return folder
 
@@ -39,7 +63,7 @@ def new_page(path:Path)->Path:
     "Refuse a page that could not be written, or that its own figures would replace."
     from blood_cell_cancer.core.html import page_path
     from blood_cell_cancer.core.io import check_parent
-    if path.is_dir(): raise ValueError(f'{path} is a folder: give a file name that ends in .html')
+    if local_path(path).is_dir(): raise ValueError(f'{path} is a folder: give a file name that ends in .html')
     check_parent(path)
     return page_path(path)
 
@@ -49,19 +73,70 @@ def member_weights(text:str): # for `models.ensemble.ensemble`
     try: return [float(w) for w in text.split(',')]
     except ValueError: raise typer.BadParameter(f'--weights {text!r}: equal, validation, or a number per bundle, such as 2,1,1') from None
 
-def load_data(data, classes, mapping, drop, quiet):
-    "Images of the named sets and folders."
+def load_data(data, classes, mapping, drop, quiet, ours=(), elsewhere=None):
+    "Images of the named sets and folders; where no classes are declared, they have those of a model, `ours`."
+    from blood_cell_cancer.core.tables import classes_of
     from blood_cell_cancer.data.datasets import declared_classes, load_images
+    from blood_cell_cancer.data.public import COLLECTIONS, DATASETS
     sets = [s for d in data for s in ([d] if d and Path(d).exists() else d.split(','))]
     if '' in sets: raise ValueError(f'--data {",".join(data)!r} names nothing before, between or after its commas: give sets or folders')
-    return load_images(sets if len(sets) > 1 else sets[0], None, declared_classes(classes), not quiet, mapping, 'drop' if drop else 'error')
+    known = len(sets) == 1 and (classes or not ours or sets[0] in (*DATASETS, *COLLECTIONS)) # else a list: a folder need not have all classes of the model
+    images = load_images(sets[0] if known else sets, None, declared_classes(classes) or list(ours) or None, not quiet, mapping, 'drop' if drop else 'error', elsewhere)
+    if ours and classes_of(images) != tuple(ours): raise ValueError(f'--classes {classes}: the bundle knows the classes {",".join(ours)}, in this order: leave out --classes')
+    return images
 
-def load_split(data, classes, mapping, drop, split, by, seed, quiet):
+def load_split(data, classes, mapping, drop, split, by, seed, quiet, ours=()):
     "Images with the split from a file, from their folders, or made here."
+    return split_as_asked(load_data(data, classes, mapping, drop, quiet, ours), split, by, seed)
+
+def split_as_asked(images, split, by, seed):
+    "Split images by a file, as their folders say, or anew."
     from blood_cell_cancer.data.splits import apply_split, split_images
-    images = load_data(data, classes, mapping, drop, quiet)
     if split: return apply_split(images, split)
     return images if set(images['split']) - {''} else split_images(images, by, seed=seed)
+
+def rows_to_judge(model, images, split, by, seed, on, quiet)->tuple: # the split images; which of them are evaluated
+    "All images where nothing says which, and none of the model's training is among them: a part of them would be judged as if the model were theirs."
+    from blood_cell_cancer.data.audit.seen import seen_among
+    if split or set(images['split']) - {''} or on not in ('test', 'new'): return split_as_asked(images, split, by, seed), on
+    if on == 'test' and (model.seen is None or seen_among(model, images, progress=not quiet)['seen']): return split_as_asked(images, split, by, seed), on
+    typer.echo(f'None of these {len(images)} images is known to have trained the model: all are evaluated, as those of a laboratory that is new to it (a part of them: --split).')
+    return images, 'new'
+
+def check_keep(keep, bundle, on, allow):
+    "Refuse, before the work, figures that do not belong on a model card, and a bundle that can't be written."
+    from blood_cell_cancer.models.bundle import own_bundle
+    if not keep: return
+    own_bundle(bundle)
+    if on in ('train', 'validation') and not allow:
+        raise ValueError(f'--keep puts the figures on the model card, and the model was fitted to its {on} images: evaluate the test images, or add --allow-training-images')
+    if on == 'new': raise ValueError("--keep puts the figures on the model card, as those of the model's own test images, and these are new to it: leave out --keep, "
+                                     'or evaluate its own images and give these as --external')
+
+def check_pictures(path):
+    "Refuse a file that is a parcel or a list of images, and no image, by its name."
+    kind = path.suffix.lower()
+    if kind in ('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar'): raise ValueError(f'{path} is an archive: unpack it, and give the folder of images')
+    if kind in ('.csv', '.tsv', '.txt', '.json', '.parquet', '.xlsx', '.pdf') and path.is_file(): raise ValueError(f'{path} is no image: give a folder of images, or one image')
+
+def write_predictions(bundle, images, out, int8, overwrite, ray, quiet, kept):
+    "Write a prediction table by the fastest way that the bundle and the options allow."
+    from blood_cell_cancer.use.export import onnx_file
+    from blood_cell_cancer.use.stream import predict_stream
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if ray:
+            from blood_cell_cancer.use.ray import predict_ray
+            predict_ray(bundle, images, out, ray, int8=int8, progress=not quiet, overwrite=overwrite)
+        elif onnx_file(bundle, int8): predict_stream(bundle, images, out, int8=int8, progress=not quiet, overwrite=overwrite)
+        elif out.suffix == '.parquet': raise ValueError(f'{bundle} is not exported, as Parquet needs (`blood-cells export`, for single models of the fastai engine): ask for .csv')
+        else:
+            from blood_cell_cancer.core.io import locked
+            from blood_cell_cancer.use.predict import predict, save_predictions
+            with locked(out): save_predictions(predict(bundle, images, progress=not quiet), out)
+    except KeyboardInterrupt:
+        # An unfinished table is continued, unless it goes with a temporary folder, or the command says to begin again.
+        raise Interrupted(GOES_ON*(kept and not overwrite and out.with_name(f'{out.name}.part.csv').exists())) from None
 
 def print_epochs(model):
     "Print why a training ended early."

@@ -51,6 +51,14 @@ class Audit:
         return max((s.verdict for s in self.sections), key=VERDICTS.index, default='good')
 
     @property
+    def interrupted(self)->bool: # do sections lack because somebody stopped the audit?
+        return any(s.sentence == INTERRUPTED for s in self.sections)
+
+    @property
+    def unsearched(self)->list: # which of duplicates and overlaps were not looked for; nothing is said of an audit without sections
+        return [name for name in ('duplicates', 'overlaps') if self.sections and name not in self.pairs]
+
+    @property
     def groups(self)->pd.DataFrame: # the image table with `group` filled in
         return group_images(self.images, *self.pairs.values())
 
@@ -71,7 +79,8 @@ class Audit:
         if not t['test']: return f'split {by}: no image is left for testing'
         more = every['duplicates'] - t['duplicates']
         return (f"split {by}: {t['duplicates']} of {t['test']} test images have a duplicate or overlap in training ({t['share']:.1%}, {t['low']:.1%} "
-                f"to {t['high']:.1%})" + f'; {more} more share a patient or another group with training'*(more > 0))
+                f"to {t['high']:.1%})" + f'; {more} more share a patient or another group with training'*(more > 0)
+                + f"; {' and '.join(self.unsearched)} not checked"*bool(self.unsearched))
 
     def table(self)->pd.DataFrame:
         "One row per section."
@@ -141,7 +150,7 @@ def audit(images:pd.DataFrame, # image table
     Path(folder).parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         _audit(a, sections, by, features, work_folder(folder), progress)
-        if not any(s.sentence == INTERRUPTED for s in a.sections): shutil.rmtree(folder, ignore_errors=True)
+        if not a.interrupted: shutil.rmtree(folder, ignore_errors=True)
     return a
 
 INTERRUPTED = 'Not checked: interrupted.'
@@ -198,11 +207,13 @@ def save(self:Audit, path:str|Path='audit.html', # HTML file; JSON and groups ar
          title:str='Audit', # of the page
          pictures:bool=True # show the images that the findings are about? They lie inside the page
         )->Path: # the HTML file
-    "Write the page, its figures as JSON, and the groups as CSV."
+    "Write the page, its figures as JSON, and the groups as CSV; an interrupted audit replaces nothing, and writes no groups unless it found them all."
     path = page_path(path)
+    if self.interrupted and path.exists(): raise FileExistsError(f'{path} is there already, and an interrupted audit does not replace it: audit again, or choose another name')
     write_text(audit_html(self.images, self.sections, title, pictures, self.date), path)
     write_json(self.to_dict(), path.with_suffix('.json'), nan=False)
-    save_groups(self.groups, path.with_suffix('.groups.csv'))
+    # Groups without overlaps would let copies of one picture into both training and test.
+    if not (self.interrupted and self.unsearched): save_groups(self.groups, path.with_suffix('.groups.csv'))
     return path
 
 # %% ../../../nbs/data/audit/07_report.ipynb #n027

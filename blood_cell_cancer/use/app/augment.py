@@ -16,7 +16,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ...core.io import SEED, file_sha256, read_image, to_pixels
-from ...core.tables import classes_of
+from ...core.tables import check_images, classes_of
 from ...data.augment import AUGMENTATIONS, Augmentation, apply_views, augmentation, draw_views, image_keys
 from .widgets import Persistent, View, button, control, message, picture
 
@@ -80,7 +80,7 @@ def views(self:Augmenter, path, n:int=8, size:int=224)->list[np.ndarray]: # the 
 # %% ../../../nbs/use/app/02_augment.ipynb #c015
 def _examples(images:pd.DataFrame)->pd.DataFrame:
     "A few readable images of each class."
-    d = images[images['error'] == '']
+    d = images[check_images(images)['error'] == '']
     return pd.concat([d[d['label'] == c].head(5) for c in classes_of(images)] + [d.head(5)]).drop_duplicates('name')
 
 def _slider(state, key):
@@ -121,12 +121,6 @@ def draw(self:AugmentationExplorer, text:str=''):
     self.grid.value = f'<div class="thumbs large">{"".join(cells)}</div>'
     code = f'<pre tabindex="0">{html.escape(self.state.code())}</pre><button class="copy">Copy</button>'
     self.code.value = f'<div>{code}</div>' + message(text)
-
-@patch
-def redraw(self:AugmentationExplorer):
-    "Draw after a change that should be saved."
-    self.draw()
-    self.changed()
 
 @patch
 def moved(self:AugmentationExplorer, _):

@@ -21,7 +21,7 @@ from ...core.tables import IMAGE_SUFFIXES
 from ...models.shipped import shipped_bundles
 from .predictions import Prediction, prediction_row, predictions_of, prob_bars
 from .uploads import KINDS, MAX_BYTES, MAX_FILES, save_uploads, session_folder, upload_table
-from .widgets import Persistent, View, button, control, download, message, picture, set_visible, table_html
+from .widgets import EXPECTED, Persistent, View, button, control, download, message, picture, set_visible, table_html
 from ..similar import SimilarImages, similar_origin
 from ..export import onnx_file
 from ..stream import open_onnx
@@ -60,11 +60,13 @@ class Classifier(Persistent):
 
     def loaded(self):
         "The model, for features and saliency maps too; its bundle is read when it is first needed, which takes seconds."
-        if self.model is None:
-            if not self.bundle: raise ValueError('no model is loaded: give the folder of a bundle, or train one first')
+        model, bundle = self.model, self.bundle
+        if model is None:
+            if not bundle: raise ValueError('no model is loaded: give the folder of a bundle, or train one first')
             from blood_cell_cancer.models.bundle import load_model
-            self.model = load_model(self.bundle)
-        return self.model
+            model = load_model(bundle)
+            if self.model is None and self.bundle == bundle: self.model = model # unless another was named meanwhile
+        return model
 
     def clear(self)->'Classifier':
         "Remove the images that were given, and delete those that were uploaded."
@@ -118,13 +120,15 @@ def nearest(self:Classifier, name:str, # of an image that was given
             n:int=5 # how many
            )->pd.DataFrame: # of `SimilarImages.nearest`; empty without a data set or model
     "The most similar images of the data set."
-    if self.known is None or not self.ready: return pd.DataFrame()
+    known, given = self.known, self.images # as they are now: a search takes seconds, and meanwhile they may be changed
+    row = () if given is None else given[given['name'] == name]
+    if known is None or not self.ready or not len(row): return pd.DataFrame()
     model = self.loaded()
     with self.lock:
-        if not ((self.known['error'] == '') & self.known['split'].isin(['train', ''])).any():
-            raise ValueError('the loaded data set has no readable image for training')
-        if self._similar is None: self._similar = SimilarImages(model, self.known)
-        return self._similar.nearest(self.images[self.images['name'] == name], n)
+        if not ((known['error'] == '') & known['split'].isin(['train', ''])).any(): raise ValueError('the loaded data set has no readable image for training')
+        of, among, found = self._similar or (None, None, None)
+        if of is not model or among is not known: self._similar = of, among, found = model, known, SimilarImages(model, known)
+        return found.nearest(row, n)
 
 # %% ../../../nbs/use/app/05_classify.ipynb #c021
 NO_MAP = 'No saliency map'
@@ -139,7 +143,7 @@ def saliency(self:Classifier, name:str)->tuple: # PIL image with the map overlai
         row = row.assign(label=pd.Categorical([None], categories=list(model.classes)))
         try:
             with self.lock: found = saliency_maps(model, row, progress=False)
-        except (NotImplementedError, ValueError) as e: return None, f'{NO_MAP}: {e}.'
+        except EXPECTED as e: return None, f'{NO_MAP}: {e}.'
         self._saliency[name] = found.maps[0], f"{dict(grad_cam='Grad-CAM', occlusion='Occlusion')[found.method]}: the brighter a region, the more it supports {found.images['explained'].iloc[0]}."
     found, text = self._saliency[name]
     return overlay(read_image(row['path'].iloc[0]), found, self.strength), text
@@ -222,7 +226,7 @@ def draw(self:ImageClassifier, refused=()):
     if not (ready and given): return
     self.notice.value += message('The model is running; the first time takes some seconds.')
     try: self.draw_table(self.state.predictions())
-    except (ValueError, OSError) as e: refused = (*refused, str(e)) # a damaged bundle
+    except EXPECTED as e: refused = (*refused, str(e)) # a damaged bundle
     self.notice.value = message(*refused, warn=True)
 
 @patch
@@ -267,7 +271,7 @@ def show_similar(self:ImageClassifier, name:str):
     "Show similar images, or why there are none, unless another image has been chosen meanwhile."
     near, why = (), ''
     try: near = self.state.nearest(name)
-    except (ValueError, OSError, RuntimeError) as e: why = message(f'No similar images: {e}.') # files may have been moved
+    except EXPECTED as e: why = message(f'No similar images: {e}.') # files may have been moved
     if name != self.state.chosen: return
     if why: self.near.value = why
     if not len(near): return

@@ -17,10 +17,10 @@ from fastcore.basics import patch
 
 from ...core.intervals import percent, wilson, with_ci
 from ...core.plots import Figure
-from ...core.tables import SPLITS, evaluable
+from ...core.tables import SPLITS, check_predictions, evaluable
 from ...data.audit.seen import SeenImagesError, refuse_seen, seen_among
 from ...evaluate.metrics import confusion, top_losses
-from .widgets import Persistent, View, button, chart, control, message, picture, set_visible
+from .widgets import EXPECTED, Persistent, View, button, chart, control, message, picture, set_visible
 
 # %% ../../../nbs/use/app/06_errors.ipynb #c007
 PORTION = 64 # images that are predicted between two words about how far it is
@@ -37,6 +37,12 @@ class Errors(Persistent):
     cell: list = field(default_factory=list) # [true class, predicted class], or empty
     threshold: float = 0. # the model abstains below this probability
     SAVED: ClassVar[tuple] = 'split', 'cell', 'threshold'
+    ALLOWED: ClassVar[dict] = dict(split=SPLITS)
+
+    def __post_init__(self):
+        if self.preds is None: return
+        try: check_predictions(self.preds)
+        except ValueError as e: raise ValueError(f'give a prediction table (of model.predict, or read_predictions(file)): {e}') from None
 
     def evaluate(self, model, images, allow_training_images:bool=False, told=lambda text: None)->'Errors':
         "Run a model on the rows of `split`, and say how far it is; `SeenImagesError` where they trained it, unless allowed."
@@ -115,7 +121,7 @@ def summary(self:Errors)->str:
 def curve(self:Errors)->pd.DataFrame: # `coverage, wrong, risk`
     "Risk by coverage, the most confident predictions first."
     from blood_cell_cancer.evaluate.calibration import risk_coverage
-    return risk_coverage(self.preds).rename(columns=dict(answered='coverage'))
+    return risk_coverage(self.preds)
 
 # %% ../../../nbs/use/app/06_errors.ipynb #c019
 SHOWN = 24 # maximum number of images of a cell
@@ -166,7 +172,7 @@ def evaluate(self:ErrorExplorer, allow_training_images:bool=False):
         self.state.preds, why = None, str(e).partition('. ')[0]
         self.notice.value = message(f'{why}. Load images that it has not seen.', warn=True)
         set_visible(self.anyway, True)
-    except ValueError as e: self.notice.value = message(e, warn=True)
+    except EXPECTED as e: self.notice.value = message(e, warn=True)
     self.draw()
     self.changed()
 

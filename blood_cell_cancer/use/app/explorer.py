@@ -6,7 +6,6 @@
 __all__ = ['FILTER_LABELS', 'FILTERS', 'quick_flags', 'flags_of', 'Explorer', 'Card', 'DataExplorer']
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c002
-import html
 import threading
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -19,7 +18,7 @@ from fastcore.basics import patch
 from ...core.tables import SPLITS, classes_of
 from ...data.annotations import ANNOTATIONS, annotation_table, apply_annotations
 from ...data.audit.duplicates import pair_names
-from .widgets import KEYS_HELP, Persistent, View, button, check_names, control, download, message, picture, set_visible, table_html
+from .widgets import EXPECTED, KEYS_HELP, Persistent, View, button, check_annotated, check_names, control, download, image_card, message, set_visible, table_html
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c005
 def quick_flags(images:pd.DataFrame # image table
@@ -55,6 +54,7 @@ class Explorer(Persistent):
     parked: list = field(default_factory=list) # [name, annotation] of restored ones that don't apply to these images or classes
     drafts: dict = field(default_factory=dict) # name -> note of an image to relabel whose new class is not chosen yet
     SAVED: ClassVar[tuple] = 'annotations', 'filters', 'page', 'per_page', 'parked', 'drafts'
+    ALLOWED: ClassVar[dict] = dict(per_page=range(1, 101), annotations=check_annotated, parked=check_annotated)
 
     def __post_init__(self):
         self.flags = self.flags or quick_flags(check_names(self.images))
@@ -137,15 +137,16 @@ def annotated_images(self:Explorer)->pd.DataFrame:
 @patch
 def restore(self:Explorer, d:dict)->Explorer:
     "Restore annotations and filters; annotations are parked if their image is missing or has changed, or their class is not declared."
+    if isinstance(d, dict) and isinstance(d.get('parked'), dict): d = d | dict(parked=[*d['parked'].items()]) # as earlier versions saved it
     Persistent.restore(self, d)
-    parked = self.parked.items() if isinstance(self.parked, dict) else self.parked # a dict in files of earlier versions
-    everything = {(n, m['sha256']): m for n, m in (*parked, *self.annotations.items())}
+    everything = {(n, m['sha256']): m for n, m in (*self.parked, *self.annotations.items())}
     classes = '', *self.choices('label')
     self.annotations = {n: m for (n, sha), m in everything.items() if self._sha.get(n) == sha and m['new_label'] in classes}
     self.parked = [[n, m] for (n, _), m in everything.items() if self.annotations.get(n) is not m]
     self.filters = {k: v if v in self.choices(k) else '' for k, v in {**dict.fromkeys(FILTERS, ''), **self.filters}.items()}
     self.turn_page(0)
     return self
+
 @patch
 def parked_text(self:Explorer)->tuple: # sentences for `message`
     "How many annotations are kept without being applied, and why."
@@ -158,7 +159,7 @@ def parked_text(self:Explorer)->tuple: # sentences for `message`
 class Card(w.VBox):
     "One image with its annotation."
     def __init__(self, view):
-        self.view, self.name, self.filling, self.html = view, '', False, w.HTML()
+        self.view, self.row, self.name, self.filling, self.html = view, {}, '', False, w.HTML()
         self.annotation = control(w.Dropdown, 'Annotation', options=[('none', ''), *((m, m) for m in ANNOTATIONS)])
         self.new = control(w.Dropdown, 'New class', options=[('choose', ''), *((c, c) for c in view.state.choices('label'))])
         self.note = control(w.Text, 'Note', continuous_update=False)
@@ -171,16 +172,17 @@ class Card(w.VBox):
         set_visible(self.new, self.annotation.value == 'relabel')
         set_visible(self.note, bool(self.annotation.value))
 
+    def show(self):
+        "Show the image with its findings; what was chosen below it stays."
+        if self.row: self.html.value = image_card(self.row, self.view.state.flags.get(self.name, ()))
+
 @patch
 def fill(self:Card, row:dict):
     "Show an image and its annotation."
-    self.filling, self.name = True, row['name']
-    said, flags = self.view.state.annotations.get(row['name'], {}), self.view.state.flags.get(row['name'], [])
-    badges = ''.join(f'<span class="badge">{html.escape(f)}</span>' for f in flags)
-    what = ' · '.join(html.escape(str(v)) for v in (row['label'], row['split'] or 'not split', row['source']) if v and v == v)
-    caption = f'{html.escape(row["name"].rsplit("/")[-1])}<br><span class="quiet">{what}</span><br>{badges}'
-    self.html.value = picture(row['path'], f'{row["name"]}, class {row["label"]}', caption)
-    if (name := row['name']) in self.view.state.drafts: said = dict(annotation='relabel', note=self.view.state.drafts[name])
+    self.filling, self.row, self.name = True, row, row['name']
+    self.show()
+    said = self.view.state.annotations.get(self.name, {})
+    if self.name in self.view.state.drafts: said = dict(annotation='relabel', note=str(self.view.state.drafts[self.name]))
     for c, key in ((self.annotation, 'annotation'), (self.new, 'new_label'), (self.note, 'note')): c.value = said.get(key, '')
     self.filling = False
     self.fit()
@@ -194,51 +196,54 @@ def edited(self:Card, _):
     half = what == 'relabel' and not new # kept, and not an annotation yet
     self.view.state.annotate(self.name, '' if half else what, new, self.note.value)
     self.view.state.drafts = {n: v for n, v in self.view.state.drafts.items() if n != self.name} | ({self.name: self.note.value} if half else {})
+    self.view.changed() # first, for it brings what another page has annotated
     self.view.draw_annotations()
-    self.view.changed()
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c027
-def _options(values): return [('all', ''), *((v, v) for v in values)]
-
 class DataExplorer(View):
     "Browse images, filter them, annotate them, export the annotations."
     def __init__(self, images:'pd.DataFrame|Explorer', # image table, or a state over one
                  changed=None # called after each change that should be saved
                 ):
         super().__init__(images if isinstance(images, Explorer) else Explorer(images), changed=changed)
-        self.filters = {k: self.filter_menu(k) for k in FILTERS}
+        self.drawing, self.filling = threading.RLock(), False
+        self.filters = {k: control(w.Dropdown, FILTER_LABELS[k]) for k in FILTERS}
+        for k, menu in self.filters.items(): menu.observe(lambda e, k=k: self.filling or self.choose(k, e['new']), 'value')
+        for k in FILTERS: self.fill_menu(k)
         self.per_page = control(w.Dropdown, 'Images per page', options=sorted({6, 12, 24, 48, self.state.per_page}), value=self.state.per_page)
         self.per_page.observe(self.resize, 'value')
         self.summary, self.counts, self.where, self.export, self.findings = (w.HTML() for _ in range(5))
         self.before, self.after = button('Previous page', lambda: self.turn_page(-1)), button('Next page', lambda: self.turn_page(1))
-        self.look_closer = button('Look for duplicates and label errors', self.audit, 'Audits the data set; takes minutes for thousands')
+        self.look_closer = button('Look for duplicates and label errors', lambda: threading.Thread(target=self.run_audit, daemon=True).start(), 'Audits the data set; takes minutes for thousands')
         self.cards = w.GridBox().add_class('bcc-cards')
         self.children = [w.HBox([*self.filters.values(), self.per_page]), self.counts, w.HBox([self.before, self.where, self.after]),
                          w.HTML(KEYS_HELP), self.cards, w.HTML('<h3>Annotations</h3>'), self.summary, self.export,
                          w.HTML('<h3>Findings</h3>'), w.HBox([self.look_closer]), self.findings]
         self.resize()
 
-    def filter_menu(self, what):
-        "The menu of one filter, hidden where there is nothing to choose."
-        menu = control(w.Dropdown, FILTER_LABELS[what], options=_options(self.state.choices(what)), value=self.state.filters[what])
-        set_visible(menu, len(self.state.choices(what)) > (what != 'flag'))
-        menu.observe(lambda e: self.choose(what, e['new']), 'value')
-        return menu
+    def fill_menu(self, what):
+        "Give one filter its choices, without a change of what is chosen; it is hidden where there is nothing to choose."
+        menu, choices, self.filling = self.filters[what], self.state.choices(what), True
+        with menu.hold_sync(): menu.options, menu.value = [('all', ''), *((v, v) for v in choices)], self.state.filters[what]
+        self.filling = False
+        set_visible(menu, len(choices) > (what != 'flag'))
 
-# %% ../../../nbs/use/app/01_explorer.ipynb #c028
+    def left(self)->list: # names
+        "Images on the page that no longer pass the filters."
+        shown = set(self.state.shown()['name'])
+        return [c.name for c in self.cards.children if c.layout.display is None and c.name not in shown]
+
 @patch
 def choose(self:DataExplorer, what, value):
     "Set one filter."
     self.state.choose(**{what: value})
-    self.draw()
-    self.changed()
+    self.redraw()
 
 @patch
 def turn_page(self:DataExplorer, steps):
-    "Show another page."
-    self.state.turn_page(steps)
-    self.draw()
-    self.changed()
+    "Show another page; if images of this one have left the filters, the next ones have moved up to it, and it is shown first."
+    self.state.turn_page(0 if steps > 0 and self.left() else steps)
+    self.redraw()
 
 @patch
 def resize(self:DataExplorer, _=None):
@@ -246,16 +251,16 @@ def resize(self:DataExplorer, _=None):
     self.state.per_page = self.per_page.value
     self.state.turn_page(0)
     self.cards.children = [Card(self) for _ in range(self.state.per_page)]
-    self.draw()
-    self.changed()
+    self.redraw()
 
 @patch
 def draw(self:DataExplorer):
     "Show the page."
     rows, state = self.state.rows().to_dict('records'), self.state
-    for i, card in enumerate(self.cards.children):
-        set_visible(card, i < len(rows))
-        if i < len(rows): card.fill(rows[i])
+    with self.drawing:
+        for i, card in enumerate(self.cards.children):
+            set_visible(card, i < len(rows))
+            if i < len(rows): card.fill(rows[i])
     n, pages = len(state.shown()), state.pages()
     counts = state.counts().rename_axis('class').reset_index().astype({'class': str})
     self.counts.value = table_html(counts) if n else message('No image passes these filters. Set one of them to “all”.')
@@ -271,26 +276,24 @@ def draw_annotations(self:DataExplorer):
     counts = ', '.join(f'{n} to {m}' for m, n in d['annotation'].value_counts().items())
     text = (f'<p>{len(d)} annotated: {counts}. Pass the file to <code>blood-cells split --annotations annotations.csv</code>.</p>' if len(d)
             else '<p class="quiet">There are no annotations yet. Choose one below a picture.</p>')
+    gone = len(self.left())
+    text += message(gone and f'{gone} of the images above no longer pass the filters. They stay until a page is turned or a filter is set.')
     text += message(drafts and f'{drafts} to relabel: choose the new class, or set the annotation to none. Until then nothing applies to them.')
     self.summary.value = text + message(*self.state.parked_text())
     self.export.value = download(d.to_csv(index=False), 'annotations.csv', f'Download annotations ({len(d)})') if len(d) else ''
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c032
 @patch
-def audit(self:DataExplorer):
-    "Start the audit in a thread."
-    self.look_closer.disabled, self.findings.value = True, message('The audit is running; you can go on meanwhile.')
-    threading.Thread(target=self.run_audit, daemon=True).start()
-
-@patch
 def run_audit(self:DataExplorer):
     "Audit the images and show the findings."
+    self.look_closer.disabled, self.findings.value = True, message('The audit is running; you can go on meanwhile.')
     from blood_cell_cancer.data.audit.report import audit  # slow to import
     try:
-        self.state.flags = flags_of(found := audit(self.state.images, ('integrity', 'duplicates', 'labels'), progress=False))
-        self.filters['flag'].options = _options(self.state.choices('flag'))
-        set_visible(self.filters['flag'], bool(self.state.flags))
-        self.draw()
+        flags = flags_of(found := audit(self.state.images, ('integrity', 'duplicates', 'labels'), progress=False))
+        with self.drawing: # pages may be turned meanwhile, and menus of cards be chosen from: these are left alone
+            self.state.flags = flags
+            self.fill_menu('flag')
+            for card in self.cards.children: card.show()
         self.findings.value = message(*(s.sentence for s in found.sections))
-    except ValueError as e: self.findings.value = message(e, warn=True)
+    except EXPECTED as e: self.findings.value = message(e, warn=True)
     finally: self.look_closer.disabled = False
