@@ -11,6 +11,7 @@ from blood_cell_cancer.data.audit.report import audit
 from blood_cell_cancer.data.datasets import DataError, find_data, load_images
 from blood_cell_cancer.data.phantoms.make import make_phantoms
 from blood_cell_cancer.data.splits import apply_split, split_images
+from blood_cell_cancer.evaluate.external import laboratories, names_apart, ood_images
 from blood_cell_cancer.evaluate.report import evaluate
 from blood_cell_cancer.models.backbones import recipe
 from blood_cell_cancer.models.training import train
@@ -82,6 +83,23 @@ def test_the_commands_take_an_address(both, tmp_path):
     assert said.exit_code == 0, (said.output, said.exception)
     assert '1 of 41 files have findings: 1 truncated' in said.output
     assert f'{ADDRESS}/' in (tmp_path/'audit.json').read_text() + (tmp_path/'audit.groups.csv').read_text() + (tmp_path/'audit.html').read_text()
+
+
+def test_another_laboratory_may_lie_in_a_store(both):
+    away = laboratories([ADDRESS], progress=False)
+    assert {k: len(t) for k, t in away.items()} == {'cells': 41}
+    assert list(names_apart([ADDRESS, both[0]])) == ['hospital/cells', f'{both[0].parent.name}/cells']
+    assert len(ood_images(f'{ADDRESS}/monocyte', ['monocyte'], progress=False)) == 8
+
+
+@pytest.mark.parametrize('args', [['split', '--data', ADDRESS, '--out', 's3://bucket/split.csv'], ['predict', ADDRESS, '--out', 's3://bucket/p.csv'],
+                                  ['train', '--data', ADDRESS, '--run', 'gs://bucket/run'], ['page', '--out', 'memory://page']])
+def test_results_are_written_to_this_computer(args, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+    from blood_cell_cancer.use.cli import app
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(app, args)
+    assert f'{args[-1]}: results are written to this computer: name a local path' in str(said.exception) and list(tmp_path.iterdir()) == []
 
 
 def test_errors_name_the_address(both):

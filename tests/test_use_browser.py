@@ -395,7 +395,7 @@ def test_closing_the_page_keeps_the_best_epoch_and_deletes_uploads(browser, addr
     tab(page, 'Training')
     page.get_by_label('Recipe', exact=True).locator('visible=true').select_option('ball4_convnext_tiny') # which never stops early: a quick machine would be done before the page is closed
     page.get_by_label('Backbone', exact=True).locator('visible=true').select_option('mobilenetv2')
-    page.get_by_label('Weights').fill('random')
+    page.get_by_label('Weights', exact=True).locator('visible=true').select_option('random') # a menu: no file can be named here
     page.get_by_label('Maximum epochs').fill('500')
     page.get_by_label('Maximum epochs').press('Tab')
     page.get_by_text('at most 500 epochs').wait_for()
