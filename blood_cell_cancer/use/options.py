@@ -98,9 +98,10 @@ def split_as_asked(images, split, by, seed):
 def rows_to_judge(model, images, split, by, seed, on, quiet)->tuple: # the split images; which of them are evaluated
     "All images where nothing says which, and none of the model's training is among them: a part of them would be judged as if the model were theirs."
     from blood_cell_cancer.data.audit.seen import seen_among
-    if split or set(images['split']) - {''} or on not in ('test', 'new'): return split_as_asked(images, split, by, seed), on
-    if on == 'test' and (model.seen is None or seen_among(model, images, progress=not quiet)['seen']): return split_as_asked(images, split, by, seed), on
-    typer.echo(f'None of these {len(images)} images is known to have trained the model: all are evaluated, as those of a laboratory that is new to it (a part of them: --split).')
+    if on == 'new': return images, on # `evaluate` refuses those that have trained the model
+    meant = split or set(images['split']) - {''} or on != 'test'
+    if meant or model.seen is None or seen_among(model, images, progress=not quiet)['seen']: return split_as_asked(images, split, by, seed), on
+    typer.echo(f'None of these {len(images)} images has trained the model: all are evaluated, as those of a laboratory that is new to it (a part of them: --split).')
     return images, 'new'
 
 def check_keep(keep, bundle, on, allow):
