@@ -1,5 +1,5 @@
 #!/bin/sh
-# Three trainings for benchmarks/unseen_seeds.py, two of them side by side (an hour on two cores; start it again to go on where it was killed):
+# Four trainings for benchmarks/unseen_seeds.py, two of them side by side (two hours on two cores; start it again to go on where it was killed):
 #   BLOOD_CELLS_DATA=folder sh benchmarks/seeds.sh tf_efficientnet_lite0.in1k.safetensors
 set -e
 cd "$(dirname "$0")"
@@ -9,4 +9,5 @@ mkdir -p ../runs
 one styled --seed 21 & one styled-masked --seed 22 --masked .5
 wait
 one styled-allow --seed 21 --allow
-python unseen_seeds.py ../runs/seeds/styled ../runs/seeds/styled-masked --alone ../runs/seeds/styled-allow
+one styled-masked-224 --seed 22 --masked .5 --size 224 # what is shipped
+python unseen_seeds.py ../runs/seeds/styled ../runs/seeds/styled-masked --alone ../runs/seeds/styled-allow ../runs/seeds/styled-masked-224

@@ -104,8 +104,8 @@ def best_thresholds(probs, ood, t, choose)->tuple: # tau of normal cells' classe
     a, b = rest[:, kind].max(1), rest[:, ~kind].max(1)
     hit, wrong, inside = said == y, (said == 'myeloblast') & normal, [group == g for g in choose]
     weight = sum(k/k.sum() for k in inside)/len(choose)
-    grid, best = np.geomspace(.002, .6, 25), None
-    for limit in np.quantile(ood[weight > 0], np.arange(.05, 1.01, .05)):
+    grid, best = np.geomspace(.002, .6, 80), None # a coarse grid misses the bounds and leaves cells unanswered
+    for limit in np.quantile(ood[weight > 0], np.arange(1, 51)/50):
         for tau in grid:
             for other in grid:
                 yes = (a < tau) & (b < other) & (ood <= limit)

@@ -66,7 +66,7 @@ def ood_images(folder:str|Path, # images that belong to no class, at any depth
 @dataclass
 class ExternalValidation:
     "Recall at home and on the images of another laboratory."
-    home: tuple # mean recall over the shared classes: value, low, high
+    home: tuple # balanced accuracy over the shared classes: value, low, high
     external: tuple # the same in the other laboratory
     drop: tuple # home minus external
     classes: pd.DataFrame # one row per shared class: `class, drop, low, high`, and for `home` and `external` `_k, _n, _low, _high`
@@ -80,7 +80,7 @@ class ExternalValidation:
         "The finding in one sentence."
         drop, low, high = self.drop
         change = f'{points_with_ci(drop, low, high)} lower' if drop >= 0 else f'{points_with_ci(-drop, -high, -low)} higher'
-        return (f'The mean recall in the other laboratory is {change} than at home: '
+        return (f'The balanced accuracy in the other laboratory is {change} than at home: '
                 f'{with_ci(*self.external)} against {with_ci(*self.home)}{self.over()}.')
 
     def table(self)->pd.DataFrame:
@@ -168,7 +168,7 @@ def laboratory_text(t:pd.DataFrame # of `laboratory_table`
     "The table of laboratories for readers."
     def share(k, low, high): return [with_ci(*r) for r in t[[k, low, high]].to_numpy(float)]
     cols = {'used as': t['used'].to_numpy(), 'images': t['images'].to_numpy(), 'classes': t['classes'].to_numpy()}
-    columns = {'mean recall': ('recall', 'low', 'high')}
-    if 'answered' in t: columns |= {n: (k, f'{k}_low', f'{k}_high') for n, k in (('answered', 'answered'), ('right of these', 'right'))}
+    columns = {'balanced accuracy': ('recall', 'low', 'high')}
+    if 'answered' in t: columns |= {n: (k, f'{k}_low', f'{k}_high') for n, k in (('coverage', 'answered'), ('selective accuracy', 'right'))}
     cols |= {n: share(*c) for n, c in columns.items()}
     return pd.DataFrame(cols, index=pd.Index(t['laboratory'], name='laboratory'))

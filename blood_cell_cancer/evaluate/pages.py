@@ -177,7 +177,7 @@ def _uncertainty(r, pictures):
 
 def _laboratories(r):
     if len(r.laboratories) < 2: return Markup('')
-    note = ('Mean recall over the classes that a laboratory has, with 95 % intervals (Wilson\'s, combined). '
+    note = ('Balanced accuracy (mean recall) over the classes that a laboratory has, with 95 % intervals. '
             'A model is as good as its row at the top: an average over laboratories would hide it.')
     if any(f.missing for f in r.external.values()):
         note += ' Where a laboratory lacks classes, it is compared below with the figure at home over the shared classes, not with this one.'

@@ -229,7 +229,7 @@ def _parts(r)->dict:
     "What need not have been evaluated; None or empty where it was not."
     c, u, s = r.calibration, r.uncertainty, r.saliency
     keys = ('coverage', 'nominal', 'selective_coverage', 'selective_accuracy', 'accuracy', 'unknowns')
-    return dict(calibration=c and _fields(c, 'n', 'ece', 'brier', 'log_loss', 'bins'),
+    return dict(calibration=c and _fields(c, 'n', 'ece', 'expected', 'brier', 'log_loss', 'bins'),
                 uncertainty=u and dict(lead=u.lead(), sizes=u.sizes.to_dict(), risk_area=risk_area(u.curve)) | _fields(u, *keys),
                 external={n: dict(lead=f.lead()) | _fields(f, 'home', 'external', 'drop', 'classes', 'missing')
                           for n, f in r.external.items()},

@@ -138,7 +138,7 @@ class Saliency:
         for ax in axes: ax.axis('off')
         for ax, i in zip(axes, chosen):
             ax.imshow(self.picture(i))
-            ax.set_title(f"{self.images['name'].iloc[i]}\nwhy {self.images['explained'].iloc[i]}?", fontsize=7)
+            ax.set_title(f"{self.images['name'].iloc[i]}\nsaliency for {self.images['explained'].iloc[i]}", fontsize=7)
         return fig
 
 # %% ../../nbs/evaluate/06_saliency.ipynb #c019

@@ -259,7 +259,7 @@ def adaptation_text(model)->str: # of `adapt` or `adapt_unlabelled`
     if a := model.extra.get('unlabelled'): return f"{a['images']} images without labels: from now on the width of the nuclei counts."
     a = model.extra['adaptation']
     shares = ', '.join(f"{with_ci(*a[k]['balanced_accuracy'])} {k}" for k in ('before', 'after'))
-    return f"{a['images']} labelled images. Mean recall of the classes: {shares} ({a['folds']}-fold cross-validation)."
+    return f"{a['images']} labelled images. Balanced accuracy: {shares} ({a['folds']}-fold cross-validation)."
 
 # %% ../../nbs/models/17_adapt.ipynb #c022
 def least_certain(preds:pd.DataFrame, # prediction table of a model

@@ -74,7 +74,8 @@ def _beyond(m):
     def share(u): return with_ci(u['abstain'], u['abstain_low'], u['abstain_high'])
     unknowns = [f"- Abstained, {u['unknown']}: {share(u)}" for u in (uncertainty or {}).get('unknowns') or []]
     laboratories = [f"- Other laboratories, {k}: {f['lead']}" for k, f in (away or {}).items()]
-    return [f"- Calibration error: {with_ci(*cal['ece'], percent=False) if cal else NOT_EVALUATED}",
+    ideal = f"; a perfectly calibrated model would have {with_ci(*cal['expected'], percent=False)}" if cal and 'expected' in cal else '' # older reports lack it
+    return [f"- Calibration error: {with_ci(*cal['ece'], percent=False) + ideal if cal else NOT_EVALUATED}",
             f"- Uncertainty: {uncertainty['lead'] if uncertainty else NOT_EVALUATED}",
             *(unknowns or [f'- Unknown images: {NOT_EVALUATED}']), *(laboratories or [f'- Other laboratories: {NOT_EVALUATED}']),
             f"- Corrupted images (focus, stain, lamp, file): {robust['lead'] if robust else NOT_EVALUATED}"]

@@ -175,5 +175,5 @@ def onnx_file(bundle:str|Path, # folder of a bundle
     full, small = bundle/'model.onnx', bundle/'model.int8.onnx'
     if int8 and not small.is_file():
         if (bundle/'bundle.json').is_file(): _check_engine(bundle, read_bundle(bundle, weights=False))
-        raise ValueError(f'{bundle} has no {small.name}: `use.export.quantise` makes one')
+        raise ValueError(f'{bundle} has no {small.name}: in Python, quantise(bundle, calibration, test) makes one')
     return next((f for f in ([small] if int8 else [full, small]) if f.is_file()), None)

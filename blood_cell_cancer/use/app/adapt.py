@@ -124,7 +124,7 @@ def summary(self:Labeller)->list[str]: # sentences
     if self.warning: said.append(self.warning)
     if self.curve:
         last = self.curve[-1]
-        said.append(f"Mean recall of the classes on {last['labelled']} labelled images, by cross-validation: {with_ci(*last['before'])} before, "
+        said.append(f"Balanced accuracy on {last['labelled']} labelled images, by cross-validation: {with_ci(*last['before'])} before, "
                     f"{with_ci(*last['after'])} after. These images were the least certain ones, so both are lower than over all images.")
     return said
 
@@ -228,16 +228,16 @@ class LabellingPanel(View):
         counts = self.state.counts()
         self.table.value = table_html(pd.DataFrame({'class': counts.index, 'labelled': counts.to_numpy(), 'needed': LEAST}))
         curve = self.state.curve
-        self.plot.value = chart(lambda: _gain(curve), 'Mean recall before and after adapting. ' + self.state.summary()[-1]) if curve else ''
+        self.plot.value = chart(lambda: _gain(curve), 'Balanced accuracy before and after adapting. ' + self.state.summary()[-1]) if curve else ''
 
 def _gain(curve)->Figure:
-    "Mean recall by number of labelled images, before and after."
+    "Balanced accuracy by number of labelled images, before and after."
     fig = Figure(figsize=(5, 2.8), layout='constrained')
     ax = fig.subplots()
     n = [r['labelled'] for r in curve]
     for key, color in (('before', '#999999'), ('after', '#0072B2')):
         value, low, high = np.array([r[key] for r in curve]).T
         ax.errorbar(n, value, (value - low, high - value), marker='o', capsize=3, color=color, label=key)
-    ax.set(xlabel='labelled images', ylabel='mean recall (cross-validated)', ylim=(0, 1.02))
+    ax.set(xlabel='labelled images', ylabel='balanced accuracy (cross-validated)', ylim=(0, 1.02))
     ax.legend(loc='lower right')
     return fig
