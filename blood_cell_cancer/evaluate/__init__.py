@@ -1,4 +1,4 @@
-"""Figures with intervals beside baselines. The room can be called, since `evaluate` is also the name of its main function:
+"""Figures with intervals beside baselines. This sub-package can be called, since `evaluate` is also the name of its main function:
 `bcc.evaluate(model, images)` is `blood_cell_cancer.evaluate.report.evaluate`."""
 import sys
 from types import ModuleType
