@@ -161,8 +161,10 @@ def _saliency(model, rows, preds, n, progress)->dict: # fields of a report
     hard = rows[rows['path'].isin(hardest(preds)['path'])]
     return {k: saliency_maps(model, d, preds=preds, progress=progress) for k, d in (('saliency', some), ('hard_maps', hard))}
 
-def _check_asked(model, rows, external, unknowns, robust)->None:
+def _check_asked(model, images, rows, split, external, unknowns, robust)->None:
     "Raise, before any work is done, if something can't be evaluated."
+    if not len(rows): raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')
+    if split == 'new' and external: raise ValueError(f'{", ".join(external)} would be compared with images that are new to the model as well: evaluate all as one table (--data a,b)')
     if not rows['label'].notna().any(): raise ValueError(f'none of the {len(rows)} images to be evaluated has a label: there is nothing to judge')
     for name, tables, example in (('external', external, 'laboratories(folder)'), ('unknowns', unknowns, "{'name': ood_images(folder, model.classes)}")):
         if tables is None: continue
@@ -195,9 +197,7 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
     model, called = load_model(model), split
     if split == 'new': images, split = check_images(images).assign(split='test'), 'test'
     rows = check_images(images)[images['split'] == split]
-    if not len(rows): raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')
-    if called == 'new' and external: raise ValueError(f'{", ".join(external)} would be compared with images that are new to the model as well: evaluate all as one table (--data a,b)')
-    _check_asked(model, rows, external, unknowns, robust)
+    _check_asked(model, images, rows, called, external, unknowns, robust)
     seen = refuse_seen(seen_among(model, rows[rows['label'].notna()], images, progress), allow_training_images)
     preds = with_groups(model.predict(rows, progress), rows)
     judged = judge(preds)
