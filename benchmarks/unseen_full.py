@@ -23,7 +23,7 @@ import unseen as u
 import unseen_views as d
 
 SIZE, MEAN, STD = 160, .5, .5
-COLOURS = 'reinhard', 'background'
+COLOURS = 'reinhard', 'background', 'nucleus'
 
 
 def parser():
@@ -43,6 +43,8 @@ def parser():
     a.add_argument('--scale', type=float, default=1., help='side of the square round the cell, in sides of crop:cell')
     a.add_argument('--masked', type=float, default=0., help='share of views that show the middle of the picture alone')
     a.add_argument('--colour', default='reinhard', choices=COLOURS, help='how colours are normalised')
+    a.add_argument('--unit', type=float, default=1., help='pixels that blur as one does at 160 pixels')
+    a.add_argument('--keep', action='store_true', help='keep the averaged weights of each 100 steps')
     a.add_argument('--mixed', action='store_true', help='mix the styles of early layers between the pictures of a batch')
     a.add_argument('--allow', action='store_true', help="allow for the mix of classes of each picture's laboratory")
     a.add_argument('--seed', type=int, default=0)
@@ -137,7 +139,7 @@ def train(a, t, rows, report):
         kept = torch.load(file, weights_only=True)
         for name, part in dict(net=net, mean=mean, opt=opt, plan=plan).items(): part.load_state_dict(kept[name])
         first = kept['step']
-    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, a.style, a.colour, masked=a.masked, scale=a.scale),
+    data = torch.utils.data.Subset(Views(t, rows, a.size, a.steps*a.batch, a.seed, a.style, a.colour, masked=a.masked, scale=a.scale, unit=a.unit),
                                    range(first*a.batch, (a.stop or a.steps)*a.batch))
     loader = torch.utils.data.DataLoader(data, a.batch, num_workers=1, prefetch_factor=6, multiprocessing_context='fork') # joblib's own kind has no workers
     net.eval() # batch norm keeps ImageNet's statistics
@@ -156,6 +158,7 @@ def train(a, t, rows, report):
             for p, q in zip(mean.parameters(), net.parameters()): p.lerp_(q, 1 - decay)
         if step % 100 == 0:
             torch.save(dict(net=net.state_dict(), mean=mean.state_dict(), opt=opt.state_dict(), plan=plan.state_dict(), step=step), file)
+            if a.keep: torch.save(mean.state_dict(), Path(a.work)/f'{step}.pt')
             report(mean, step, total/100)
             total = 0
     return mean

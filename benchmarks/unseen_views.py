@@ -97,30 +97,45 @@ def cut_out(a, at, size=224):
                           borderMode=cv2.BORDER_REPLICATE)
 
 
+NUCLEUS = np.array([.62, 1.05, .42]) # optical densities of a nucleus in R, G, B
+
+
+def by_nucleus(o):
+    "The brightest common colour made white, and the optical densities of each channel scaled to those of the nucleus: other colours remain apart."
+    n = len(o)
+    smooth = cv2.GaussianBlur(o, (0, 0), n/100)
+    white = LUT[np.quantile(smooth.reshape(-1, 3), .97, axis=0).astype(int)]
+    x = np.arange(n) - n/2
+    middle = smooth[x[:, None]**2 + x**2 < (.42*n)**2]
+    dark = middle[middle[:, 1] <= np.quantile(middle[:, 1], .2)]
+    gain = np.clip(NUCLEUS/np.maximum(LUT[dark].mean(0) - white, .05), .5, 2.5)
+    return cv2.LUT(o, np.clip(245*np.exp(-np.maximum(LUT[:, None] - white, -.05)*gain), 0, 255).astype(np.uint8)[None])
+
+
 def clean(a, at, size=224, scale=1., colour='reinhard'):
     "What the network sees in prediction, to within interpolation."
     x, y, side = at
     o = cut_out(a, (x, y, side*scale), size)
-    return recolour(o) if colour == 'reinhard' else o
+    return recolour(o) if colour == 'reinhard' else by_nucleus(o) if colour == 'nucleus' else o
 
 
-def optics(o, r):
-    "Another camera: coarser, out of focus, moved, or sharpening."
+def optics(o, r, unit=1.):
+    "Another camera: coarser, out of focus, moved, or sharpening; `unit` pixels are what one pixel is in a picture of 160."
     size, u = len(o), r.uniform
     if r.random() < .35:
-        q = int(size*u(.3, .8))
+        q = int(size*u(.3/unit, .8))
         o = cv2.resize(cv2.resize(o, (q, q), interpolation=cv2.INTER_AREA), (size, size))
     z = r.random()
-    if z < .35: return cv2.GaussianBlur(o, (0, 0), u(.3, 2.5))
+    if z < .35: return cv2.GaussianBlur(o, (0, 0), unit*u(.3, 2.5))
     if z < .5:
-        n = int(u(3, 11))
+        n = int(unit*u(3, 11))
         kernel = np.zeros((n, n), np.float32)
         kernel[n//2] = 1/n
         kernel = cv2.warpAffine(kernel, cv2.getRotationMatrix2D((n/2 - .5, n/2 - .5), u(0, 180), 1), (n, n))
         return cv2.filter2D(o, -1, kernel/max(kernel.sum(), 1e-3))
     if z < .7:
         w = u(.3, 1.5)
-        return cv2.addWeighted(o, 1 + w, cv2.GaussianBlur(o, (0, 0), u(1, 3)), -w, 0)
+        return cv2.addWeighted(o, 1 + w, cv2.GaussianBlur(o, (0, 0), unit*u(1, 3)), -w, 0)
     return o
 
 
@@ -163,7 +178,7 @@ def alone(o, r):
     return np.clip(o*mask + ground*(1 - mask), 0, 255).astype(np.uint8)
 
 
-def view(a, at, r, size=224, style=None, masked=0., scale=1., colour='reinhard'):
+def view(a, at, r, size=224, style=None, masked=0., scale=1., colour='reinhard', unit=1.):
     """A random view of the cell: turned, scaled, through another camera, in another stain; then Reinhard, where prediction has it.
     A share `masked` of the views shows the middle of the picture alone; `scale` narrows the square."""
     u, (x, y, s) = r.uniform, at
@@ -176,8 +191,9 @@ def view(a, at, r, size=224, style=None, masked=0., scale=1., colour='reinhard')
     border = cv2.BORDER_REFLECT_101 if r.random() < .5 else cv2.BORDER_REPLICATE
     o = cv2.warpAffine(a, np.c_[A, size/2 - A@[x, y]].astype(np.float32), (size, size), borderMode=border)
     if style is not None and r.random() < .5: o = other_style(o, style(r), r)
-    o = stain(optics(o, r), r)
+    o = stain(optics(o, r, unit), r)
     if masked and r.random() < masked: o = alone(o, r)
+    if colour == 'nucleus': o = by_nucleus(o)
     return recolour(o, (1 + u(-.15, .15, 3), u(-1, 1, 3)*[8, 3, 3]), colour != 'reinhard')
 
 
