@@ -1,10 +1,10 @@
-"""Train every layer of EfficientNet-Lite0 on random views of licensed cells of three laboratories, at 160 pixels.
+"""Train every layer of EfficientNet-Lite0 on random views of licensed cells of three laboratories.
 
     export BLOOD_CELLS_DATA=folder
     python benchmarks/unseen_full.py --work runs/1 --weights tf_efficientnet_lite0.in1k.safetensors --steps 2200
 
 `unseen.py` trains the last layers alone, on cached activations; here nothing is frozen but the statistics of batch norm. A killed run
-goes on at its last checkpoint (every 100 steps). See nbs/studies/01_unseen_laboratories.
+goes on at its last checkpoint (every 100 steps). The shipped network: differential.sh. See nbs/studies/01_unseen_laboratories.
 """
 import argparse
 import copy

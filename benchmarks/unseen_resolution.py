@@ -1,4 +1,7 @@
-"""The shipped eight-class network trained on with 224 instead of 160 pixels, means of its weights with the shipped ones, and both on pictures of other sizes.
+"""The eight-class network that was shipped until 30 November 2026 trained on with 224 instead of 160 pixels.
+
+Also means of the weights of both, and both on pictures of other sizes. Needs the bundle of that time: git checkout e9bfc3b --
+blood_cell_cancer/bundles/differential
 
     export BLOOD_CELLS_DATA=folder
     python benchmarks/unseen_resolution.py tf_efficientnet_lite0.in1k.safetensors    # 40 minutes; start it again to go on where it was killed

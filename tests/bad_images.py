@@ -70,7 +70,7 @@ def bad_files() -> dict:
     "Name -> bytes, and words of the error."
     whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)), 'JPEG')
     png = encoded(GOOD, 'PNG')
-    return {'empty.jpg': (b'', 'not an image'), 'cut.jpg': (whole[:len(whole)//2], 'truncated'), 'text.jpg': (b'monocyte?\n', 'not an image'),
+    return {'empty.jpg': (b'', 'an empty file'), 'cut.jpg': (whole[:len(whole)//2], 'truncated'), 'text.jpg': (b'monocyte?\n', 'not an image'),
             'zeros.png': (bytes(5000), 'not an image'), 'cut.png': (png[:len(png)//2], 'truncated'), 'damaged.png': (png[:60] + bytes(20) + png[80:], ''),
             'header alone.bmp': (encoded(GOOD, 'BMP')[:54], 'truncated'), 'pages.tif': (encoded(GOOD, 'TIFF', save_all=True, append_images=[GOOD]), '2 images'),
             'huge.png': (encoded(Image.new('1', (12_000, 12_000)), 'PNG'), 'megapixels'), 'float.tif': (encoded(Image.fromarray(GREY.astype(np.float32)), 'TIFF'), '32 bits'),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SEED', 'STORES', 'MAX_PIXELS', 'DICOM', 'ENOUGH', 'default_seed', 'atomic', 'write_text', 'write_csv', 'shown',
-           'check_parent', 'locked', 'write_json', 'write_tensors', 'read_tensors', 'file_sha256', 'as_path',
+           'check_parent', 'locked', 'write_json', 'write_tensors', 'read_tensors', 'as_path', 'file_sha256',
            'ImageError', 'openable', 'read_image', 'to_pixels', 'read_pixels', 'pixel_batches', 'describe_file']
 
 # %% ../../nbs/core/00_io.ipynb #c002
@@ -24,8 +24,7 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
-from safetensors.numpy import save as tensor_bytes
+from safetensors.numpy import load_file, save as tensor_bytes
 
 # %% ../../nbs/core/00_io.ipynb #c005
 def default_seed()->int: # the value of `BLOOD_CELLS_SEED`, or 12
@@ -83,13 +82,14 @@ def check_parent(path:str|Path)->None: # of a file or folder that will be writte
     if not os.access(at, os.W_OK): raise PermissionError(f'{at} may not be written to, so {path} cannot be written: choose another place')
 
 @contextmanager
-def locked(path:str|Path # file or folder that is written for a while
+def locked(path:str|Path, # file or folder that is written for a while
+           wait:bool=False # for the end of another writer?
           ):
-    "One writer at a time; `RuntimeError` for a second one."
+    "One writer at a time; a second one waits, or gets a `RuntimeError`."
     from filelock import FileLock, Timeout
     at = Path(os.path.abspath(path)) # `.` has no name
     at.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file := at.with_name(f'.{at.name}.lock'), timeout=0)
+    lock = FileLock(file := at.with_name(f'.{at.name}.lock'), timeout=-1 if wait else 0)
     while True:
         with open(file, 'a') as f, suppress(FileNotFoundError): # its last owner may just have removed it
             try: lock.acquire()
@@ -118,7 +118,10 @@ def write_tensors(tensors:dict, # names to arrays: numpy, or torch on any device
     path, arrays = Path(path), {}
     for name, v in tensors.items():
         v = np.asarray(v.detach().cpu() if hasattr(v, 'detach') else v, order='C')
-        arrays[name] = v.astype(np.float16) if half and v.dtype == np.float32 else v
+        if half and v.dtype == np.float32:
+            if (top := np.abs(v[np.isfinite(v)]).max(initial=0)) > 65504: raise ValueError(f'{path.name}: {name} holds {top:g}, and half precision ends at 65504: save it in full precision (half=False)')
+            v = v.astype(np.float16)
+        arrays[name] = v
     with atomic(path) as part: part.write_bytes(tensor_bytes(arrays))
     return path
 
@@ -127,15 +130,6 @@ def read_tensors(path:str|Path # a safetensors file
     "The arrays of a safetensors file; `ValueError` names it if it is damaged."
     try: return load_file(path)
     except (SafetensorError, KeyError, TypeError) as e: raise ValueError(f'{path} is no safetensors file, or a damaged one: {e}') from None
-
-# %% ../../nbs/core/00_io.ipynb #c013
-def file_sha256(path:str|Path # file to read
-               )->str: # 64 hexadecimal digits
-    "SHA-256 of a file's bytes."
-    digest = hashlib.sha256()
-    with open(path, 'rb') as f:
-        while block := f.read(2**20): digest.update(block)
-    return digest.hexdigest()
 
 # %% ../../nbs/core/00_io.ipynb #1f3d9bbc
 STORES = 's3', 's3a', 'gs', 'gcs', 'az', 'abfs', 'abfss', 'adl', 'memory' # kinds of address that are read; the last is for tests
@@ -150,12 +144,20 @@ def as_path(what # a path on this computer, an address such as `s3://bucket/fold
     if text.partition('://')[0] not in STORES: raise ValueError(f'{text}: addresses are read of {", ".join(STORES[:-1])}')
     try:
         from upath import UPath
-        found = UPath(text)
-        _ = found.fs # opens the store's package
+        _ = UPath(text).fs # opens the store's package
     except ImportError as e:
         said = 'pip install "blood_cell_cancer[cloud]"' if 'upath' in str(e) else str(e)
         raise ValueError(f'{text}: to read this object store, more is needed: {said}') from None
-    return found
+    return UPath(text)
+
+# %% ../../nbs/core/00_io.ipynb #c013
+def file_sha256(path:str|Path # file to read, also in an object store
+               )->str: # 64 hexadecimal digits
+    "SHA-256 of a file's bytes."
+    digest = hashlib.sha256()
+    with as_path(path).open('rb') as f:
+        while block := f.read(2**20): digest.update(block)
+    return digest.hexdigest()
 
 # %% ../../nbs/core/00_io.ipynb #c018
 class ImageError(ValueError):
@@ -171,12 +173,7 @@ def _to_rgb(img:Image.Image)->Image.Image: # 8-bit RGB, values 0 to 255
     return img.convert('RGB')
 
 MAX_PIXELS = 89_478_485 # of an image: Pillow warns of larger ones, which a small file can unfold to
-
-def _check_file(path)->None:
-    "A pipe would be waited for without end, and a link may lead nowhere."
-    if not isinstance(path, Path): return
-    if path.is_symlink() and not path.exists(): raise ImageError(f'{path}: a link to a file that is not there')
-    if path.exists() and not path.is_file(): raise ImageError(f'{path}: not a file, but a folder, a pipe or a device')
+DICOM = '.dcm', '.dicom'
 
 def _pages(img)->int: # of an opened file
     "Pages of a TIFF, frames of an animation; reduced copies and a phone's previews don't count."
@@ -189,8 +186,6 @@ def _pages(img)->int: # of an opened file
         full += not int(img.tag_v2.get(254, 0)) & 1 # NewSubfileType: a reduced copy of another page
     img.seek(0)
     return max(1, full)
-
-DICOM = '.dcm', '.dicom'
 
 def _dicom(path)->Image.Image: # grey or RGB, 8 bits
     "The picture in a DICOM file, by pydicom; the stored values are scaled by their full range."
@@ -213,10 +208,12 @@ def _dicom(path)->Image.Image: # grey or RGB, 8 bits
     a = (a.astype(np.uint64)*255//top).astype(np.uint8)
     return Image.fromarray(255 - a if d.PhotometricInterpretation == 'MONOCHROME1' else a)
 
-def _fetch(path)->bytes:
-    "A file of an object store."
-    try: return path.read_bytes()
-    except Exception as e: raise ImageError(f'{path}: could not be read: {e or type(e).__name__}') from None # each store has errors of its own
+def _upright(img)->Image.Image:
+    "An image as its EXIF tags say that it lies; of damaged tags nobody knows what they said."
+    try: return ImageOps.exif_transpose(img)
+    except Exception as e:
+        if isinstance(e, MemoryError) or img.getexif().get(0x0112, 1) != 1: raise # it is known to lie on its side
+        return img
 
 def _reduced(img, least)->Image.Image:
     "Means of 2x2, 4x4, ... pixels, as long as no side gets shorter than `least`."
@@ -227,6 +224,7 @@ def _reduced(img, least)->Image.Image:
 def _image_in(path, data, least=0)->Image.Image: # as `read_image` returns it
     "An image from a path, or from a file in memory; errors name the path."
     try:
+        if not (data.stat().st_size if isinstance(data, Path) else data.getbuffer().nbytes): raise ImageError('an empty file')
         if path.suffix.lower() in DICOM: return _reduced(_dicom(data).convert('RGB'), least)
         with Image.open(data) as img:
             if img.width*img.height > MAX_PIXELS: raise ImageError(f'has {img.width*img.height/1e6:.0f} megapixels: cut out single cells')
@@ -234,7 +232,7 @@ def _image_in(path, data, least=0)->Image.Image: # as `read_image` returns it
                 raise ImageError(f'holds {pages} images (pages): save each as a file of its own, with ImageMagick: magick FILE page_%d.png')
             if least: img.draft(None, (least, least)) # a JPEG is decoded at a half, a quarter or an eighth of its size in as much less time
             img.load()
-            return _reduced(_to_rgb(ImageOps.exif_transpose(img)), least)
+            return _reduced(_to_rgb(_upright(img)), least)
     except UnidentifiedImageError: raise ImageError(f'{path}: not an image (or of a format that Pillow cannot read)') from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e: raise ImageError(f'{path}: {e}') from None
     except MemoryError: raise
@@ -244,8 +242,12 @@ def openable(path:str|Path # an image file, also in an object store
             ): # what Pillow opens: the path, or the bytes of a stored file in memory
     "A file for `PIL.Image.open`; `ImageError` where it is no file, or the store does not give it."
     path = as_path(path)
-    _check_file(path)
-    return path if isinstance(path, Path) else BytesIO(_fetch(path))
+    if not isinstance(path, Path):
+        try: return BytesIO(path.read_bytes())
+        except Exception as e: raise ImageError(f'{path}: could not be read: {e or type(e).__name__}') from None # each store has errors of its own
+    if path.is_symlink() and not path.exists(): raise ImageError(f'{path}: a link to a file that is not there')
+    if path.exists() and not path.is_file(): raise ImageError(f'{path}: not a file, but a folder, a pipe or a device') # a pipe would be waited for without end
+    return path
 
 def read_image(path:str|Path, # an image file, also in an object store
                least:int=0 # pixels: a large image is reduced by 2, 4, ... as long as no side gets shorter than this; 0: never
@@ -290,9 +292,8 @@ def describe_file(path:str|Path # an image file, also in an object store
     "Checksum, size in bytes, width, height and read error of one file."
     data, size, error = b'', (0, 0), ''
     try:
-        path = as_path(path)
-        _check_file(path)
-        data = path.read_bytes() if isinstance(path, Path) else _fetch(path)
-        size = _image_in(path, BytesIO(data)).size
+        file = openable(path)
+        data = file.read_bytes() if isinstance(file, Path) else file.getvalue()
+        size = _image_in(as_path(path), BytesIO(data)).size
     except (ImageError, OSError) as e: error = str(e)
     return dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), width=size[0], height=size[1], error=error)

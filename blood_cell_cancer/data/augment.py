@@ -70,11 +70,13 @@ def draw_views(aug:Augmentation, # the ranges
     return tuple(None if a is None else a.astype(np.float32) for a in (maps, lo + (hi - lo)*(u[:, 5] + 1)/2, stains, blurs))
 
 # %% ../../nbs/data/06_augment.ipynb #c015
-def blur_weights(blurs:np.ndarray, # float (n,), standard deviations in pixels
-                 reach:int=4 # radius of the kernel in pixels
+def blur_weights(blurs:np.ndarray # float (n,), standard deviations in pixels
                 )->np.ndarray: # float32 (n, 2*reach + 1), rows sum to 1
-    "A Gaussian kernel for each image."
-    w = np.exp(-np.arange(-reach, reach + 1)**2/(2*np.maximum(blurs, 1e-3)[:, None]**2))
+    "A Gaussian kernel for each image, as far as three standard deviations."
+    # Each kernel ends where it would end in any other batch. A pixel is half a pixel wide on each side.
+    ends = np.maximum(4, np.ceil(3*np.asarray(blurs, float) - .5))[:, None]
+    at = np.arange(-int(ends.max(initial=4)), int(ends.max(initial=4)) + 1)
+    w = np.exp(-at**2/(2*np.maximum(blurs, 1e-3)[:, None]**2))*(abs(at) <= ends)
     return (w/w.sum(axis=1, keepdims=True)).astype(np.float32)
 
 def _blurred(x, blurs):

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pandas as pd
 from PIL import Image
 
-from ..core.io import read_pixels
+from ..core.io import ImageError, file_sha256, read_pixels
 from ..core.progress import progress_bar
 from ..core.tables import readable
 
@@ -39,9 +39,11 @@ def decoded_name(sha256:str, # of the original
     "The name of a cached file."
     return f'{sha256}-{hashlib.sha256(repr((size, *preprocess)).encode()).hexdigest()[:12]}.bmp'
 
-def _decode(source:str, target:Path, size:int, preprocess)->None:
+def _decode(source:str, sha256:str, target:Path, size:int, preprocess)->None:
     "Write one cached file atomically, unless it exists."
     if target.exists(): return
+    # The file is named after this checksum, and would be taken for that content ever after.
+    if file_sha256(source) != sha256: raise ImageError(f'{source} has changed since the table was made: load the images again')
     part = target.with_name(f'.{uuid4().hex}.bmp')
     try:
         Image.fromarray(read_pixels(source, size, preprocess)).save(part)
@@ -63,6 +65,6 @@ def decode_once(images:pd.DataFrame, # image table
     need = 3*size*size*sum(not t.exists() for t in targets)
     need_space(folder, need, 'decoded images need', 'choose another folder, or train without a cache (decode=False)')
     with ThreadPoolExecutor() as pool:
-        jobs = pool.map(lambda source, target: _decode(source, target, size, preprocess), images['path'], targets)
+        jobs = pool.map(lambda source, sha256, target: _decode(source, sha256, target, size, preprocess), images['path'], images['sha256'], targets)
         list(progress_bar(jobs, 'decoding', len(targets), progress and bool(need)))
     return images.assign(path=[str(t) for t in targets])

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SYNONYMS', 'words', 'find_name', 'map_name', 'map_classes', 'read_mapping', 'join_images', 'connected_parts',
-           'connect_groups', 'groups_with_copies', 'classes_by_laboratory', 'single_laboratory']
+           'connect_groups', 'groups_with_copies', 'classes_by_laboratory', 'single_laboratory', 'laboratories_of',
+           'why_not_left_out']
 
 # %% ../../nbs/data/00_classes.ipynb #c002
 import re
@@ -133,8 +134,10 @@ def join_images(tables:dict, # name of the set or folder -> image table
     if lost and unmapped == 'error':
         raise ValueError(f"{_unmapped_text(lost, classes)}. Name them in a mapping (columns folder,class; an empty class leaves them out), "
                          "or drop them: unmapped='drop' (--drop-unmapped)")
-    if lost: warnings.warn(f'dropped: {_unmapped_text(lost, classes)}')
-    if out: warnings.warn('left out, as the mapping says: ' + ', '.join(f'{s}/{c} ({n:,} images)' for s, c, n in out))
+    said = [f'dropped: {_unmapped_text(lost, classes)}']*bool(lost)
+    if out: said.append('left out, as the mapping says: ' + ', '.join(f'{s}/{c} ({n:,} images)' for s, c, n in out))
+    if not any(map(len, parts)): raise ValueError('no image is left. ' + '; '.join(said or ['none has a label']))
+    for text in said: warnings.warn(text)
     return check_images(pd.concat(parts, ignore_index=True))
 
 # %% ../../nbs/data/00_classes.ipynb #g019
@@ -174,3 +177,23 @@ def single_laboratory(images:pd.DataFrame # labelled image table
     t = classes_by_laboratory(images)
     t = t[(t > 0).sum(axis=1) == 1]
     return {lab: t.index[t[lab] > 0].tolist() for lab in t.columns if (t[lab] > 0).any()}
+
+def laboratories_of(images:pd.DataFrame # labelled image table
+                   )->pd.DataFrame: # as `classes_by_laboratory`
+    "The laboratories of a table, in which every image must have one."
+    if len(unknown := images['name'][images['source'] == '']):
+        raise ValueError(f'{len(unknown)} of {len(images)} images have no laboratory (column source), the first is {unknown.iloc[0]}: '
+                         'load the sets by name, or folders in a list, or fill the column')
+    return classes_by_laboratory(images)
+
+def why_not_left_out(t:pd.DataFrame, # of `laboratories_of`
+                     lab:str # laboratory
+                    )->str: # what makes it useless as a test set, or ''
+    "Can a laboratory be left out of training?"
+    if lab not in t: return f'no image of {lab} is left: they were dropped, or are copies of others'
+    has, others = t.index[t[lab] > 0].tolist(), t.drop(columns=lab).sum(axis=1)
+    if not others.any(): return f'all images are from {lab}: none is left for training'
+    if len(has) == 1: return f'{lab} has images of one class only ({has[0]}), too few for a test set: evaluate it by itself (external=)'
+    if gone := [c for c in has if not others[c]]: return f'without {lab} no image of {", ".join(gone)} is left for training'
+    if (others > 0).sum() == 1: return f'without {lab} only one class is left for training ({others.idxmax()})'
+    return ''

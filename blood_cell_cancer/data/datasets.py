@@ -158,7 +158,6 @@ def _patient_list(csv:Path)->pd.DataFrame|None: # with the columns path and pati
     with csv.open(encoding='utf-8', errors='replace') as f: head = f.readline().replace('\0', '').lower() # \0: UTF-16
     if 'patient' not in head: return None
     d = read_table(str(csv), skipinitialspace=True).rename(columns=lambda c: c.strip().lower())
-    if not isinstance(d.index, pd.RangeIndex): raise DataError(f'{csv}: rows have more fields than the first line: remove the commas at their ends')
     if {'path', 'patient'} <= set(d): return d.assign(path=d['path'].str.strip())
     warnings.warn(f'{csv} has the columns {list(d)}, so its patients are not used: call the columns path and patient')
     return None
@@ -219,14 +218,14 @@ def _common_classes(sets:list, tables:dict)->tuple: # of named sets; the error l
     if not names: which_classes({c for t in tables.values() for c in t['label'].cat.categories})
     return tuple(c for c in DIFFERENTIAL if c in names) + tuple(c for c in names if c not in DIFFERENTIAL)
 
-def _load_tables(whats, data, progress)->dict: # name of the set or laboratory -> image table
+def _load_tables(whats, data, classes, progress)->dict: # name of the set or laboratory -> image table
     tables, places = {}, {}
     for what in whats:
         named = str(what) in DATASETS or not as_path(what).is_dir()
-        for lab, f in ({str(what): what} if named else lab_folders(what)).items():
+        for lab, f in ({str(what): what} if named else lab_folders(what, classes)).items():
             if (place := as_path(f).resolve()) == places.get(lab): raise DataError(f'{what} is named twice, or a folder that holds it is: name each folder once')
             if lab in tables: raise DataError(f'{what}: there is already a set {lab}; rename the folder')
-            tables[lab] = _load_one(what, data, None, progress) if named else _with_patients(folder_images(f, 'folders', source=lab, progress=progress), f, what)
+            tables[lab] = _load_one(what, data, None, progress) if named else _with_patients(folder_images(f, 'folders', source=lab, progress=progress, known=classes), f, what)
             places[lab] = place
     return tables
 
@@ -261,10 +260,10 @@ def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `C
     if one and mapping is None and unmapped == 'error' and not named and not other: return _load_one(what, data, classes, progress)
     whats = list(what) if isinstance(what, (list, tuple)) else [what]
     if not whats: raise DataError('no data set: give names or folders')
-    tables = _load_tables(whats, data, progress)
-    sets = [DATASETS[str(w)] for w in whats if str(w) in DATASETS] # a folder may have the name of a set, and is none
     if named: classes = CLASS_LISTS[str(classes)]
-    elif classes == 'folders': warn_alike(classes := sorted({c for t in tables.values() for c in t['label'].cat.categories}))
+    tables = _load_tables(whats, data, () if classes in (None, 'folders') else tuple(classes), progress)
+    sets = [DATASETS[str(w)] for w in whats if str(w) in DATASETS] # a folder may have the name of a set, and is none
+    if classes == 'folders': warn_alike(classes := sorted({c for t in tables.values() for c in t['label'].cat.categories}))
     elif classes is None and not sets and (mapping is not None or unmapped != 'error'):
         raise DataError('a mapping needs the classes that it leads to: declare them, classes=[...] (--classes a,b,c or differential)')
     elif classes is None: classes = _common_classes(sets, tables)

@@ -49,8 +49,18 @@ def subfolders(folder:Path # any folder
     if ours := [p.name for p in found if _is_output(p)]: warnings.warn(f'{folder}: {ours} hold bundles or runs of this package, and are no classes')
     return [p for p in found if p.name not in ours]
 
+def _is_class(name:str, classes=())->bool: # declared, or of a named set
+    return bool(class_of(name, classes) or map_name(name, tuple(dict.fromkeys(c for d in DATASETS.values() for c in d.classes))))
+
+def _wraps(folder:Path, classes)->bool:
+    "Does a folder without another beside it hold class or split folders? One with the name of a class may hold a folder per patient."
+    inner = [f.name for f in subfolders(folder)]
+    if folder.name.lower() in SPLIT_FOLDERS or not inner: return False
+    return not _is_class(folder.name, classes) or all(n.lower() in SPLIT_FOLDERS or _is_class(n, classes) for n in inner)
+
 def data_root(folder:str|Path, # a folder, perhaps with wrapping folders around the class folders
-              inside:str='' # a sub-folder to enter where it exists
+              inside:str='', # a sub-folder to enter where it exists
+              classes:tuple=() # declared classes, whose folders wrap nothing
              )->Path: # the folder that contains the class or split folders
     "Descend through wrapping folders."
     folder = as_path(folder)
@@ -58,10 +68,11 @@ def data_root(folder:str|Path, # a folder, perhaps with wrapping folders around 
     while True:
         subs = subfolders(folder)
         if inside and (folder/inside).is_dir(): folder, inside = folder/inside, ''
-        elif len(subs) == 1 and subs[0].name.lower() not in SPLIT_FOLDERS and subfolders(subs[0]): folder = subs[0]
+        elif len(subs) == 1 and _wraps(subs[0], classes): folder = subs[0]
         else: return folder
 
-def lab_folders(folder:str|Path # one folder per class, or one folder per laboratory with such folders inside
+def lab_folders(folder:str|Path, # one folder per class, or one folder per laboratory with such folders inside
+                classes:tuple=() # declared classes, whose folders are no laboratories
                )->dict: # laboratory -> its folder
     "The laboratories in a folder."
     folder = as_path(folder)
@@ -70,14 +81,11 @@ def lab_folders(folder:str|Path # one folder per class, or one folder per labora
     names, below = [p.name for p in inner], set().union(*inner.values())
     many = not {n.lower() for n in names} & set(SPLIT_FOLDERS) and bool(below)
     # Folders with names of classes are no laboratories, unless they hold such folders themselves: they may hold one folder per patient.
-    if all(map(_is_class, names)) and not all(map(_is_class, below)): many = False
-    if many and len(inner) > 1 and len(below) == sum(map(len, inner.values())) and not any(map(_is_class, below)):
+    if all(_is_class(n, classes) for n in names) and not all(_is_class(n, classes) for n in below): many = False
+    if many and len(inner) > 1 and len(below) == sum(map(len, inner.values())) and not any(_is_class(n, classes) for n in below):
         warnings.warn(f'{folder}: {names} are taken as laboratories and the folders in them, {sorted(below)}, as classes, although no two of them '
                       f'share a class. If {names} are the classes, put the images directly into them')
     return {p.name: p for p in (inner if many else [folder])}
-
-def _is_class(name:str)->bool: # of a named set
-    return bool(map_name(name, tuple(dict.fromkeys(c for d in DATASETS.values() for c in d.classes))))
 
 def _check_level(root:Path, inner:dict)->None: # name of a folder that is taken as a class -> the folders in it that hold images
     "Laboratories are no classes: an error where the names say so, and a warning where they may be some."
@@ -136,9 +144,11 @@ def _class_folders(root:Path, classes, dataset)->tuple[list[tuple[Path, str, str
         for c in declared:
             same = sorted({f.name for f, s, k in found if (s, k) == (split, c)})
             if len(same) > 1: raise DataError(f'{root}: the folders {same} all stand for the class {c}: join or rename them, or declare a class for each')
-        lacking = [c for c in declared if c not in {k for _, s, k in found if s == split}]
-        if lacking: raise DataError(f'{root}{"/" + split if split else ""} lacks folders for the declared classes {lacking}. '
-                                   "If this laboratory has only some of the classes, load it with unmapped='drop' (--drop-unmapped)")
+    if lacking := [c for c in declared if c not in {k for *_, k in found}]:
+        raise DataError(f"{root} lacks folders for the declared classes {lacking}. If this laboratory has only some of the classes, load it with unmapped='drop' (--drop-unmapped)")
+    for split in dict.fromkeys(s for _, s, _ in found): # `check_split` says whether one can do without
+        if lacking := [c for c in declared if c not in {k for _, s, k in found if s == split}]:
+            warnings.warn(f'{root}: the {split} folder has no folders for the classes {lacking}, so that no {split} image shows them')
     return found, declared
 
 # %% ../../nbs/data/02_folders.ipynb #f011
@@ -177,11 +187,12 @@ def _laid_out(folder:Path, d:DataSet)->tuple[Path, list, list, tuple]: # root; (
     return root, [(p, c, *more) for p, c, _, *more in rows], others, d.classes
 
 # %% ../../nbs/data/02_folders.ipynb #f013
-def _folder_files(root:Path, classes, dataset)->tuple[list, list, tuple]: # (path, class, split, patient); other files; classes
+def _folder_files(folder:Path, root:Path, classes, dataset)->tuple[list, list, tuple]: # (path, class, split, patient); other files; classes
     "The files of class folders."
     found, declared = _class_folders(root, classes, dataset)
     splits = [f for f in root.iterdir() if f.is_dir() and f.name.lower() in SPLIT_FOLDERS] if any(split for _, split, _ in found) else []
-    rows, inner, others = [], {}, [p for f in (root, *splits) for p in f.iterdir() if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES] # outside the class folders
+    around = [f for f in (root, *root.parents) if f == folder or folder in f.parents] # and what wraps it
+    rows, inner, others = [], {}, [p for f in (*around, *splits) for p in f.iterdir() if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES] # outside the class folders
     for f, split, c in found:
         imgs, other = list_images(f)
         rows += [(p, c, split, '') for p in imgs]
@@ -195,14 +206,16 @@ def folder_images(folder:str|Path, # class folders, or split folders with class 
                   dataset:DataSet|None=None, # the data set that the folder should be
                   source:str='', # the laboratory, if known; default: as `dataset` declares it
                   progress:bool=True, # show a progress bar
+                  known:tuple=() # with 'folders': names of classes all the same, whose folders may hold one folder per patient
                  )->pd.DataFrame: # image table
     "Read a folder of class folders, or a public set in its own layout, as an image table."
-    if dataset and (dataset.pattern or dataset.tables): root, rows, others, declared = _laid_out(as_path(folder), dataset)
+    folder = as_path(folder)
+    if dataset and (dataset.pattern or dataset.tables): root, rows, others, declared = _laid_out(folder, dataset)
     else:
-        root = data_root(folder, dataset.inside if dataset else '')
-        rows, others, declared = _folder_files(root, classes, dataset)
+        root = data_root(folder, dataset.inside if dataset else '', known if classes in (None, 'folders') else tuple(classes))
+        rows, others, declared = _folder_files(folder, root, classes, dataset)
     names = [p.name for p in others[:5]]
-    if others: warnings.warn(f'{root}: {len(others)} files are ignored, since they are not images in a class folder: {names}')
+    if others: warnings.warn(f'{folder}: {len(others)} files are ignored, since they are not images in a class folder: {names}')
     paths, labels, splits, patients = zip(*rows) if rows else ((),)*4
     images = image_table(paths, labels, declared, root, splits, source, progress).assign(group=patients)
     if dataset and not source: images['source'] = images['label'].map(dataset.sources).astype(object)

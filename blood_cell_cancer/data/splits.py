@@ -18,7 +18,7 @@ import pandas as pd
 from ..core.io import SEED, write_csv
 from ..core.tables import SPLITS, check_images, check_labelled, classes_of, read_table
 from .annotations import dropped_by_hand
-from .classes import classes_by_laboratory, connect_groups, groups_with_copies
+from .classes import connect_groups, groups_with_copies, laboratories_of, why_not_left_out
 
 # %% ../../nbs/data/05_splits.ipynb #c007
 def _share(total:int, weights:np.ndarray)->np.ndarray:
@@ -111,16 +111,13 @@ def _live(images, duplicates='drop', warn=True)->pd.Series: # bool, False for wh
 # %% ../../nbs/data/05_splits.ipynb #c018
 @dataclass(frozen=True)
 class SplitPlan:
-    "A named way to split."
+    "A named way to split, by image."
     sizes: tuple # train, validation, test
-    by: str = 'image'
     duplicates: str = 'drop' # 'drop' byte-identical files but the first, or 'keep' them
     seed: int = 12 # fixed: `BLOOD_CELLS_SEED` does not change a published split
-    note: str = ''
 
-NAMED_SPLITS = dict(
-    wbc5_published=SplitPlan((3495, 998, 501), note='system 1: 4,994 images = 5,000 minus 6 byte-identical files'),
-    ball4_published=SplitPlan((2268, 486, 488), duplicates='keep', note='system 2: 3,242 images; scaled to the number of images present'))
+NAMED_SPLITS = dict(wbc5_published=SplitPlan((3495, 998, 501)), # system 1: 4,994 images = 5,000 minus 6 byte-identical files
+                    ball4_published=SplitPlan((2268, 486, 488), 'keep')) # system 2: 3,242 images; scaled to the number of images present
 
 # %% ../../nbs/data/05_splits.ipynb #c019
 def _check_sizes(sizes, block)->None:
@@ -128,6 +125,16 @@ def _check_sizes(sizes, block)->None:
     good = 1 <= len(sizes) <= len(SPLITS) and all(isinstance(v, (int, float, np.number)) and np.isfinite(v) and v >= 0 for v in sizes) and sizes[0] > 0
     if not good: raise ValueError(f'sizes={sizes}: give fractions or numbers for train, validation and test, such as (.7, .2, .1)')
     if block < 1: raise ValueError(f'block={block}: a run has at least one image')
+
+def _check_shares(got, units, sizes, by)->None: # of `allocate`
+    "Warn where large units, which are not divided, make a share differ by more than 5 points."
+    n, parts = len(got), SPLITS[:len(sizes)]
+    want, have = _share(n, np.asarray(sizes, float))/n, np.bincount(got, minlength=len(sizes))/n
+    if not have[want > 0].all() or abs(have - want).max() <= .05: return # an empty share has a warning of its own
+    listed = ', '.join(f'{s} {h:.0%} ({w:.0%})' for s, h, w in zip(parts, have, want))
+    warnings.warn(f'by={by!r} keeps {len(set(units))} units whole, the largest of {pd.Series(units).value_counts().max()} of {n} images, so that the shares are not '
+                  f'as asked: {listed}. Units that are smaller or more, such as further patients, come closer; or ask for more where too little is '
+                  f'(in Python sizes={tuple(np.maximum(2*want - have, want/2).round(2).tolist())})')
 
 def split_images(images:pd.DataFrame, # image table
                  by:str='group', # image, group, block, source, a column name, or a named split (`NAMED_SPLITS`)
@@ -139,7 +146,7 @@ def split_images(images:pd.DataFrame, # image table
                 )->pd.DataFrame: # the table with its column `split` filled in
     "Split an image table into train, validation and test, stratified by class."
     if plan := NAMED_SPLITS.get(by):
-        by, sizes, duplicates, seed = plan.by, plan.sizes, plan.duplicates, plan.seed if seed is None else seed
+        by, sizes, duplicates, seed = 'image', plan.sizes, plan.duplicates, plan.seed if seed is None else seed
     if seed is None: seed = SEED
     if duplicates not in ('drop', 'keep'): raise ValueError(f"duplicates='{duplicates}': use 'drop' or 'keep'")
     if held_out is not None and by != 'source': raise ValueError(f"held_out={held_out!r} needs by='source' (--by source), not {by!r}")
@@ -151,6 +158,7 @@ def split_images(images:pd.DataFrame, # image table
     d = images[live]
     units = units_of(d, by, block)
     got = allocate(d['label'].cat.codes.to_numpy(), units, d['sha256'].to_numpy(), sizes, seed)
+    _check_shares(got, units, sizes, by)
     images.loc[live, 'split'] = np.array(SPLITS)[got]
     if by == 'block': images = _purge(images)
     if empty := [s for s, size in zip(SPLITS, sizes) if size > 0 and not (images['split'] == s).any()]:
@@ -165,34 +173,23 @@ def _purge(images):
     images.loc[(images['group'] != '') & rank.notna() & (rank > first), 'split'] = 'dropped'
     return images
 
-def _laboratories(images)->pd.DataFrame: # classes by laboratories
-    "The laboratories of a table, in which every image must have one."
-    if len(unknown := images['name'][images['source'] == '']):
-        raise ValueError(f'{len(unknown)} of {len(images)} images have no laboratory (column source), the first is {unknown.iloc[0]}: '
-                         'load the sets by name, or folders in a list, or fill the column')
-    return classes_by_laboratory(images)
-
-def _why_not_left_out(t, lab)->str: # what makes a laboratory useless as a test set, or ''
-    "Can `lab` be left out of the laboratories of `t`?"
-    has = t.index[t[lab] > 0].tolist()
-    others = t.drop(columns=lab).sum(axis=1)
-    if not others.any(): return f'all images are from {lab}: none is left for training'
-    if len(has) == 1: return f'{lab} has images of one class only ({has[0]}), too few for a test set: evaluate it by itself (external=)'
-    if gone := [c for c in has if not others[c]]: return f'without {lab} no image of {", ".join(gone)} is left for training'
-    if (others > 0).sum() == 1: return f'without {lab} only one class is left for training ({others.idxmax()})'
-    return ''
+def _without(images, live, lab)->tuple: # bool: its images, those of others that share a group with them; why it cannot be left out, or ''
+    "What leaving out a laboratory does to a table."
+    test = live & (images['source'] == lab)
+    shared = live & ~test & images['group'].isin(set(images['group'][test]) - {''})
+    return test, shared, why_not_left_out(laboratories_of(images[live & ~shared]), lab)
 
 def _leave_source_out(images, live, held_out, sizes, seed):
     "One laboratory is the test set; the others train and validate, stratified by class and laboratory."
-    if held_out not in (t := _laboratories(images[live])): raise ValueError(f"by='source' needs held_out, the laboratory to test on: one of {list(t)}")
-    test = live & (images['source'] == held_out)
-    shared = live & ~test & images['group'].isin(set(images['group'][test]) - {''})
+    if held_out not in (t := laboratories_of(images[live])): raise ValueError(f"by='source' needs held_out, the laboratory to test on: one of {list(t)}")
+    test, shared, why = _without(images, live, held_out)
     if shared.any(): warnings.warn(f'images of other laboratories that share a group with images of {held_out} are dropped: {int(shared.sum())}')
     images.loc[shared, 'split'] = 'dropped'
-    if why := _why_not_left_out(_laboratories(images[live & ~shared]), held_out): raise ValueError(why)
+    if why: raise ValueError(why)
     d = images[live & ~test & ~shared]
-    strata = d.groupby(['label', 'source'], observed=True).ngroup().to_numpy()
-    got = allocate(strata, units_of(d, 'group'), d['sha256'].to_numpy(), sizes[:2], seed)
+    strata, units = d.groupby(['label', 'source'], observed=True).ngroup().to_numpy(), units_of(d, 'group')
+    got = allocate(strata, units, d['sha256'].to_numpy(), sizes[:2], seed)
+    _check_shares(got, units, sizes[:2], 'group')
     images.loc[test, 'split'] = 'test'
     images.loc[d.index, 'split'] = np.array(SPLITS[:2])[got]
     return images
@@ -236,8 +233,8 @@ def leave_one_out(images:pd.DataFrame, # image table with laboratories (column `
                   skip:bool=False # pass over laboratories that cannot be left out, with a warning, instead of raising?
                  )->dict: # laboratory -> the table with its column `split` filled in, that laboratory as the test set
     "Leave-one-laboratory-out folds."
-    t = _laboratories(check_images(images))
-    why = {lab: w for lab in t if (w := _why_not_left_out(t, lab))}
+    t, live = laboratories_of(check_images(images)), _live(images, warn=False) # what is split: a laboratory may be all copies of another's images
+    why = {lab: w for lab in t if (w := _without(images, live, lab)[2])}
     if why and not skip: raise ValueError('; '.join(why.values()) + '. Keep them in training with skip=True, or add other laboratories')
     if why: warnings.warn('not left out: ' + '; '.join(why.values()))
     if len(why) == len(t.columns): raise ValueError('no laboratory can be left out')
@@ -262,7 +259,10 @@ def apply_split(images:pd.DataFrame, # image table of the same images
     if len(twice := saved.index[saved.index.duplicated()]): raise ValueError(f'{path} holds {twice[0][0]} twice: remove one of the rows')
     keys = pd.MultiIndex.from_frame(check_images(images)[['name', 'sha256']])
     if len(unknown := images['name'][~keys.isin(saved.index)]):
-        raise ValueError(f'{path} does not contain {len(unknown)} of {len(images)} images (or they have changed), the first is {unknown.iloc[0]}')
+        names = dict(zip(saved.index.get_level_values('sha256'), saved.index.get_level_values('name')))
+        other = next((names[s] for s in images['sha256'][unknown.index] if s in names), '')
+        raise ValueError(f'{path} does not contain {len(unknown)} of {len(images)} images (or they have changed), the first is {unknown.iloc[0]}'
+                         + f'. It has the same files under other names, such as {other}, as where several sets were joined: load the same sets together'*bool(other))
     if len(absent := saved.index[~saved.index.isin(keys)]): warnings.warn(f'{len(absent)} images of {path} are not here, the first is {absent[0][0]}')
     got = saved.loc[keys]
     differs = got['label'].to_numpy() != images['label'].astype(str).to_numpy()

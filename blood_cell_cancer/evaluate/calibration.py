@@ -14,10 +14,10 @@ from fastcore.basics import patch
 from ..core.plots import Figure
 
 from ..core.html import PALETTE
-from ..core.intervals import bootstrap_counts, clustered_share, with_ci
+from ..core.intervals import bootstrap_ci, bootstrap_counts, clustered_share, group_codes, outer, with_ci
 from ..core.io import SEED
 from ..core.tables import probs_of
-from .curves import roc_area
+from .curves import grouped_area_interval, roc_area
 from .metrics import Judged, judge
 from ..models.uncertainty import OOD_REASON, Uncertainty
 
@@ -71,12 +71,11 @@ def calibration(preds:pd.DataFrame|Judged, # prediction table with targets; a co
     w = np.vstack([np.ones(len(j), int), bootstrap_counts(j.groups, draws, seed)]) # the first row: each image once
     gap = sum(np.abs(w[:, cell == b] @ (right - confidence)[cell == b]) for b in np.unique(cell))/w.sum(1)
     brier, log_loss = w @ ((p - y)**2).sum(1)/w.sum(1), w @ -np.log(np.maximum((p*y).sum(1), 1e-12))/w.sum(1)
-    def figure(v):
-        low, high = np.percentile(v[1:], [2.5, 97.5])
-        return float(v[0]), float(low), float(high)
+    def figure(v): return float(v[0]), *bootstrap_ci(v[1:])
     ece, expected = figure(gap), _expected(confidence, cell, seed)
-    low, high = max(0., 2*ece[0] - ece[2]), max(2*ece[0] - ece[1], ece[0]) # the basic interval; extended where the estimate lies below all resamples
-    ece = ece[0], 0. if ece[0] <= expected[2] else low, high
+    if not np.isnan(ece[1]): # images of one group have no interval
+        low, high = max(0., 2*ece[0] - ece[2]), max(2*ece[0] - ece[1], ece[0]) # the basic interval; extended where the estimate lies below all resamples
+        ece = ece[0], 0. if ece[0] <= expected[2] else low, high
     return Calibration(len(j), ece, expected, figure(brier), figure(log_loss), _bins(confidence, right, j.groups, cell))
 
 # %% ../../nbs/evaluate/04_calibration.ipynb #c009
@@ -170,9 +169,13 @@ def _unknown(name, j, unknown, draws, seed):
     groups = d['group'].to_numpy() if 'group' in d else ['']*len(d)
     both, y = pd.concat([known, d], ignore_index=True), np.r_[np.zeros(len(known), bool), np.ones(len(d), bool)]
     w = np.hstack([bootstrap_counts(g, draws, seed + i) for i, g in enumerate((j.groups, groups))])
+    codes = group_codes(j.groups)
+    codes = np.r_[codes, group_codes(groups) + codes.max() + 1] # known and unknown images are drawn apart
     row = dict(unknown=name, n=len(d))
     for key, s in (('auroc', both['ood_score'].to_numpy()), ('baseline', 1 - probs_of(both).max(1))):
-        row[key], (row[f'{key}_low'], row[f'{key}_high']) = float(roc_area(y, s)[0]), np.nanpercentile(roc_area(y, s, w), [2.5, 97.5])
+        area, areas = float(roc_area(y, s)[0]), roc_area(y, s, w)
+        ends = outer(bootstrap_ci(areas), grouped_area_interval(area, areas, y, codes)) if codes.max() > 1 else (np.nan, np.nan) # one group each
+        row |= {key: area, f'{key}_low': ends[0], f'{key}_high': ends[1]}
     row['abstain'], row['abstain_low'], row['abstain_high'] = clustered_share(d['abstained'], groups)
     return row | dict(ood=int(d['reason'].str.startswith(OOD_REASON).sum())) # abstained because of the OOD score
 

@@ -18,6 +18,7 @@ from captum.attr import LayerAttribution, LayerGradCam, Occlusion
 from matplotlib import colormaps
 from ..core.plots import Figure
 
+from ..core.intervals import bootstrap_ci, bootstrap_counts
 from ..core.io import SEED, pixel_batches, read_image
 from ..core.progress import progress_bar
 from ..core.tables import check_images, readable
@@ -119,7 +120,7 @@ def _seen(path, preprocess):
 @dataclass
 class Saliency:
     "Saliency maps of an image table."
-    images: pd.DataFrame # the image table's `path, name, label`, and `explained`, the class that the map is about
+    images: pd.DataFrame # the image table's `path, name, label, group`, and `explained`, the class that the map is about
     maps: np.ndarray # float32 (n, size, size), 0 and above
     method: str
     preprocess: tuple = () # the recipe's preprocessing, which the maps' images went through
@@ -190,7 +191,7 @@ def saliency_maps(model, # a `Model` of either engine, or the folder of its bund
             maps.append(METHODS[model.engine][method](net, x, t, r.backbone, **kwargs).cpu().numpy())
             done += len(x)
             bar.update(len(x))
-    explained = rows[['path', 'name', 'label']].assign(explained=np.array(model.classes)[codes])
+    explained = rows[['path', 'name', 'label', 'group']].assign(explained=np.array(model.classes)[codes])
     return Saliency(explained, np.concatenate(maps).astype(np.float32), method, tuple(r.preprocess))
 
 # %% ../../nbs/evaluate/06_saliency.ipynb #c023
@@ -224,15 +225,16 @@ def saliency_by_place(saliency:Saliency, # of `saliency_maps`
                 draws:int=2000, # bootstrap resamplings
                 seed:int=SEED # of the bootstrap
                )->pd.DataFrame: # one row per region: `place, n, share, low, high, even`; even: the region's share of the image
-    "Mean share of the saliency in regions of the image, with 95 % intervals, beside what a uniform map would give."
+    "Mean share of the saliency in regions of the image, with 95 % intervals (whole groups are drawn), beside what a uniform map would give."
     rows = []
     for name, box in (boxes or {}).items():
         x0, y0, x1, y1 = box
         if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1): raise ValueError(f'box {name!r} is {tuple(box)}: give left, top, right, bottom as fractions between 0 and 1')
+    maps = saliency.maps[shown := saliency.maps.sum((1, 2)) > 0] # an empty map has no share
+    groups = (saliency.images['group'].to_numpy() if 'group' in saliency.images else np.full(len(shown), ''))[shown]
+    w = bootstrap_counts(groups, draws, seed) if len(maps) else None
     for name, box in {**PLACES, **(boxes or {})}.items():
-        v = np.array([saliency_share(m, box, (1, 1)) for m in saliency.maps])
-        v = v[~np.isnan(v)]
-        means = np.random.default_rng(seed).choice(v, (draws, len(v))).mean(1) if len(v) else [np.nan]
-        interval = map(float, np.percentile(means, [2.5, 97.5]))
-        rows.append((name, len(v), float(v.mean()) if len(v) else np.nan, *interval, box_share(box, (1, 1))))
+        v = np.array([saliency_share(m, box, (1, 1)) for m in maps])
+        figures = (float(v.mean()), *bootstrap_ci(w @ v/w.sum(1))) if len(v) else (np.nan,)*3
+        rows.append((name, len(v), *figures, box_share(box, (1, 1))))
     return pd.DataFrame(rows, columns=['place', 'n', 'share', 'low', 'high', 'even'])

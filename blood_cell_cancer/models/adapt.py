@@ -166,6 +166,11 @@ def _warn_of_lone_patients(y, groups, classes):
         warnings.warn(f'all labelled images of {", ".join(lone)} are of one group (patient): the cross-validation judges them without having trained on any, '
                       'so the figures after adapting are too low for it. Label cells of another patient too')
 
+def _left_out(features, k):
+    "Out-of-distribution score of each labelled image, by the others."
+    # An image of the bank is its own nearest neighbour, so its k-th other one is the neighbour k + 1.
+    return knn_score(features, unit(features), k + 1)
+
 def adapted_uncertainty(model, features:np.ndarray, y:np.ndarray, logits:np.ndarray, # of the labelled images; logits cross-validated
                         coverage:float=.95, k:int=5, answered:float=.95,
                         scores:np.ndarray|None=None # cross-validated out-of-distribution scores; None: the features did not train
@@ -174,8 +179,7 @@ def adapted_uncertainty(model, features:np.ndarray, y:np.ndarray, logits:np.ndar
     if model.uncertainty is None: return None
     temperature, bank, k = fit_temperature(logits, y), unit(features), min(k, len(y) - 1)
     thresholds = conformal_thresholds(softmax(logits/temperature), y, coverage)
-    # An image of the bank is its own nearest neighbour, so its k-th other one is the neighbour k + 1.
-    limit = float(np.quantile(knn_score(features, bank, k + 1) if scores is None else scores, answered, method='higher'))
+    limit = float(np.quantile(_left_out(features, k) if scores is None else scores, answered, method='higher'))
     return replace(model.uncertainty, temperature=temperature, coverage=coverage, method='lac', conditional=False,
                    thresholds=tuple(map(float, thresholds)), kind='knn', k=k, limit=limit, answered=answered,
                    arrays=dict(bank=bank.astype(np.float16)), facts=dict(labelled=len(y)))
@@ -228,8 +232,8 @@ def adapt(model, # a trained `Model`, or the folder of its bundle
                  before=_recalls(before, y, groups, model.classes), after=_recalls(after, y, groups, model.classes))
     uncertainty = adapted_uncertainty(model, features, y, after, coverage, scores=scores)
     if uncertainty is not None:
-        yes = ~np.array(uncertainty.columns(after, features)['abstained'])
-        if deep: yes &= scores <= uncertainty.limit # the fitted network finds its own cells too near
+        if scores is None: scores = _left_out(features, uncertainty.k) # a new cell is not its own neighbour
+        yes = (uncertainty.sets(uncertainty.probs(after)).sum(1) == 1) & (scores <= uncertainty.limit)
         facts['answered'], facts['right'] = int(yes.sum()), int((after.argmax(1) == y)[yes].sum())
     seen = None if model.seen is None else union([model.seen, SeenImages.of(rows.assign(split='train'))])
     return replace(model, net=net, uncertainty=uncertainty, seen=seen,

@@ -6,10 +6,12 @@
 __all__ = ['NOT_EVALUATED', 'CARD_SECTIONS', 'LOAD', 'card_name', 'front_matter', 'card_text']
 
 # %% ../../nbs/models/11_card.ipynb #c002
+from operator import itemgetter
+
 import numpy as np
 from huggingface_hub import ModelCardData
 
-from ..core.intervals import with_ci
+from ..core.intervals import wilson, with_ci
 from ..data.datasets import DATASETS
 
 # %% ../../nbs/models/11_card.ipynb #c004
@@ -37,7 +39,7 @@ def _data(facts):
 def _split(facts):
     splits, x = facts['data'].get('splits'), facts['extra'].get('metrics', {}).get('leakage')
     def counts(c): return ', '.join(f'{k} {v}' for k, v in c.items())
-    lines = [f'{s}: {sum(c.values())} images ({counts(c)}).' for s, c in (splits or {}).items()] or ['The split is not recorded.']
+    lines = [f'{s}: {sum(c.values())} images ({counts(c)}).' for s, c in (splits or {}).items() if sum(c.values())] or ['The split is not recorded.']
     if x is None: return [*lines, f'Groups that lie on two sides of the split: {NOT_EVALUATED}.']
     if not x['groups'] and x['known']:
         return [*lines, 'No group of images (duplicates, overlapping fields) lies on two sides of the split.']
@@ -58,7 +60,7 @@ def _figures(facts):
     c = [(r['class'], r['n'], *(_interval(r, k) for k in ('recall', 'precision'))) for r in m['classes']]
     return [f"On the {m['split']} images, with 95 % intervals, beside baselines on the same images:", '',
             *_rows(('', 'right', 'accuracy', 'balanced accuracy', 'macro F1'), t), '',
-            *_rows(('class', 'images', 'recall', 'precision'), c), '', *_beyond(m), *_command(m)]
+            *_rows(('class', 'images', 'recall', 'precision'), c), '', *_beyond(m, facts.get('uncertainty')), *_command(m)]
 
 def _command(m): # that made the figures, and what the 8-bit network gets right, if it is known
     lines = {'in 8 bits': '- In 8 bits, as `blood-cells predict` answers: {}; the figures above are of the network in full precision',
@@ -68,14 +70,16 @@ def _command(m): # that made the figures, and what the 8-bit network gets right,
 def _interval(row, k): # a figure of one class, which may be undefined
     return with_ci(*(np.nan if row[k + e] is None else row[k + e] for e in ('', '_low', '_high')))
 
-def _beyond(m):
+def _beyond(m, fitted):
     "One line each on calibration, uncertainty, other laboratories and robustness."
     cal, uncertainty, away, robust = (m.get(k) for k in ('calibration', 'uncertainty', 'external', 'robustness'))
     def share(u): return with_ci(u['abstain'], u['abstain_low'], u['abstain_high'])
     unknowns = [f"- Abstained, {u['unknown']}: {share(u)}" for u in (uncertainty or {}).get('unknowns') or []]
     laboratories = [f"- Other laboratories, {k}: {f['lead']}" for k, f in (away or {}).items()]
     ideal = f"; a perfectly calibrated model would have {with_ci(*cal['expected'], percent=False)}" if cal and 'expected' in cal else '' # older reports lack it
-    return [f"- Calibration error: {with_ci(*cal['ece'], percent=False) + ideal if cal else NOT_EVALUATED}",
+    abroad = (f". The temperature and the thresholds were fitted to {fitted['facts']['validation']} images of other laboratories, not to "
+              'images like these' if fitted and fitted['facts'].get('fitted_on') else '')
+    return [f"- Calibration error: {with_ci(*cal['ece'], percent=False) + ideal + abroad if cal else NOT_EVALUATED}",
             f"- Uncertainty: {uncertainty['lead'] if uncertainty else NOT_EVALUATED}",
             *(unknowns or [f'- Unknown images: {NOT_EVALUATED}']), *(laboratories or [f'- Other laboratories: {NOT_EVALUATED}']),
             f"- Corrupted images (focus, stain, lamp, file): {robust['lead'] if robust else NOT_EVALUATED}"]
@@ -113,7 +117,15 @@ def _confused(m, most=5):
     "The most frequent confusions, in words."
     names = [c['class'] for c in m['classes']]
     wrong = [(k, names[i], names[j], sum(row)) for i, row in enumerate(m['confusion']) for j, k in enumerate(row) if i != j and k]
-    return [f'{k} of {n} {a} were classified as {b}.' for k, a, b, n in sorted(wrong, reverse=True)[:most]]
+    return [f"{k} of {n} {a} {'was' if k == 1 else 'were'} classified as {b}." for k, a, b, n in sorted(wrong, reverse=True)[:most]]
+
+def _away(name, away, most=3):
+    "How a model falls short in another laboratory: in all, and in the classes of ten images or more that it recognises least."
+    rows = sorted(((r['external_k']/r['external_n'], r) for r in away['classes'] if r['external_n'] >= 10 and r['low'] > 0), key=itemgetter(0))[:most]
+    def interval(r): return (r[f'external_{v}'] for v in ('low', 'high')) if 'external_low' in r else wilson(r['external_k'], r['external_n']) # older reports lack it
+    shares = [f"{r['class']} {with_ci(share, *interval(r))} of {r['external_n']}" for share, r in rows]
+    least = f"; least recognised {', '.join(shares)}" if shares else ''
+    return f"{name}: balanced accuracy {with_ci(*away['external'])}, at home {with_ci(*away['home'])}{least}."
 
 def _failures(facts):
     m, out = facts['extra'].get('metrics'), []
@@ -123,7 +135,7 @@ def _failures(facts):
                    'classes.')
     if not m: return [*out, 'Not evaluated: no further failure is known.']
     out += [*_confused(m), *m['warnings']]
-    out += [f"{k}: {f['lead']}" for k, f in (m.get('external') or {}).items() if f['drop'][0] > 0]
+    out += [_away(k, f) for k, f in (m.get('external') or {}).items() if f['drop'][0] > 0]
     if not m.get('external'):
         out.append('Images of another laboratory, stain or microscope were not evaluated; models of this kind are known to fail there '
                    'without warning.')

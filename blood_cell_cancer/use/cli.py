@@ -8,6 +8,7 @@ __all__ = ['app', 'LOADING', 'options', 'fetch', 'audit', 'split', 'train', 'eva
 
 # %% ../../nbs/use/06_cli.ipynb #c002
 import os
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -224,11 +225,11 @@ def browser_page(bundle:Annotated[Path, typer.Argument(help='Folder of an export
                  runtime:Annotated[Optional[Path], typer.Option(help='Folder of the npm package onnxruntime-web, to be copied; default: load it from jsDelivr')]=None):
     "Write a static page that classifies images in the browser: no server code, no upload."
     from blood_cell_cancer.use.page import write_page
-    print_places(page=write_page(bundle, out, int8, runtime), to_look_at_it=f'python -m http.server --directory {out}')
+    print_places(page=write_page(bundle, out, int8, runtime), to_look_at_it=f'python -m http.server --directory {shlex.quote(str(out))}')
 
 # %% ../../nbs/use/06_cli.ipynb #c023
 @app.command()
-def backbones(classes:Annotated[int, typer.Option(help='Number of classes')]=5,
+def backbones(classes:Annotated[int, typer.Option(min=1, help='Number of classes')]=5,
               cut:Annotated[str, typer.Option(help='last30, head or all')]='last30',
               head:Annotated[str, typer.Option(help='system1 or linear')]='system1',
               as_json:Annotated[bool, typer.Option('--json', help='As JSON')]=False):

@@ -41,10 +41,16 @@ def save_predictions(preds:pd.DataFrame, # prediction table
     "Write a prediction table as CSV, with file names as `core.io.shown` writes them."
     return write_csv(preds.assign(**{c: [shown(v) for v in preds[c]] for c in ('path', 'name', 'error')}), path)
 
-def read_predictions(path:str|Path # CSV of `save_predictions` or `blood-cells predict`
+def _read(path)->pd.DataFrame: # all columns as text, empty fields ''
+    if Path(path).suffix.lower() != '.parquet': return read_table(path)
+    try: d = pd.read_parquet(path)
+    except ValueError as e: raise ValueError(f'{path} can\'t be read as Parquet: {e}') from None
+    return d.astype(object).where(d.notna(), '').astype(str)
+
+def read_predictions(path:str|Path # CSV or Parquet of `save_predictions` or `blood-cells predict`
                     )->pd.DataFrame: # prediction table
     "Read a saved prediction table with its types: `pandas.read_csv` alone makes text of the classes, and missing values of empty fields."
-    d = read_table(path)
+    d = _read(path)
     if missing := [c for c in ('path', 'name', 'target', 'predicted', 'error') if c not in d]: raise ValueError(f'{path} is no prediction table: it lacks the columns {missing}')
     # A further column may begin with p_ as well (p_id): probabilities lie between 0 and 1, and sum to 1.
     p = d.filter(regex='^p_').apply(pd.to_numeric, errors='coerce').astype(float)

@@ -8,7 +8,6 @@ __all__ = ['SECTIONS', 'MAKERS', 'INTERRUPTED', 'Audit', 'leaked_test_images', '
 
 # %% ../../../nbs/data/audit/07_report.ipynb #c002
 import json
-import shutil
 import time
 from dataclasses import dataclass, field
 from datetime import date
@@ -26,7 +25,7 @@ from ...core.progress import progress_bar
 from ...core.tables import check_images, jsonable, read_table
 from .checks import check_balance, check_labels, check_pairs, check_shortcuts
 from .duplicates import find_duplicates, fingerprint_features, pair_names
-from ..image_arrays import image_arrays, work_folder
+from ..image_arrays import clear_folder, image_arrays, work_folder
 from .integrity import VERDICTS, Section, check_integrity
 from .overlaps import find_overlaps, group_images, overlap_features, valid_mask
 from .page import audit_html, audit_verdict
@@ -150,7 +149,7 @@ def audit(images:pd.DataFrame, # image table
     Path(folder).parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         _audit(a, sections, by, features, work_folder(folder), progress)
-        if not a.interrupted: shutil.rmtree(folder, ignore_errors=True)
+        if not a.interrupted: clear_folder(folder)
     return a
 
 INTERRUPTED = 'Not checked: interrupted.'

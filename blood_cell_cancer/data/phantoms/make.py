@@ -7,7 +7,6 @@ __all__ = ['BAR_STYLES', 'BAR_ODDS', 'VERSION', 'TRUTH', 'CORRUPTIONS', 'show_ph
 
 # %% ../../../nbs/data/phantoms/02_make.ipynb #c002
 import json
-import os
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ...core.io import SEED, write_json
+from ...core.io import SEED, locked, write_csv, write_json
 from ...core.plots import image_grid
 from ...core.progress import progress_bar
 from .draw import _draw, phantom_classes
@@ -188,13 +187,16 @@ def make_phantoms(
     asked = dict(version=VERSION, kind=kind, n=n, seed=seed, size=size, tint=tint, bar=bar,
                  duplicates=duplicates, overlaps=overlaps, corrupt=corrupt)
     plan = _plan(kind, n, seed, duplicates, overlaps, corrupt)
-    if _claim(folder, asked): return _read_truth(folder)
-    rows = []
-    for label, number, what, i in progress_bar(plan, 'phantoms', progress=len(plan) >= 1000):
-        data, row = _one(kind, label, number, what, i, seed, size, tint, bar)
-        (folder/label).mkdir(exist_ok=True)
-        (folder/row['name']).write_bytes(data)
-        rows.append(row)
-    pd.DataFrame(rows, columns=list(TRUTH)).to_csv(folder/'phantoms.part', index=False)
-    os.replace(folder/'phantoms.part', folder/'phantoms.csv')   # last, so that an interrupted run is recognised
+    truth = folder/'phantoms.csv'   # written last, so that it is there only in a folder that is complete
+    if truth.exists() and _claim(folder, asked): return _read_truth(folder)
+    with locked(folder, wait=True): # for another process that draws the same
+        if _claim(folder, asked): return _read_truth(folder)
+        truth.unlink(missing_ok=True)
+        rows = []
+        for label, number, what, i in progress_bar(plan, 'phantoms', progress=len(plan) >= 1000):
+            data, row = _one(kind, label, number, what, i, seed, size, tint, bar)
+            (folder/label).mkdir(exist_ok=True)
+            (folder/row['name']).write_bytes(data)
+            rows.append(row)
+        write_csv(pd.DataFrame(rows, columns=list(TRUTH)), truth)
     return _read_truth(folder)

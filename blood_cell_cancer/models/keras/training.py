@@ -187,7 +187,7 @@ def last_inputs(net, features:np.ndarray)->np.ndarray: # (n, width)
 def with_last_layer(net, weight:np.ndarray, bias:np.ndarray):
     "A copy of the network with another last layer."
     out = keras.models.clone_model(net)
-    out.set_weights(net.get_weights())
+    set_net_state(out, net_state(net)) # set_weights would leave the pixel statistics of the copy's Normalization at 0 and 1
     out.layers[-1].layers[-1].set_weights([weight.T, bias])
     return out
 

@@ -143,7 +143,7 @@ class LabellingPanel(View):
                  fixed:bool=False # must it stay that one?
                 ):
         super().__init__(model if isinstance(model, Labeller) else Labeller(model, images), changed=changed)
-        self.n, self.lists = n, {}
+        self.n, self.lists, self.place = n, {}, out if fixed else None # a browser may change what its page disables
         self.grid, self.notice, self.plot, self.table = w.GridBox(), w.HTML(), w.HTML(), w.HTML()
         self.grid.layout.grid_template_columns, self.grid.layout.grid_gap = 'repeat(auto-fill, minmax(150px, 1fr))', '12px'
         self.out = control(w.Text, 'Folder of the new bundle', value=out, disabled=fixed, placeholder='ours.bundle', continuous_update=False)
@@ -211,7 +211,7 @@ class LabellingPanel(View):
 
     def keep(self):
         "Save the adapted model."
-        where = self.out.value.strip()
+        where = self.out.value.strip() if self.place is None else self.place
         try:
             if not where: raise ValueError('give the folder of the new bundle')
             bundle = self.state.adapted.save(where)

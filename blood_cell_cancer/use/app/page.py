@@ -29,7 +29,7 @@ from .augment import AugmentationExplorer, Augmenter
 from .classify import NO_MODEL, Classifier, ImageClassifier
 from .errors import ErrorExplorer, Errors
 from .explorer import DataExplorer, Explorer
-from .serve import APP_ENV, bundle_choices, data_choices
+from .serve import APP_ENV, bundle_choices, data_choices, first_bundle
 from .train import Trainer, TrainingPanel
 from .widgets import EXPECTED, Persistent, View, button, check_annotated, control, merged, message
 
@@ -88,9 +88,11 @@ class App(View):
         self.places = None if any_folder else [Path(p).resolve() for p in (data, bundle) if p and Path(p).exists()]
         self.remove_class('bcc-part')
         self.keep, self.models, self.parts, self.split_csv = keep, keep_folder(keep)/'models', {}, split
-        if self.places is not None: self.places.append(self.models)
+        self.given, lost = data, '' # the split is of this data set
+        if self.places is not None: self.places.append(self.models.resolve())
         self.path:'Path|None' = None # of the saved choices, once images are read
-        if bundle: bundle = next(iter(bundle_choices(bundle).values())) # a folder of bundles: the first
+        try: bundle = first_bundle(bundle) if bundle else ''
+        except ValueError as e: bundle, lost = '', message(f'{e}.', warn=True)
         # Where any folder may be named, it can be typed too.
         self.pick = self.places is not None
         self.data = self.picker('Data set: name or folder', data_choices(data), data)
@@ -105,6 +107,7 @@ class App(View):
                          w.HBox([self.data, self.classes, load, self.bundle, load_model]), self.notice, bar, self.body]
         self.classifier, self.trainer = Classifier(bundle=str(bundle)), Trainer()
         self.load_data()
+        self.notice.value += lost
         self.show(0)
 
     def picker(self, label:str, choices:dict, value)->w.Widget:
@@ -166,14 +169,15 @@ class AppState(Persistent):
         return self
     def merge(self, d):
         "Take over what another page has annotated and labelled since this one read or wrote the file."
-        now = merged(_entries(self.to_dict()), _entries(d), self.app.entries)
-        self.app.explorer.restore(dict(annotations={}, parked=[[n, m] for (kind, n, _), m in now.items() if kind == 'annotation']))
+        now = merged(self.entries(self.to_dict()), self.entries(d), self.app.entries)
+        said = [(n, m) for (kind, n, _), m in now.items() if kind == 'annotation']
+        self.app.explorer.restore(dict(annotations={}, parked=[[n, m] for n, m in said if isinstance(m, dict)], drafts={n: m for n, m in said if isinstance(m, str)}))
         self.label([[n, sha, c] for (kind, n, sha), c in now.items() if kind == 'label'])
-
-def _entries(d)->dict: # of a saved state: ('annotation' or 'label', name, checksum) -> what was said of the image
-    said = [*d['explorer']['parked'], *d['explorer']['annotations'].items()]
-    check_annotated(said)
-    return {('annotation', n, m['sha256']): m for n, m in said} | {('label', n, sha): c for n, sha, c in d['labels']}
+    def entries(self, d)->dict: # of a saved state: ('annotation' or 'label', name, checksum) -> what was said of the image
+        said = [*d['explorer']['parked'], *d['explorer']['annotations'].items()]
+        check_annotated(said)
+        drafts = {('annotation', n, self.sha.get(n)): str(note) for n, note in d['explorer'].get('drafts', {}).items()} # each stands for its image's annotation
+        return {('annotation', n, m['sha256']): m for n, m in said} | drafts | {('label', n, sha): c for n, sha, c in d['labels']}
 
 def _begin(app, images)->None:
     "Begin with these images, and with nothing of those before."
@@ -190,7 +194,7 @@ def save_state(self:App):
             try:
                 if self.path.exists() and (text := self.path.read_text(encoding='utf-8')) != self.text: state.merge(json.loads(text))
             except DAMAGED as e: self.notice.value = message(f'{_set_aside(self.path, e)}.', warn=True)
-            self.text, self.entries = state.save(self.path).read_text(encoding='utf-8'), _entries(state.to_dict())
+            self.text, self.entries = state.save(self.path).read_text(encoding='utf-8'), state.entries(state.to_dict())
     except OSError as e: self.notice.value = message(f'The last change could not be saved: {e}', warn=True)
 
 # What a file raises that somebody has edited.
@@ -208,7 +212,7 @@ def recall(self:App)->list: # of sentences for `message`
     if not self.path.exists(): return []
     try:
         self.text = self.path.read_text(encoding='utf-8')
-        self.entries = _entries(AppState(self).restore(json.loads(self.text)).to_dict())
+        self.entries = (state := AppState(self).restore(json.loads(self.text))).entries(state.to_dict())
     except DAMAGED as e: # what the page saves from now on must not replace it, nor hold half of it
         _begin(self, self.explorer.images)
         return [f'{_set_aside(self.path, e)}, and the page starts without them.']
@@ -225,7 +229,7 @@ def _read_data(app, what:str)->tuple: # split image table, message
     "Read a data set, as the page says its classes."
     _check_place(app, what, DATASETS)
     images = load_images(what, classes=declared_classes(app.classes.value.strip()), progress=False)
-    if app.split_csv: return apply_split(images, app.split_csv), ''
+    if app.split_csv and state_file(what) == state_file(app.given): return apply_split(images, app.split_csv), ''
     images, how = split_if_needed(images)
     return images, ('These are phantoms, drawn by this package for trying things out. ' if what in DRAWN else '') + how
 
@@ -234,7 +238,7 @@ def load_data(self:App):
     "Read the data set, restore its annotations, and make the six widgets."
     self.notice.value, what = message('Reading the images.'), (self.data.value or '').strip() or 'phantoms'
     try:
-        if self.trainer.running: raise ValueError('A training on the loaded images is running: wait until it ends, or stop it on the tab Training, and then load the data.')
+        if self.trainer.process and self.trainer.running: raise ValueError('A training on the loaded images is running: wait until it ends, or stop it on the tab Training, and then load the data.')
         images, how = _read_data(self, what)
         _begin(self, images)
     except EXPECTED as e:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HERE', 'APP_ENV', 'IDLE', 'UPLOAD', 'POLICY', 'HEADERS', 'CHOICES', 'voila_arguments', 'start_page', 'app_server',
-           'data_choices', 'bundle_choices', 'serve']
+           'data_choices', 'bundle_choices', 'first_bundle', 'serve']
 
 # %% ../../../nbs/use/app/09_serve.ipynb #c003
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ...core.tables import IMAGE_SUFFIXES
 from ...data.datasets import DRAWN
-from ...models.shipped import bundle_folder, check_bundle, shipped_bundles
+from ...models.shipped import check_bundle, shipped_bundles
 from .uploads import sweep_uploads
 
 HERE = resources.files('blood_cell_cancer')/'app'
@@ -96,14 +96,23 @@ def data_choices(data:str|Path # what the app was given: a named set or a folder
     if Path(data).is_dir() and str(data) not in given.values(): given = {Path(data).name: str(data)} | given
     return given | {d: d for d in DRAWN if d not in given}
 
+def _bundles(place)->dict: # name in the menu -> folder, or the name of a bundle as it is
+    if not Path(place).is_dir(): return {str(place): str(place)}
+    return _labels(place, _below(place, lambda f: (f/'bundle.json').is_file()))
+
 def bundle_choices(*places # a bundle, the name of a shipped one, or folders of bundles
                   )->dict: # name in a menu -> what `load_model` takes
     "The models that can be chosen: those that lie in the places, and the shipped ones."
     found = {}
-    for p in places:
-        here = _labels(p, _below(p, lambda f: (f/'bundle.json').is_file())) if p and Path(p).is_dir() else {str(p): str(p)} if p else {}
-        found |= {k: v for k, v in here.items() if k not in found}
+    for p in filter(None, places): found |= {k: v for k, v in _bundles(p).items() if k not in found}
     return found | {b: b for b in shipped_bundles() if b not in found}
+
+def first_bundle(place:str|Path # a bundle, a name, or a folder of bundles
+                )->str: # what `load_model` takes
+    "The bundle to begin with: what was named, or the first that a menu shows of a folder; `ValueError` for a folder without any."
+    if found := _bundles(place): return next(iter(found.values()))
+    if str(place) in shipped_bundles(): return str(place) # beside an empty folder of that name
+    raise ValueError(f'{place} holds no bundle, neither itself nor at most two levels down: give the folder that holds bundle.json, or one nearer to it')
 
 # %% ../../../nbs/use/app/09_serve.ipynb #c008
 def serve(bundle:str|Path='', # folder of a bundle
@@ -117,8 +126,8 @@ def serve(bundle:str|Path='', # folder of a bundle
     "Serve the app until Ctrl-C."
     if missing := [m for m in ('voila', 'ipykernel') if find_spec(m) is None]:
         raise RuntimeError(f'the app needs {" and ".join(missing)}: pip install "blood_cell_cancer[app]"')
-    if bundle and not any(Path(bundle).glob('**/bundle.json')): check_bundle(bundle) # a folder of bundles is one to choose from
-    if bundle and bundle_folder(bundle) == Path(bundle): bundle = Path(bundle).absolute() # a folder, not a shipped name
+    first = first_bundle(bundle) if bundle else '' # a folder of bundles is one to choose from
+    if first and check_bundle(first) == Path(first): bundle = Path(bundle).absolute() # a folder, not a shipped name
     given = dict(bundle=bundle, data=Path(data).absolute() if Path(data).is_dir() else data, classes=classes,
                  split=split and Path(split).absolute(), keep=keep and Path(keep).absolute(), any_folder='yes' if any_folder else '')
     sweep_uploads()

@@ -36,10 +36,11 @@ from .widgets import EXPECTED, Persistent, View, button, chart, control, message
 # %% ../../../nbs/use/app/07_train.ipynb #c006
 PREFIX, DAY = 'blood-cells-training-', 86_400 # of the name of a run's temporary folder; seconds
 
-def _interrupt_on_close(saving:threading.Event)->None:
-    "Interrupt the main thread when standard input ends, unless it is saving already."
+def _interrupt_on_close(folder:Path, saving:threading.Event)->None:
+    "Interrupt the main thread when standard input ends, unless it is saving already, and leave a note of it for other pages."
     while os.read(0, 1): pass # not through sys.stdin, whose lock would block the end of the process
     if not saving.is_set(): _thread.interrupt_main()
+    (folder/'stopping').touch()
 
 def _read_job(folder:Path)->tuple: # the job, its image table
     "The task of a training process."
@@ -54,7 +55,7 @@ def run_job(folder:str|Path # of `Trainer.start`
     from blood_cell_cancer.models.training import train
     from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
     folder, saving = Path(folder), threading.Event()
-    threading.Thread(target=_interrupt_on_close, args=(saving,), daemon=True).start()
+    threading.Thread(target=_interrupt_on_close, args=(folder, saving), daemon=True).start()
     job, images = _read_job(folder)
     StageLines.life = StageLines.short = 1. # the panel shows the last line
     with locked(folder/'job.json'):
@@ -79,6 +80,15 @@ def sweep_trainings(root:str|Path|None=None # default: the folder for temporary 
 
 # %% ../../../nbs/use/app/07_train.ipynb #c008
 UNSET = dict(backbone='', weights='', epochs=0, views=-1, augment={}) # values that leave the recipe as it is
+
+def _lives(folder:Path)->bool: # of a run
+    "Does its process live? Its command names the folder; that of a later process with the same number does not."
+    try: pid = int((folder/'process.json').read_text())
+    except OSError: return False # of an earlier version
+    named, ask = os.fsencode(folder), ['ps', '-ww', '-o', 'command=', '-p', str(pid)]
+    if os.name == 'nt': named, ask = b'python', ['tasklist', '/nh', '/fi', f'PID eq {pid}'] # which tells no command
+    try: return named in (Path(f'/proc/{pid}/cmdline').read_bytes() if Path('/proc/self').exists() else subprocess.run(ask, capture_output=True).stdout)
+    except OSError: return False # there is no such process
 
 @dataclass
 class Trainer(Persistent):
@@ -107,10 +117,7 @@ class Trainer(Persistent):
     @property
     def running(self)->bool:
         if self.process is not None: return self.process.poll() is None
-        if not self.started: return False
-        try:
-            with locked(Path(self.folder)/'job.json'): return False
-        except RuntimeError: return True # a page that was closed started it
+        return self.started and not (Path(self.folder)/'done.json').exists() and _lives(Path(self.folder)) # another page's
 
 # %% ../../../nbs/use/app/07_train.ipynb #c011
 RUN = '; '.join(('import signal, sys', 'signal.signal(signal.SIGINT, lambda *_: sys.exit("Stopped before the training began."))',
@@ -123,7 +130,7 @@ def start(self:Trainer, images:pd.DataFrame, # split image table, annotations ap
           out:str|Path|None=None # the bundle; default: inside the folder
          )->Path: # the folder
     "Start the training process."
-    if self.running: raise ValueError('a training is running: stop it first')
+    if self.running: raise ValueError('a training is running: stop it first' if self.process else 'a training of another page is running: wait for its end, or stop it there')
     if not set(images['split']) & {'train'}: raise ValueError('the images are not split: split them first')
     if not folder: sweep_trainings()
     r, folder = self.recipe(), Path(folder or mkdtemp(prefix=PREFIX))
@@ -135,8 +142,8 @@ def start(self:Trainer, images:pd.DataFrame, # split image table, annotations ap
     self.folder = str(folder)
     with open(folder/'log.txt', 'w') as log:
         # In a session of its own: a kernel that is shut down kills the processes of its group, and this one still has to save.
-        self.process = subprocess.Popen([sys.executable, '-c', RUN, str(folder)], stdin=subprocess.PIPE, stdout=log, stderr=log,
-                                        start_new_session=True)
+        self.process = subprocess.Popen([sys.executable, '-c', RUN, str(folder)], stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
+    write_json(self.process.pid, folder/'process.json')
     return folder
 
 @patch
@@ -157,13 +164,12 @@ def _log(t)->list: # lines
     return (Path(t.folder)/'log.txt').read_text(errors='replace').strip().splitlines()
 
 def _running(t)->tuple[str, str]:
-    if t.process is None: return 'stopping', 'The page was closed, which stops a training: the best epoch so far is being saved.'
-    if t.process.stdin.closed: return 'stopping', 'Stopping: the best epoch so far is being saved.'
-    n, log = len(t.history()), _log(t)
+    if t.process.stdin.closed if t.process else (Path(t.folder)/'stopping').exists(): return 'stopping', 'Stopping: the best epoch so far is being saved.'
+    n, log, whose = len(t.history()), _log(t), '' if t.process else 'A training of another page is running. '
     counted = [line for line in log if re.match(r'[\w ,.-]+: \d+ ', line)] # the lines of stages
     begun = [line for line in log if line.startswith('training ')] # of `train`, with the numbers of images and the weights
     first = f'Starting: {begun[-1]}.' if begun else 'Starting: loading libraries.'
-    return 'running', (f'{n} of at most {t.recipe().epochs} epochs are finished.' if n else first) + (f' Now {counted[-1]}.' if counted else '')
+    return 'running', whose + (f'{n} of at most {t.recipe().epochs} epochs are finished.' if n else first) + (f' Now {counted[-1]}.' if counted else '')
 
 @patch
 def status(self:Trainer)->tuple[str, str]: # 'idle', 'running', 'stopping', 'done' or 'failed'; a sentence
@@ -211,7 +217,7 @@ class TrainingPanel(View):
         self.use, self.can_use = button('Use this model', lambda: use(self.state.bundle())), use is not None
         self.children = [w.HBox(list(self.choices.values())), self.about, w.HBox([self.start, self.stop, self.use]), self.notice, self.curves, self.rows]
         self.draw()
-        if self.state.running: self.follow()
+        if self.state.running: threading.Thread(target=self.watch, daemon=True).start()
 
     def controls(self)->dict:
         "The controls, by the field that each sets."
@@ -241,11 +247,6 @@ def begin(self:TrainingPanel):
         return
     self.changed()
     self.draw()
-    self.follow()
-
-@patch
-def follow(self:TrainingPanel):
-    "Watch the training from a thread."
     threading.Thread(target=self.watch, daemon=True).start()
 
 @patch
@@ -279,7 +280,7 @@ def draw_state(self:TrainingPanel, what:str, text:str): # of `Trainer.status`
     busy, about, failed = what in ('running', 'stopping'), '', what == 'failed'
     for c in self.choices.values(): c.disabled = busy
     self.start.disabled, self.stop.disabled = busy, what != 'running'
-    set_visible(self.stop, busy)
+    set_visible(self.stop, busy and self.state.process is not None) # another page's is stopped there
     set_visible(self.use, what == 'done' and self.can_use)
     try: about = _describe(self.state.recipe(), bool(self.state.augment))
     except ValueError as e: text, failed = e, True
@@ -294,6 +295,5 @@ def draw_history(self:TrainingPanel, h:pd.DataFrame):
         self.curves.value = self.rows.value = ''
         return
     from blood_cell_cancer.models.model import plot_epochs
-    text = f'Training so far: {len(h)} epochs, lowest validation loss {h["valid_loss"].min():.3f}.'
-    self.curves.value = chart(lambda: plot_epochs(h), text)
+    self.curves.value = chart(lambda: plot_epochs(h), f'Training so far: {len(h)} epochs, lowest validation loss {h["valid_loss"].min():.3f}.')
     self.rows.value = table_html(h.tail(5).assign(epoch=h['epoch'] + 1).round(4).rename(columns=lambda c: c.replace('_', ' ')))
