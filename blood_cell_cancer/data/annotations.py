@@ -78,7 +78,7 @@ def _unannotated(images)->pd.DataFrame:
 def apply_annotations(images:pd.DataFrame, # image table
                       annotations:'str|Path|pd.DataFrame' # annotation table, or its CSV file
                      )->pd.DataFrame: # the table with columns `annotation` and `note`; `label` and `split` changed where annotated, kept as `own_label` and so on
-    "Exclude and relabel images as annotated, and as no earlier annotations said."
+    "Exclude and relabel images as annotated; what an earlier call changed is undone first."
     d = check_annotations(annotations if isinstance(annotations, pd.DataFrame) else read_annotations(annotations), classes_of(images))
     keys, marked = (pd.MultiIndex.from_frame(t[['name', 'sha256']]) for t in (images, d))
     if len(lost := d['name'][~marked.isin(keys)]):
