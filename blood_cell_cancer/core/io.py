@@ -144,11 +144,11 @@ def as_path(what # a path on this computer, an address such as `s3://bucket/fold
     if text.partition('://')[0] not in STORES: raise ValueError(f'{text}: addresses are read of {", ".join(STORES[:-1])}')
     try:
         from upath import UPath
-        _ = UPath(text).fs # opens the store's package
+        _ = (found := UPath(text)).fs # opens the store's package
     except ImportError as e:
         said = 'pip install "blood_cell_cancer[cloud]"' if 'upath' in str(e) else str(e)
         raise ValueError(f'{text}: to read this object store, more is needed: {said}') from None
-    return UPath(text)
+    return found
 
 # %% ../../nbs/core/00_io.ipynb #c013
 def file_sha256(path:str|Path # file to read, also in an object store

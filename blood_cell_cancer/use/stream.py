@@ -22,7 +22,7 @@ import numpy as np
 from ..core.io import ENOUGH, ImageError, as_path, atomic, file_sha256, locked, read_image, shown, to_pixels, write_json
 from ..core.machine import cores, in_order
 from ..core.progress import progress_bar
-from ..core.tables import utf8_text, errors_with, images_below, name_below, output_columns
+from ..core.tables import NOT_UTF8, utf8_text, errors_with, images_below, name_below, output_columns
 from ..models.facts import BundleError, bundle_tensors, inside, read_bundle
 from ..models.shipped import bundle_folder
 from ..models.uncertainty import Uncertainty
@@ -57,7 +57,7 @@ class OnnxModel:
         "Decode one file."
         try:
             least, width = ENOUGH*self.size, np.nan
-            if utf8_text(str(path)) != str(path): raise ImageError('the name of the file or of its folder is not UTF-8: rename it') # as `image_table` says
+            if utf8_text(str(path)) != str(path): raise ImageError(NOT_UTF8) # as `image_table` says
             img = whole = read_image(path, 0 if self.nucleus else least)
             if min(whole.size)//2 >= least: img = read_image(path, least)
             content = self.look(img) if self.look else ''
