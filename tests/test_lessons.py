@@ -1,18 +1,14 @@
 "Lessons, guides, case studies and studies run, and come out as their text says. What is asserted stands here, so that a reader meets no assertions."
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from nbdev import test as nbdev_runner
-from nbdev.config import get_config
+from notebooks import ROOT, run_notebook
 
-import blood_cell_cancer
 from blood_cell_cancer.data.splits import NAMED_SPLITS, leakage, quotas
 from blood_cell_cancer.evaluate.metrics import confusion, possible_counts, scores, top_losses
 from blood_cell_cancer.use.predict import predict
 
-ROOT = Path(blood_cell_cancer.__file__).parents[1]
 ROOMS = 'tutorials', 'guides', 'case_studies', 'studies'
 LESSONS = [p for room in ROOMS for p in sorted((ROOT/'nbs'/room).glob('[0-9]*.ipynb'))]
 
@@ -150,14 +146,9 @@ CHECKS = {f.__name__: f for f in (first_classifier, is_it_really_99, your_own_la
 
 
 @pytest.mark.parametrize('path', LESSONS, ids=name)
-def test_lesson(path, request, monkeypatch, own_engines, drawn_once, temporary):
+def test_lesson(path, request, own_engines, drawn_once, temporary):
     if path.stem[3:] in UNTRACED: request.getfixturevalue('untraced')
-    shells, plain = [], nbdev_runner.CaptureShell
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(nbdev_runner, 'CaptureShell', lambda fn: shells.append(plain(fn)) or shells[-1])
-    passed, _ = nbdev_runner.test_nb(path, skip_flags=get_config().tst_flags.split(), basepath=ROOT)
-    assert passed, f'{path.name} failed; its traceback is in the captured output'
-    CHECKS[path.stem[3:]](SimpleNamespace(**shells[0].user_ns))
+    CHECKS[path.stem[3:]](SimpleNamespace(**run_notebook(path)))
 
 
 @pytest.mark.parametrize('path', [ROOT/'nbs'/'index.ipynb', *LESSONS], ids=name)

@@ -9,11 +9,14 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from notebooks import NBDEV_3
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
 import render
+
+pytestmark = pytest.mark.skipif(NBDEV_3, reason='notebooks are rendered and cleaned with nbdev 2')
 
 NOTEBOOKS = render.notebooks()
 LESSONS = [p for p in NOTEBOOKS if p.parent.name == 'tutorials']

