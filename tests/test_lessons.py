@@ -1,12 +1,18 @@
 "Lessons, guides, case studies and studies run, and come out as their text says. What is asserted stands here, so that a reader meets no assertions."
+import re
+import shutil
 from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pytest
 from notebooks import ROOT, run_notebook
 
-from blood_cell_cancer.data.splits import NAMED_SPLITS, leakage, quotas
+from blood_cell_cancer.data.audit.report import audit
+from blood_cell_cancer.data.datasets import load_images
+from blood_cell_cancer.data.splits import NAMED_SPLITS, leakage, quotas, split_images
 from blood_cell_cancer.evaluate.metrics import confusion, possible_counts, scores, top_losses
+from blood_cell_cancer.models.uncertainty import fit_uncertainty
 from blood_cell_cancer.use.predict import predict
 
 ROOMS = 'tutorials', 'guides', 'case_studies', 'studies'
@@ -14,6 +20,14 @@ LESSONS = [p for room in ROOMS for p in sorted((ROOT/'nbs'/room).glob('[0-9]*.ip
 
 
 def name(path): return path.stem if path.parent.name == 'tutorials' else path.relative_to(ROOT/'nbs').with_suffix('').as_posix()
+
+
+def prose(path): return [c.source for c in nbformat.read(path, 4).cells if c.cell_type == 'markdown']
+
+
+def blocks(lesson, language='python'):
+    "What stands between fences in the prose of a lesson, as a reader copies it."
+    return re.findall(rf'^```{language}\n(.*?)^```', '\n'.join(prose(ROOT/'nbs'/'tutorials'/lesson)), re.M | re.S)
 
 
 def first_classifier(n):
@@ -32,6 +46,8 @@ def is_it_really_99(n):
     # Two overlaps of one field may overlap as well, and of unrelated pairs .002 are accepted.
     assert len(n.found.pairs['duplicates']) == 4 and len(n.found.pairs['overlaps']) in range(10, 14)
     assert n.found.split_leakage('group', duplicates='keep')['duplicates'] == 0
+    values = n.colours.groupby('data')['value']
+    assert round(100*(values.max() - values.min()).max(), 1) == .4
     assert not n.table['value'].isna().any() and len(n.colours) == 6 and not n.shared[['low', 'high']].isna().any(axis=None)
 
 
@@ -40,6 +56,21 @@ def your_own_laboratory(n):
     assert corner(n.before) < 60 < corner(n.after)
     assert leakage(n.images).empty
     assert (n.images['split'] == 'test').sum() == 24 and n.report.scores['accuracy'][0] > 1/3
+    # The table of patients, as the lesson describes it; here the audit also finds a copy that connects two of them.
+    [table] = blocks('03_your_own_laboratory.ipynb', '')
+    listed = [line.split(',') for line in table.splitlines()]
+    assert listed[0] == ['path', 'patient'] and len(listed) == 4 and all((n.ours/path).is_file() for path, _ in listed[1:])
+    copy = n.ours/'myeloblast'/'copy.jpg'
+    shutil.copy(n.ours/'myeloblast'/'myeloblast_0001.jpg', copy)
+    n.ours.with_name('ours.csv').write_text(f'{table}myeloblast/copy.jpg,p3\n')
+    with pytest.warns(UserWarning, match='117 of 121 images have no patient'):
+        listed = load_images(n.ours, classes=n.classes, progress=False)
+    assert (listed['group'] != '').sum() == 4
+    groups = audit(listed, sections=('duplicates',), progress=False).groups
+    group = groups.set_index('name')['group']
+    assert group['monocyte/monocyte_0001.jpg'] == group['monocyte/monocyte_0002.jpg'] != group['myeloblast/myeloblast_0001.jpg']
+    assert group['myeloblast/myeloblast_0001.jpg'] == group['myeloblast/copy.jpg'] != ''
+    assert leakage(split_images(groups, by='group', sizes=(.6, .2, .2))).empty
 
 
 def what_the_model_knows(n):
@@ -48,6 +79,13 @@ def what_the_model_knows(n):
     assert unknown.loc['fields', 'auroc'] > .9
     assert len(unknown) == 3
     assert len(n.answers) == 6 and len(n.same_laboratory) == 2 and (n.same_laboratory['low'] < .5).all()
+    [answer] = blocks('04_what_the_model_knows.ipynb')
+    smaller = [set(filter(None, s.split('|'))) for s in n.predictions['prediction_set']]
+    exec(answer, vars(n))
+    larger = [set(s.split('|')) for s in n.predictions['prediction_set']]
+    assert n.coverage == .98 and all(a <= b for a, b in zip(smaller, larger, strict=True))
+    with pytest.raises(ValueError, match='needs at least 99 validation images; there are 60'):
+        fit_uncertainty(n.model, n.images, coverage=.99, progress=False)
 
 
 def other_laboratories(n):
@@ -59,10 +97,24 @@ def other_laboratories(n):
     assert (n.places.query("bundle == 'wbc5'")['recall'] < .7).all()
     table = n.laboratories('differential')
     assert len(table) == 5 and table['balanced accuracy'].str.contains(' to ').all() and table['colour histogram'].ne('').all()
+    worst = n.places.query("bundle == 'wbc5'").sort_values('recall').iloc[0]
+    assert worst['laboratory'] == 'barcelona' and worst['images'] == 1000
+    text = ' '.join(prose(ROOT/'nbs'/'tutorials'/'05_other_laboratories.ipynb'))
+    shown = 'recall', 'right', 'answered', 'unknown_answered'
+    assert re.search('.*?'.join(f'{100*worst[c]:.1f} %' for c in shown), text)
+    [answer] = blocks('05_other_laboratories.ipynb')
+    exec(answer, vars(n))
+    assert set(n.mixed['source']) == {'home', 'second laboratory'} and leakage(n.mixed).empty
+    assert len(n.preds) == 60 and n.preds['target'].notna().all() and n.m is n.trained_on_both
 
 
 def widgets(n):
-    assert (n.corrected['split'] == 'dropped').sum() >= 1 and len(n.corrected) == len(n.images)
+    blurred = n.blurred.relative_to(n.folder).as_posix()
+    assert n.state.annotation_table()['name'].tolist() == [blurred] and len(n.corrected) == len(n.images)
+    # Of all cells but the blurred one, one image is left in a split.
+    used = n.corrected[n.corrected['split'] != 'dropped']
+    cells = set(n.images.loc[n.images['name'] != blurred, 'sha256'])
+    assert set(used['sha256']) == cells and len(used) == len(cells)
     assert len(top_losses(n.errors.state.preds)) == len(n.test)
     assert n.labelling.state.counts().sum() == len(n.labelling.lists) == 8
 
@@ -89,10 +141,10 @@ def robustness(n):
 
 
 def ensembles(n):
-    assert n.both.tta and n.both.shares == (.5, .5)
-    members, together = (np.stack([r.preds.filter(like='p_').to_numpy() for r in rs])
-                         for rs in ([n.reports['first'], n.reports['second']], [n.reports['ensemble']]))
-    assert members.shape == (2, 45, 3) and together.shape == (1, 45, 3)
+    assert n.both.tta and n.both.shares == n.together.shares == (.5, .5) and not n.together.tta
+    first, second, together, both = (r.preds.filter(like='p_').to_numpy() for r in n.reports.values())
+    # With one view, as its members have, an ensemble is their mean.
+    assert first.shape == (45, 3) and np.allclose((first + second)/2, together, atol=1e-4) and not np.allclose(both, together, atol=1e-4)
 
 
 def adapt(n):
@@ -149,6 +201,13 @@ CHECKS = {f.__name__: f for f in (first_classifier, is_it_really_99, your_own_la
 def test_lesson(path, request, own_engines, drawn_once, temporary):
     if path.stem[3:] in UNTRACED: request.getfixturevalue('untraced')
     CHECKS[path.stem[3:]](SimpleNamespace(**run_notebook(path)))
+
+
+@pytest.mark.parametrize('path', [p for p in LESSONS if p.parent.name != 'studies'], ids=name)
+def test_the_text_quotes_the_outputs(path):
+    "A figure with its interval stands in an output, too: rendered anew, it must be corrected in the text."
+    outputs = str([c.get('outputs') for c in nbformat.read(path, 4).cells])
+    assert not [q for q in re.findall(r'[\d.]+ % \([\d.]+ to [\d.]+\)', '\n'.join(prose(path))) if q not in outputs]
 
 
 @pytest.mark.parametrize('path', [ROOT/'nbs'/'index.ipynb', *LESSONS], ids=name)
