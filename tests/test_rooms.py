@@ -68,6 +68,12 @@ def test_modules_are_short():
     assert not long, long
 
 
+def test_threads_begin_in_one_place():
+    "Python's own pools count the processors of the computer, `in_order` the cores of this process."
+    pools = [p.name for p in (root/'blood_cell_cancer').rglob('*.py') if 'ThreadPoolExecutor' in p.read_text(encoding='utf-8')]
+    assert pools == ['machine.py'], pools
+
+
 def test_numbers_are_given_once():
     names = [p.relative_to(root/'nbs').as_posix() for p in (root/'nbs').rglob('[0-9]*.ipynb')]
     assert len({re.sub(r'(\d+)_\w+\.ipynb', r'\1', n) for n in names}) == len(names)

@@ -14,13 +14,13 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .io import DICOM, ImageError, as_path, describe_file
+from .machine import in_order
 from .progress import progress_bar
 
 if TYPE_CHECKING: import pandas as pd # loaded where a table is made: prediction with ONNX Runtime needs none
@@ -53,8 +53,7 @@ def image_table(paths:Iterable[str|Path], # image files
     import pandas as pd
     if unknown := set(() if labels is None else labels) - set(classes or ()): raise ValueError(f'labels {sorted(unknown, key=str)} are not among the declared classes {list(classes or [])}')
     files = [as_path(p).absolute() for p in paths]
-    with ThreadPoolExecutor() as pool:
-        facts = list(progress_bar(pool.map(describe_file, files), 'reading images', len(files), progress))
+    facts = list(progress_bar(in_order(describe_file, files), 'reading images', len(files), progress))
     d = pd.DataFrame([f | dict(error=utf8_text(f['error'])) for f in facts], columns=['sha256', 'bytes', 'width', 'height', 'error'])
     d['path'], d['name'] = [utf8_text(str(p)) for p in files], [utf8_text(name_below(p, as_path(root).absolute()) if root else p.name) for p in files]
     d.loc[[str(p) != q for p, q in zip(files, d['path'])], 'error'] = NOT_UTF8

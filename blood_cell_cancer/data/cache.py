@@ -8,14 +8,14 @@ __all__ = ['DiskSpaceError', 'need_space', 'decoded_name', 'decode_once']
 # %% ../../nbs/data/08_cache.ipynb #c002
 import hashlib
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
 import pandas as pd
 from PIL import Image
 
-from ..core.io import ImageError, file_sha256, read_pixels
+from ..core.io import read_pixels
+from ..core.machine import in_order
 from ..core.progress import progress_bar
 from ..core.tables import readable
 
@@ -39,14 +39,14 @@ def decoded_name(sha256:str, # of the original
     "The name of a cached file."
     return f'{sha256}-{hashlib.sha256(repr((size, *preprocess)).encode()).hexdigest()[:12]}.bmp'
 
-def _decode(source:str, sha256:str, target:Path, size:int, preprocess)->None:
+def _decode(row:tuple, size:int, preprocess)->None: # path and checksum of the original, path of the cached file
     "Write one cached file atomically, unless it exists."
+    source, sha256, target = row
     if target.exists(): return
-    # The file is named after this checksum, and would be taken for that content ever after.
-    if file_sha256(source) != sha256: raise ImageError(f'{source} has changed since the table was made: load the images again')
     part = target.with_name(f'.{uuid4().hex}.bmp')
     try:
-        Image.fromarray(read_pixels(source, size, preprocess)).save(part)
+        # The file is named after this checksum, and would be taken for that content ever after.
+        Image.fromarray(read_pixels(source, size, preprocess, sha256)).save(part)
         part.replace(target)
     finally: part.unlink(missing_ok=True) # as where the disk is full
 
@@ -64,7 +64,6 @@ def decode_once(images:pd.DataFrame, # image table
     targets = [t.with_stem(f'{t.stem}-{k}') if k else t for t, k in zip(targets, copies)]
     need = 3*size*size*sum(not t.exists() for t in targets)
     need_space(folder, need, 'decoded images need', 'choose another folder, or train without a cache (decode=False)')
-    with ThreadPoolExecutor() as pool:
-        jobs = pool.map(lambda source, sha256, target: _decode(source, sha256, target, size, preprocess), images['path'], images['sha256'], targets)
-        list(progress_bar(jobs, 'decoding', len(targets), progress and bool(need)))
+    jobs = in_order(lambda row: _decode(row, size, preprocess), zip(images['path'], images['sha256'], targets))
+    list(progress_bar(jobs, 'decoding', len(targets), progress and bool(need)))
     return images.assign(path=[str(t) for t in targets])

@@ -79,16 +79,16 @@ def _fetch_kaggle(d:DataSet)->Path:
     try: return Path(kagglehub.dataset_download(d.handle))
     except Exception as e: raise DataError(f'{d.name} could not be fetched ({type(e).__name__}: {e}). {_by_hand(d)}') from e
 
-def _fetch_medmnist(d:DataSet, size=224)->Path:
+def _fetch_medmnist(d:DataSet)->Path:
     "BloodMNIST, by the loader of medmnist, as PNG files."
     try: from medmnist import BloodMNIST
     except ImportError: raise DataError(f'fetching {d.name} needs medmnist: pip install medmnist') from None
     cache = Path(user_cache_dir('blood_cell_cancer'))/'medmnist'
     cache.mkdir(parents=True, exist_ok=True)
-    folder, whole = cache/f'bloodmnist_{size}', sum(d.counts.values())
+    folder, whole = cache/'bloodmnist_224', sum(d.counts.values())
     if len(list(folder.glob('*.png'))) != whole:
         for split in ('train', 'val', 'test'):
-            BloodMNIST(split, download=True, root=str(cache), size=size).save(str(cache), write_csv=False)
+            BloodMNIST(split, download=True, root=str(cache), size=224).save(str(cache), write_csv=False)
     return folder
 
 def _by_hand(d:DataSet)->str:
@@ -125,12 +125,12 @@ def find_data(name:str, # a data set in `DATASETS`
     return None
 
 # %% ../../nbs/data/03_datasets.ipynb #c035
-def _phantoms(name, n=60, progress=True):
+def _phantoms(name, progress):
     "A named set of phantoms, drawn once into the user's cache folder."
     kind = 'fields' if name == 'phantom_fields' else 'cells'
     # Another version of the generator, or another seed, draws other phantoms, so both are part of the folder's name.
-    folder = Path(user_cache_dir('blood_cell_cancer'))/f'{name}-{n}-v{VERSION}-seed{SEED}'
-    make_phantoms(folder, kind=kind, n=n)
+    folder = Path(user_cache_dir('blood_cell_cancer'))/f'{name}-60-v{VERSION}-seed{SEED}'
+    make_phantoms(folder, kind=kind, n=60)
     return folder_images(folder, dataset=DATASETS[name], source='phantom', progress=progress)
 
 # %% ../../nbs/data/03_datasets.ipynb #c036
@@ -207,7 +207,7 @@ def _load_one(what, data, classes, progress)->pd.DataFrame:
         if not as_path(what).exists():
             raise DataError(f'{what} is neither a folder nor a named set; the named sets are {", ".join([*DATASETS, *COLLECTIONS])}')
         return _with_patients(folder_images(what, classes=classes, progress=progress), what)
-    if d.name in DRAWN and not data: return _phantoms(d.name, progress=progress)
+    if d.name in DRAWN and not data: return _phantoms(d.name, progress)
     here = find_data(d.name, data)
     return named_images(d.name, here or fetch(d.name), not here, progress)
 

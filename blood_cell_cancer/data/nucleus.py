@@ -6,12 +6,12 @@
 __all__ = ['LEAST_CELLS', 'nucleus_width', 'nucleus_widths', 'NucleusSize']
 
 # %% ../../nbs/data/10_nucleus.ipynb #n102
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from ..core.io import ImageError, read_image
+from ..core.machine import in_order
 from ..core.tables import softmax
 from .preprocess import central_nucleus
 
@@ -26,13 +26,14 @@ def nucleus_widths(images, # image table
                    preprocess=() # functions from image to image, before the nucleus is looked for
                   )->np.ndarray: # float (n,), pixels; NaN for unreadable files and where there is no nucleus
     "Widths of the nuclei of a table."
-    def width(path, error):
+    def width(row):
+        path, error = row
         try: img = None if error else read_image(path)
         except (ImageError, OSError): img = None # an error for the row
         if img is None: return np.nan
         for f in preprocess: img = f(img)
         return nucleus_width(img)
-    with ThreadPoolExecutor() as pool: return np.array(list(pool.map(width, images['path'], images['error'])), float)
+    return np.array(list(in_order(width, zip(images['path'], images['error']))), float)
 
 # %% ../../nbs/data/10_nucleus.ipynb #n109
 LEAST_CELLS = 20 # with fewer the scale is off by a twentieth and more

@@ -9,7 +9,6 @@ __all__ = ['CORNER', 'REFERENCE', 'STAINS', 'STRENGTH', 'STEPS', 'LOOK', 'NO_CEL
 
 # %% ../../nbs/data/07_preprocess.ipynb #c002
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.io import ENOUGH, ImageError, read_image
+from ..core.machine import in_order
 
 # %% ../../nbs/data/07_preprocess.ipynb #c005
 CORNER = .80, .85, 1., 1.
@@ -192,7 +192,8 @@ def content_reasons(images, # image table
                    )->'list|None': # texts of `not_one_cell`, '' for unreadable files; None if the model doesn't read single cells
     "Why pictures of a table do not show what a model reads."
     if not reads_one_cell(specs): return None
-    def look(path, error):
+    def look(row):
+        path, error = row
         try: return '' if error else not_one_cell(read_image(path, ENOUGH*LOOK))
         except (ImageError, OSError): return '' # an error for the row
-    with ThreadPoolExecutor() as pool: return list(pool.map(look, images['path'], images['error']))
+    return list(in_order(look, zip(images['path'], images['error'])))

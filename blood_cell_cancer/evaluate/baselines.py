@@ -6,30 +6,26 @@
 __all__ = ['colour_histogram', 'colour_histograms', 'majority_baseline', 'histogram_baseline', 'baselines_of']
 
 # %% ../../nbs/evaluate/01_baselines.ipynb #c002
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 
 from ..core.io import SEED, read_image
+from ..core.machine import in_order
 from ..core.progress import progress_bar
 from ..core.tables import check_labelled, classes_of, prediction_table, readable, with_groups
+from ..data.audit.shortcuts import histogram
 
 # %% ../../nbs/evaluate/01_baselines.ipynb #c004
-def colour_histogram(path:str, # an image file
-                     bins:int=16 # for each channel
-                    )->np.ndarray: # float (3*bins,), red, green, blue; each third sums to 1
+def colour_histogram(path:str # an image file
+                    )->np.ndarray: # float (48,), as in `data.audit.shortcuts`
     "Relative frequency of each brightness in each channel."
-    img = read_image(path)
-    counts = np.array(img.histogram(), float).reshape(3, bins, -1).sum(-1)
-    return (counts/counts.sum(1, keepdims=True)).ravel()
+    return histogram(read_image(path))
 
-def colour_histograms(images:pd.DataFrame, bins:int=16, progress:bool=True)->np.ndarray: # (n, 3*bins)
+def colour_histograms(images:pd.DataFrame, progress:bool=True)->np.ndarray: # (n, 48)
     "Colour histograms of an image table."
-    with ThreadPoolExecutor() as pool:
-        rows = pool.map(lambda p: colour_histogram(p, bins), images['path'])
-        return np.stack(list(progress_bar(rows, 'colour histograms', len(images), progress)))
+    rows = in_order(colour_histogram, images['path'])
+    return np.stack(list(progress_bar(rows, 'colour histograms', len(images), progress)))
 
 # %% ../../nbs/evaluate/01_baselines.ipynb #c006
 def majority_baseline(images:pd.DataFrame, # split image table

@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from ..core.plots import Figure
 
 from ..core.html import PALETTE
-from ..core.intervals import bootstrap_ci, bootstrap_counts, clustered_share, group_codes, outer, with_ci
+from ..core.intervals import MOST, bootstrap_chunks, bootstrap_ci, clustered_share, group_codes, outer, with_ci
 from ..core.io import SEED
 from ..core.tables import probs_of
 from .curves import grouped_area_interval, roc_area
@@ -52,9 +52,9 @@ def _bins(confidence, right, groups, cell):
     rows = [(int(m.sum()), confidence[m].mean(), *clustered_share(right[m], groups[m])) for m in (cell == b for b in np.unique(cell))]
     return pd.DataFrame(rows, columns=['n', 'confidence', 'right', 'low', 'high'])
 
-def _expected(confidence, cell, seed, draws=200):
-    "Calibration error if each prediction is right with its stated probability: mean, and the range of 95 % of the draws."
-    right = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
+def _expected(confidence, cell, seed):
+    "Calibration error if each prediction is right with its stated probability: mean, and the range of 95 % of 200 draws."
+    right = np.random.default_rng(seed).random((200, len(confidence))) < confidence
     error = sum(np.abs((right[:, cell == b] - confidence[cell == b]).sum(axis=1)) for b in np.unique(cell))/len(confidence)
     return float(error.mean()), *map(float, np.percentile(error, [2.5, 97.5]))
 
@@ -68,9 +68,11 @@ def calibration(preds:pd.DataFrame|Judged, # prediction table with targets; a co
     p, y = j.probs, np.eye(len(j.classes))[j.targets]
     confidence, right = p.max(1), p.argmax(1) == j.targets
     cell = np.minimum((confidence*bins).astype(int), bins - 1)
-    w = np.vstack([np.ones(len(j), int), bootstrap_counts(j.groups, draws, seed)]) # the first row: each image once
-    gap = sum(np.abs(w[:, cell == b] @ (right - confidence)[cell == b]) for b in np.unique(cell))/w.sum(1)
-    brier, log_loss = w @ ((p - y)**2).sum(1)/w.sum(1), w @ -np.log(np.maximum((p*y).sum(1), 1e-12))/w.sum(1)
+    def drawn(w): # the three figures of resamples
+        gap = sum(np.abs(w[:, cell == b] @ (right - confidence)[cell == b]) for b in np.unique(cell))
+        return np.array([gap, w @ ((p - y)**2).sum(1), w @ -np.log(np.maximum((p*y).sum(1), 1e-12))])/w.sum(1)
+    # The first of them has each image once.
+    gap, brier, log_loss = np.hstack([drawn(np.ones((1, len(j)))), *map(drawn, bootstrap_chunks(j.groups, draws, seed))])
     def figure(v): return float(v[0]), *bootstrap_ci(v[1:])
     ece, expected = figure(gap), _expected(confidence, cell, seed)
     if not np.isnan(ece[1]): # images of one group have no interval
@@ -168,12 +170,14 @@ def _unknown(name, j, unknown, draws, seed):
     if not len(d): return dict(unknown=name, n=0, **{f'{k}{end}': np.nan for k in ('auroc', 'baseline', 'abstain') for end in ('', '_low', '_high')}, ood=0)
     groups = d['group'].to_numpy() if 'group' in d else ['']*len(d)
     both, y = pd.concat([known, d], ignore_index=True), np.r_[np.zeros(len(known), bool), np.ones(len(d), bool)]
-    w = np.hstack([bootstrap_counts(g, draws, seed + i) for i, g in enumerate((j.groups, groups))])
+    step, scores = max(1, MOST//len(y)), dict(auroc=both['ood_score'].to_numpy(), baseline=1 - probs_of(both).max(1))
+    chunks = zip(*(bootstrap_chunks(g, draws, seed + i, step*len(g)) for i, g in enumerate((j.groups, groups)))) # of as many draws
+    drawn = np.hstack([[roc_area(y, s, np.hstack(w)) for s in scores.values()] for w in chunks])
     codes = group_codes(j.groups)
     codes = np.r_[codes, group_codes(groups) + codes.max() + 1] # known and unknown images are drawn apart
     row = dict(unknown=name, n=len(d))
-    for key, s in (('auroc', both['ood_score'].to_numpy()), ('baseline', 1 - probs_of(both).max(1))):
-        area, areas = float(roc_area(y, s)[0]), roc_area(y, s, w)
+    for (key, s), areas in zip(scores.items(), drawn):
+        area = float(roc_area(y, s)[0])
         ends = outer(bootstrap_ci(areas), grouped_area_interval(area, areas, y, codes)) if codes.max() > 1 else (np.nan, np.nan) # one group each
         row |= {key: area, f'{key}_low': ends[0], f'{key}_high': ends[1]}
     row['abstain'], row['abstain_low'], row['abstain_high'] = clustered_share(d['abstained'], groups)

@@ -18,6 +18,7 @@ from sklearn.metrics import confusion_matrix as _confusion
 from ..core.intervals import bootstrap_chunks, bootstrap_ci, clustered_share, group_codes, mean_estimate, mean_share, outer, wilson
 from ..core.io import SEED
 from ..core.tables import SPLITS, evaluable, probs_of
+from ..data.audit.report import leaked_test_images
 from ..data.classes import groups_with_copies
 from ..data.splits import leakage
 
@@ -66,14 +67,12 @@ def judge(preds:pd.DataFrame|Judged # prediction table with targets; a column `g
 def leakage_of(images:pd.DataFrame, # split image table
                split:str='test', # the evaluated rows; those without a label, or that can't be read, are not counted
                looked:bool=False # did an audit look for overlapping fields? Otherwise groups in the table tell it
-              )->dict: # `known, groups, duplicates, test, share, low, high`, see above
+              )->dict: # `known, groups, test, duplicates, share, low, high`, see above
     "How many of the evaluated images training has already seen."
     key = groups_with_copies(images[images['split'].isin(SPLITS)]).reindex(images.index, fill_value='')
-    rows, trained = (images['split'] == split) & images['label'].notna() & (images['error'] == ''), set(key[images['split'] == 'train']) - {''}
-    k, n = int(key[rows].isin(trained).sum()), int(rows.sum())
-    low, high = wilson(k, n)
-    return dict(known=looked or bool((images['group'] != '').any()), groups=len(leakage(images)), duplicates=k, test=n,
-                share=k/n if n else float('nan'), low=low, high=high)
+    judged = (images['split'] != split) | images['label'].notna() & (images['error'] == '')
+    return dict(known=looked or bool((images['group'] != '').any()), groups=len(leakage(images)),
+                **leaked_test_images(images.assign(group=key)[judged], split))
 
 # %% ../../nbs/evaluate/00_metrics.ipynb #c008
 def confusion(preds:pd.DataFrame|Judged # prediction table with targets
@@ -189,8 +188,7 @@ def plot_confusion(m:pd.DataFrame # of `confusion`
     ax.set(xlabel='predicted class', ylabel='true class')
     return fig
 
-def plot_grid(t:pd.DataFrame, # accuracies: one row per corruption, one column per severity
-              label:str='severity' # of the columns
+def plot_grid(t:pd.DataFrame # accuracies: one row per corruption, one column per severity
              )->Figure:
     "A table of shares as a heat map with the figure in each cell; dark is low."
     fig = Figure(figsize=(2.6 + .9*t.shape[1], .8 + .3*len(t)), layout='constrained')
@@ -200,5 +198,5 @@ def plot_grid(t:pd.DataFrame, # accuracies: one row per corruption, one column p
         ax.text(j, i, f'{100*v[i, j]:.0f}', ha='center', va='center', color='black' if v[i, j] > .55 else 'white')
     ax.set_xticks(range(t.shape[1]), t.columns)
     ax.set_yticks(range(len(t)), t.index)
-    ax.set_xlabel(label)
+    ax.set_xlabel('severity')
     return fig

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from markupsafe import Markup
-from ..core.plots import Figure
+from ..core.plots import Figure, captioned
 
 from ..core.html import drawn, html_table, page_path
 from ..core.intervals import percent, with_ci
@@ -287,12 +287,7 @@ def plot_top_losses(self:Report, n:int=8, # maximum number of images
                    )->Figure:
     "The misclassified images with the highest loss, the worst first."
     wrong = top_losses(self.preds).query('not right').head(n)
-    rows = max(1, -(-len(wrong)//columns))
-    fig = Figure(figsize=(2.3*columns, 2.7*rows), layout='constrained')
-    axes = fig.subplots(rows, columns, squeeze=False).ravel()
-    for ax in axes: ax.axis('off')
-    for ax, d in zip(axes, wrong.itertuples()):
-        ax.imshow(read_image(d.path))
-        ax.set_title(f'{d.name}\nis {d.target}\npredicted {d.predicted} ({percent(d.confidence)})\nloss {d.loss:.2f}', fontsize=7)
-    if not len(wrong): axes[0].set_title('no image was misclassified', loc='left')
+    said = [f'{d.name}\nis {d.target}\npredicted {d.predicted} ({percent(d.confidence)})\nloss {d.loss:.2f}' for d in wrong.itertuples()]
+    fig = captioned(map(read_image, wrong['path']), said, columns, (2.3, 2.7))
+    if not len(wrong): fig.axes[0].set_title('no image was misclassified', loc='left')
     return fig

@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from captum.attr import LayerAttribution, LayerGradCam, Occlusion
 from matplotlib import colormaps
-from ..core.plots import Figure
+from ..core.plots import Figure, captioned
 
-from ..core.intervals import bootstrap_ci, bootstrap_counts
+from ..core.intervals import bootstrap_chunks, bootstrap_ci
 from ..core.io import SEED, pixel_batches, read_image
 from ..core.progress import progress_bar
 from ..core.tables import check_images, readable
@@ -132,15 +132,8 @@ class Saliency:
     def plot(self, n:int=8, columns:int=4)->Figure:
         "Images with their maps, the same number of each class as far as there are as many."
         chosen = self.images.groupby(self.images['label'].astype(str)).cumcount().to_numpy().argsort(kind='stable')[:n]
-        n = len(chosen)
-        rows = -(-n//columns)
-        fig = Figure(figsize=(2.2*columns, 2.4*rows), layout='constrained')
-        axes = fig.subplots(rows, columns, squeeze=False).ravel()
-        for ax in axes: ax.axis('off')
-        for ax, i in zip(axes, chosen):
-            ax.imshow(self.picture(i))
-            ax.set_title(f"{self.images['name'].iloc[i]}\nsaliency for {self.images['explained'].iloc[i]}", fontsize=7)
-        return fig
+        said = [f'{d.name}\nsaliency for {d.explained}' for d in self.images.iloc[chosen][['name', 'explained']].itertuples(index=False)]
+        return captioned(map(self.picture, chosen), said, columns)
 
 # %% ../../nbs/evaluate/06_saliency.ipynb #c019
 def _target_classes(model, images, what, preds, progress):
@@ -226,15 +219,14 @@ def saliency_by_place(saliency:Saliency, # of `saliency_maps`
                 seed:int=SEED # of the bootstrap
                )->pd.DataFrame: # one row per region: `place, n, share, low, high, even`; even: the region's share of the image
     "Mean share of the saliency in regions of the image, with 95 % intervals (whole groups are drawn), beside what a uniform map would give."
-    rows = []
     for name, box in (boxes or {}).items():
         x0, y0, x1, y1 = box
         if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1): raise ValueError(f'box {name!r} is {tuple(box)}: give left, top, right, bottom as fractions between 0 and 1')
     maps = saliency.maps[shown := saliency.maps.sum((1, 2)) > 0] # an empty map has no share
     groups = (saliency.images['group'].to_numpy() if 'group' in saliency.images else np.full(len(shown), ''))[shown]
-    w = bootstrap_counts(groups, draws, seed) if len(maps) else None
-    for name, box in {**PLACES, **(boxes or {})}.items():
-        v = np.array([saliency_share(m, box, (1, 1)) for m in maps])
-        figures = (float(v.mean()), *bootstrap_ci(w @ v/w.sum(1))) if len(v) else (np.nan,)*3
-        rows.append((name, len(v), *figures, box_share(box, (1, 1))))
+    places = PLACES | (boxes or {})
+    shares = np.array([[saliency_share(m, box, (1, 1)) for m in maps] for box in places.values()]) # (places, n)
+    drawn = np.hstack([shares @ w.T/w.sum(1) for w in bootstrap_chunks(groups, draws, seed)]) if len(maps) else shares
+    rows = [(name, len(v), float(v.mean()) if len(v) else np.nan, *bootstrap_ci(d), box_share(box, (1, 1)))
+            for (name, box), v, d in zip(places.items(), shares, drawn)]
     return pd.DataFrame(rows, columns=['place', 'n', 'share', 'low', 'high', 'even'])

@@ -8,7 +8,6 @@ __all__ = ['NOT_EVALUATED', 'CARD_SECTIONS', 'LOAD', 'card_name', 'front_matter'
 # %% ../../nbs/models/11_card.ipynb #c002
 from operator import itemgetter
 
-import numpy as np
 from huggingface_hub import ModelCardData
 
 from ..core.intervals import wilson, with_ci
@@ -57,7 +56,7 @@ def _figures(facts):
     if not m: return [f'Accuracy and all other figures: {NOT_EVALUATED}.']
     whole = 'accuracy', 'balanced_accuracy', 'macro_f1'
     t = [(k, f"{s['correct']} of {s['n']}", *(with_ci(*s[f]) for f in whole)) for k, s in m['scores'].items()]
-    c = [(r['class'], r['n'], *(_interval(r, k) for k in ('recall', 'precision'))) for r in m['classes']]
+    c = [(r['class'], r['n'], *(with_ci(*(r[k + e] for e in ('', '_low', '_high'))) for k in ('recall', 'precision'))) for r in m['classes']]
     return [f"On the {m['split']} images, with 95 % intervals, beside baselines on the same images:", '',
             *_rows(('', 'right', 'accuracy', 'balanced accuracy', 'macro F1'), t), '',
             *_rows(('class', 'images', 'recall', 'precision'), c), '', *_beyond(m, facts.get('uncertainty')), *_command(m)]
@@ -66,9 +65,6 @@ def _command(m): # that made the figures, and what the 8-bit network gets right,
     lines = {'in 8 bits': '- In 8 bits, as `blood-cells predict` answers: {}; the figures above are of the network in full precision',
              'command': '- Command: `{}`'}
     return [line.format(m['facts'][k]) for k, line in lines.items() if k in m.get('facts', {})]
-
-def _interval(row, k): # a figure of one class, which may be undefined
-    return with_ci(*(np.nan if row[k + e] is None else row[k + e] for e in ('', '_low', '_high')))
 
 def _beyond(m, fitted):
     "One line each on calibration, uncertainty, other laboratories and robustness."

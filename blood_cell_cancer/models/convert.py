@@ -21,7 +21,6 @@ from .backbones import backbone
 from .keras.nets import inner_stats, keras_net, keras_pixels, keras_backbone
 from .keras.setup import import_keras
 from .nets import CutNet, timm_backbone
-from .resnet import keras_resnet
 from .weights import KERAS_KWARGS
 
 # %% ../../nbs/models/12_convert.ipynb #c005
@@ -36,8 +35,7 @@ def keras_shaped(
     "timm's backbone as Keras publishes it, with random weights."
     if not backbone(name).keras:
         raise ConversionError(f'{name}: keras.applications has no such network, so there is nothing to convert to')
-    body = timm_backbone(name, **(KERAS_KWARGS.get(name, {}) if kwargs is None else kwargs))
-    return keras_resnet(body) if name == 'resnet152v2' else body
+    return timm_backbone(name, **(KERAS_KWARGS.get(name, {}) if kwargs is None else kwargs))
 
 # %% ../../nbs/models/12_convert.ipynb #c009
 LISTED_AFTER = {'convnext_tiny': ('gamma', 'mlp.fc2'), 'resnet152v2': ('downsample.conv', 'norm3')}

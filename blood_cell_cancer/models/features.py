@@ -10,7 +10,6 @@ import copy
 import hashlib
 import io
 import json
-import shutil
 import warnings
 import zlib
 from functools import cache
@@ -27,6 +26,7 @@ from ..core.machine import autocast, onnx_options, pick_precision
 from ..core.progress import progress_bar
 from ..core.tables import classes_of, readable
 from ..data.augment import apply_views, augmentation, draw_views, image_keys
+from ..data.cache import need_space
 from ..data.loaders import epoch_order
 from .distributed import first_process_first
 from .nets import AT_ONCE, CutNet, fold_batch_norm
@@ -55,10 +55,7 @@ def _lay_out(path:Path, shape:tuple, dtype:str)->np.ndarray:
         if out is not None and (out.shape, out.dtype) == (shape, np.dtype(dtype)): return out
         del out # Windows removes no file that is mapped
         path.unlink()
-    need, free = int(np.prod(shape))*np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
-    if need > .9*free:
-        raise CacheError(f'the feature cache needs {need/1e9:.1f} GB and {path.parent} has {free/1e9:.1f} GB free: '
-                         'use fewer views, another folder, or no cache')
+    need_space(path.parent, int(np.prod(shape))*np.dtype(dtype).itemsize, 'the feature cache needs', 'use fewer views, another folder, or no cache')
     return np.lib.format.open_memmap(path, mode='w+', dtype=dtype, shape=shape)
 
 def _finished(rows:np.ndarray, note:Path, known:int=0, crc:int=0)->tuple[int, int]: # rows whose numbers are intact, and their checksum

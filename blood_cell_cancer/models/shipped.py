@@ -27,12 +27,12 @@ def hub_bundle(name:str, # owner/name
               )->Path: # folder in this user's cache
     "Download a bundle from the Hugging Face Hub; `ValueError` says what is wrong with the name or the connection."
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     from platformdirs import user_cache_dir
     folder = Path(user_cache_dir('blood_cell_cancer'))/'hub'/f'{name.replace("/", "--")}@{(revision or "main").replace("/", "--")}'
     try: snapshot_download(name, revision=revision, local_dir=folder, allow_patterns=list(SHARED))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as e:
-        raise ValueError(f'hf://{name} could not be downloaded ({type(e).__name__}): check the name and the connection; a private model needs '
+    except OSError as e: # as the Hub's own errors are; their further lines are for programmers
+        why = str(e).partition('\n')[0]
+        raise ValueError(f'hf://{name} could not be downloaded ({type(e).__name__}: {why}): check the name and the connection; a private model needs '
                          '`hf auth login`') from e
     return folder
 

@@ -139,7 +139,8 @@ def hub_weights(b:Backbone)->Weights:
     repo, file = b.source or (cfg.hf_hub_id, 'model.safetensors')
     try: path = Path(hf_hub_download(repo, file))
     except Exception as e:
-        raise WeightsError(f'the weights of {b.name} ({repo}) could not be loaded from the hub: {type(e).__name__}. On a computer '
+        why = str(e).partition('\n')[0]
+        raise WeightsError(f'the weights of {b.name} ({repo}) could not be loaded from the hub ({type(e).__name__}: {why}). On a computer '
                            f'with a network, download {file} of {repo}, and give it: weights="{file}" (--weights), '
                            f'or put it as {b.name}{Path(file).suffix} into the folder that BLOOD_CELLS_WEIGHTS names') from e
     # In the hub's cache a large file is a link to one whose name is the checksum that the hub states.

@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.progress import tell
-from ..data.datasets import DATASETS, DataError, declared_classes, load_images
+from ..data.datasets import DATASETS, declared_classes, load_images
+from ..data.folders import UndeclaredClasses
 from ..data.phantoms.make import make_phantoms
 from ..data.splits import save_split, split_images
 from ..evaluate.report import Report, evaluate
@@ -43,8 +44,7 @@ def demo_images(data:str|None, # a named set, a folder, or None for phantoms
         return load_images(out/'phantoms', classes=DATASETS['phantoms'].classes, progress=progress)
     if classes: return load_images(data, classes=declared_classes(classes), progress=progress)
     try: return load_images(data, progress=progress)
-    except DataError as e:
-        if 'which classes?' not in str(e): raise
+    except UndeclaredClasses:
         images = load_images(data, classes='folders', progress=progress)
         print(f"Classes, taken from the folder names: {', '.join(images['label'].cat.categories)}")
         return images

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENOUGH', 'OF_CLASS', 'USEFUL', 'RARE', 'UNEVEN', 'check_pairs', 'confounded', 'as_mask', 'check_shortcuts',
-           'out_of_fold', 'check_labels', 'known_set', 'check_balance']
+           'held_out_probs', 'check_labels', 'known_set', 'check_balance']
 
 # %% ../../../nbs/data/audit/04_checks.ipynb #c002
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from ...core.io import SEED
 from ...core.tables import classes_of
 from .duplicates import labels_disagree
-from .integrity import Section
+from .integrity import Section, unchecked
 from .shortcuts import find_marks, forest_proba, shortcuts, tile_map
 from ..classes import classes_by_laboratory, single_laboratory
 from ..datasets import compare_manifest, manifest
@@ -65,8 +65,7 @@ def check_shortcuts(images:pd.DataFrame, # labelled image table, readable files 
                    )->Section: # one row per target and feature
     "Is the class predicted by anything but the cell?"
     if len(images) < ENOUGH or (images['label'].value_counts() >= OF_CLASS).sum() < 2:
-        text = f'Not checked: too few images ({len(images)}; needed are {ENOUGH}, and two classes with {OF_CLASS} or more).'
-        return Section('shortcuts', 'warning', text, pd.DataFrame())
+        return unchecked('shortcuts', f'too few images ({len(images)}; needed are {ENOUGH}, and two classes with {OF_CLASS} or more)')
     targets = ['label'] + ['source']*(len(_sources(images)) > 1)
     d = pd.concat([shortcuts(images, t, by, features=features, progress=progress) for t in targets], ignore_index=True)
     y = images['label'].cat.codes.to_numpy()
@@ -83,10 +82,10 @@ def check_shortcuts(images:pd.DataFrame, # labelled image table, readable files 
 # %% ../../../nbs/data/audit/04_checks.ipynb #c014
 USEFUL = .8 # minimum accuracy of a classifier that may question labels
 
-def out_of_fold(x:np.ndarray, # (n, features)
-                y:np.ndarray, # class codes
-                fold:np.ndarray # fold of each image; images of fold -1 are not trained on, and predicted with fold 0
-               )->np.ndarray: # (n, classes)
+def held_out_probs(x:np.ndarray, # (n, features)
+                   y:np.ndarray, # class codes
+                   fold:np.ndarray # fold of each image; images of fold -1 are not trained on, and predicted with fold 0
+                  )->np.ndarray: # (n, classes)
     "Probabilities from classifiers that were not trained on the image."
     probs = np.zeros((len(y), y.max() + 1))
     for i in range(int(fold.max()) + 1):
@@ -101,11 +100,11 @@ def check_labels(images:pd.DataFrame, # labelled image table, readable files onl
     "Which labels may be wrong?"
     from cleanlab.filter import find_label_issues # slow to import, and needed only here
     y, classes = images['label'].cat.codes.to_numpy(), np.array(classes_of(images))
-    probs = out_of_fold(x, y, folds(images, 5, 'group', strict=False).to_numpy())
+    probs = held_out_probs(x, y, folds(images, 5, 'group', strict=False).to_numpy())
     right, columns = float((probs.argmax(1) == y).mean()), ['name', 'label', 'looks_like', 'own', 'other']
     if right < USEFUL:
-        text = f'Not checked: the quick classifier is only {right:.1%} accurate, too little to question labels (give network features).'
-        return Section('labels', 'warning', text, pd.DataFrame(columns=columns), dict(accuracy=right, questionable=None))
+        why = f'the quick classifier is only {right:.1%} accurate, too little to question labels (give network features)'
+        return unchecked('labels', why, table=pd.DataFrame(columns=columns), figures=dict(accuracy=right, questionable=None))
     at = find_label_issues(y, probs, return_indices_ranked_by='self_confidence', n_jobs=1)
     rows = zip(images['name'].iloc[at], classes[y[at]], classes[probs[at].argmax(1)], probs[at, y[at]], probs[at].max(1))
     text = f'{len(at):,} of {len(y):,} labels are questionable, by a classifier that is {right:.1%} accurate'

@@ -46,8 +46,8 @@ UNCHECKED = {'labels': 'give features of a trained network, `audit(images, featu
 LEADS = dict(bad='Mend these images before you train on them', warning='Usable with care', good='Nothing was found that speaks against these images')
 
 def _problem(s:Section)->tuple[str, str]: # the problem, and what to do
-    if s.sentence.startswith('Not checked'):
-        again = 'audit again: it goes on where it stopped' if s.sentence == 'Not checked: interrupted.' else UNCHECKED.get(s.name, f'have the {s.name} checked')
+    if not s.checked:
+        again = 'audit again: it goes on where it stopped' if s.interrupted else UNCHECKED.get(s.name, f'have the {s.name} checked')
         return f'{s.name} {"was" if s.name in ("balance", "integrity") else "were"} not checked', again
     return ADVICE.get((s.name, s.verdict), (s.name, f'see the section {s.name}'))
 

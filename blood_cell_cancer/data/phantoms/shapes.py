@@ -157,13 +157,15 @@ def _spread(xy, reach, rounds=4) -> np.ndarray: # (n, 2), the places after pushi
     return xy
 
 # %% ../../../nbs/data/phantoms/00_shapes.ipynb #c029
+_SIDE, _KINDS = 64, 24 # of the sprites: pixels, and how many there are
+
 @lru_cache(1)
-def _red_sprites(side=64, kinds=24) -> tuple: # of Pillow images (side, side), thickness 0 to about 1.1
+def _red_sprites() -> tuple: # of Pillow images, thickness 0 to about 1.1
     "Red cells seen from above, radius 1 at 1/1.15 of the half side."
-    rng, half, sprites = _stream(2, 7, 1), (side - 1)/2, []
-    y, x = (np.mgrid[:side, :side] - half)/half*1.15
+    rng, half, sprites = _stream(2, 7, 1), (_SIDE - 1)/2, []
+    y, x = (np.mgrid[:_SIDE, :_SIDE] - half)/half*1.15
     angle, k = np.arctan2(y, x), np.arange(2, 6)[:, None, None]
-    for i in range(kinds):
+    for i in range(_KINDS):
         edge = 1 + (rng.normal(0, .025, (4, 1, 1))*np.cos(k*angle + rng.uniform(0, 6.3, (4, 1, 1)))).sum(0)
         if i % 12 == 11: edge = edge + .045*np.cos(rng.integers(9, 14)*angle)   # crenated
         r, (cx, cy) = np.hypot(x, y)/edge, rng.normal(0, .06, 2)
@@ -175,9 +177,9 @@ def _red_sprites(side=64, kinds=24) -> tuple: # of Pillow images (side, side), t
 # %% ../../../nbs/data/phantoms/00_shapes.ipynb #c032
 def _turned(sprite, radius, squash, orientation) -> np.ndarray: # square patch
     "A red-cell sprite scaled to `radius` pixels, compressed and rotated."
-    side, a = int(2.7*radius), 64/2.3/radius
+    side, a, half = int(2.7*radius), _SIDE/2.3/radius, _SIDE/2
     c, s, q = np.cos(orientation)*a, np.sin(orientation)*a, np.sqrt(squash)
-    m = c*q, s*q, 32 - (c + s)*q*side/2, -s/q, c/q, 32 - (c - s)/q*side/2   # from the patch to the sprite, middle to middle
+    m = c*q, s*q, half - (c + s)*q*side/2, -s/q, c/q, half - (c - s)/q*side/2   # from the patch to the sprite, middle to middle
     return np.array(sprite.transform((side, side), Image.Transform.AFFINE, m, Image.Resampling.BILINEAR), float)
 
 def _red_cells(canvas, slide, rng, view, hole=0.):
@@ -190,7 +192,7 @@ def _red_cells(canvas, slide, rng, view, hole=0.):
     if hole: xy = xy + gap*(np.clip(hole + r - far, 0, None)/far)[:, None]
     xy = _spread(xy, .93*r)
     radius, squash = r*rng.normal(1, .08, n).clip(.75, 1.3), 1 - np.abs(rng.normal(0, .12, n)).clip(0, .45)
-    orientation, kind, thick = rng.uniform(0, np.pi, n), rng.integers(0, 24, n), rng.normal(1, .1, n)
+    orientation, kind, thick = rng.uniform(0, np.pi, n), rng.integers(0, _KINDS, n), rng.normal(1, .1, n)
     layer = np.zeros((size, size))
     for i in np.flatnonzero((np.abs(xy - view - size/2) < size/2 + 1.5*r).all(1)):
         there, part = _windows(layer, _turned(_red_sprites()[kind[i]], radius[i], squash[i], orientation[i]), *(xy[i] - view))

@@ -20,8 +20,7 @@ from ..convert import to_keras, to_timm
 from .data import keras, pixel_line
 from .nets import keras_net
 from .weights import apply_recipe
-from ..engines import engine_module
-from ..model import Model
+from ..model import Model, engine_module, fill_rows
 from ..weights import KERAS_KWARGS
 
 # %% ../../../nbs/models/keras/05_files.ipynb #c005
@@ -95,11 +94,9 @@ class KerasFile:
         "Prediction table of an image table; unreadable files have no probabilities."
         check_classes(images, self.classes)
         ok = (images['error'] == '').to_numpy()
-        out = np.full((len(images), len(self.classes)), np.nan)
-        batches = pixel_batches(images['path'][ok].tolist(), self.net.input_shape[1], batch=batch)
-        got = [self.probabilities(x) for x in progress_bar(batches, 'predicting', progress=progress, unit='batches')]
-        if got: out[ok] = np.concatenate(got)
-        return prediction_table(images, out, self.classes)
+        paths = images['path'][ok].tolist()
+        batches = progress_bar(pixel_batches(paths, self.net.input_shape[1], batch=batch), 'predicting', -(-len(paths)//batch), progress, unit='batches')
+        return prediction_table(images, fill_rows([self.probabilities(x) for x in batches], ok, len(self.classes)), self.classes)
 
 # %% ../../../nbs/models/keras/05_files.ipynb #c012
 def load_keras(path:str|Path, # a .keras file
