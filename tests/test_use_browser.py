@@ -92,11 +92,16 @@ def home(tmp_path_factory):
 def uploads(home): return home/'cache'/'blood_cell_cancer'/'uploads'
 
 
+def app_started(home, port, keep):
+    "A server of the app, and the address that it prints."
+    command = [sys.executable, '-c', 'from blood_cell_cancer.use.cli import main; main()', 'app', '--no-browser', '--port', port,
+               '--bundle', home/'m.bundle', '--data', home/'cells', '--keep', home/keep]
+    return started([str(c) for c in command], home/f'{keep}.txt', r'http://127\.0\.0\.1:\d+/\?token=\w+', env=dict(os.environ, XDG_CACHE_HOME=str(home/'cache')))
+
+
 @pytest.fixture(scope='module')
 def address(home):
-    command = [sys.executable, '-c', 'from blood_cell_cancer.use.cli import main; main()', 'app', '--no-browser', '--port', '8970',
-               '--bundle', home/'m.bundle', '--data', home/'cells', '--keep', home/'kept']
-    process, address = started([str(c) for c in command], home/'log.txt', r'http://127\.0\.0\.1:\d+/\?token=\w+', env=dict(os.environ, XDG_CACHE_HOME=str(home/'cache')))
+    process, address = app_started(home, 8970, 'kept')
     yield address
     ended(process)
 
@@ -197,6 +202,54 @@ def test_mark_many_by_key_and_lose_no_half_made_mark(app, tmp_path):
     cards.nth(6).locator('img').focus()
     app.keyboard.press('0')
     app.get_by_text('1 to relabel: choose').wait_for(state='detached')
+
+
+def test_picks_are_of_images_and_not_of_places(app):
+    "A card that shows another image after a page or a filter is not picked any more, and no range begins at it."
+    from playwright.sync_api import expect
+    tab(app, 'Data')
+    cards, picked = app.locator('.bcc-card'), app.locator('.bcc-card.picked')
+    def press(i, key):
+        cards.nth(i).locator('img').focus()
+        app.keyboard.press(key)
+    press(0, 'x')
+    expect(picked).to_have_count(1)
+    app.get_by_role('button', name='Next page').click()
+    app.get_by_text('Page 2 of 3').wait_for()
+    expect(picked).to_have_count(0)
+    press(4, 'Shift+X')
+    expect(picked).to_have_count(1)
+    press(4, 'l')
+    app.get_by_text('3 annotated: 1 to drop, 1 to relabel, 1 to look again').wait_for()
+    press(4, '0')
+    app.get_by_text('2 annotated: 1 to drop, 1 to relabel').wait_for()
+    for i in (0, 1): press(i, 'x')
+    first = app.get_by_label('Class', exact=True).locator('visible=true')
+    first.select_option('seg_neutrophil')
+    app.get_by_text('Page 1 of 1, 6 images').wait_for()
+    expect(picked).to_have_count(0)
+    first.select_option(label='all')
+    app.get_by_text('Page 1 of 3').wait_for()
+
+
+def test_the_focus_stays_at_the_last_page(app):
+    from playwright.sync_api import expect
+    tab(app, 'Data')
+    after, before = (app.get_by_role('button', name=f'{which} page') for which in ('Next', 'Previous'))
+    expect(before).to_have_attribute('aria-disabled', 'true')
+    after.focus()
+    for i in (2, 3):
+        app.keyboard.press('Enter')
+        app.get_by_text(f'Page {i} of 3').wait_for()
+    expect(after).to_have_attribute('aria-disabled', 'true')
+    expect(after).to_be_focused()
+    expect(before).to_have_attribute('aria-disabled', 'false')
+    shot(app, 'last_page')
+    before.focus()
+    for i in (2, 1):
+        app.keyboard.press('Enter')
+        app.get_by_text(f'Page {i} of 3').wait_for()
+    expect(before).to_be_focused()
 
 
 def test_a_slider_by_keyboard(app):
@@ -417,6 +470,38 @@ def test_closing_the_page_keeps_the_best_epoch_and_deletes_uploads(browser, addr
         if not mine[0].exists(): break
         time.sleep(.2)
     assert not mine[0].exists() and page.wrong == [] and page.elsewhere == []
+
+
+def test_a_page_without_its_program_takes_nothing_more(browser, home):
+    "Where the page's process or the server is gone, the page says that nothing is saved, and nothing on it can be used."
+    import psutil
+    process, address = app_started(home, 8971, 'kept2')
+    try:
+        page = opened(browser)
+        page.goto(address)
+        page.get_by_text('30 images of 5 classes.').wait_for()
+        lost, content = page.get_by_role('alert').get_by_text('nothing is saved from here on'), page.locator('#rendered_cells')
+        tab(page, 'Data')
+        annotation = page.get_by_label('Annotation', exact=True).nth(1)
+        annotation.wait_for()
+        assert lost.count() == 0 and not content.evaluate('e => e.inert')
+        for kernel in psutil.Process(process.pid).children(): kernel.kill()
+        lost.wait_for() # though the server starts another process in its place
+        assert content.evaluate('e => e.inert')
+        annotation.evaluate('e => e.focus()')
+        assert page.evaluate('document.activeElement.tagName') == 'BODY'
+        shot(page, 'lost')
+        page.reload()
+        page.get_by_text('30 images of 5 classes.').wait_for()
+        seen = page.evaluate("""async () => { const main = document.getElementById('rendered_cells'), kernel = jupyterapp.widgetManager.kernel, back = kernel.reconnect(), meanwhile = main.inert
+            await back
+            return [meanwhile, main.inert] }""")
+        assert seen == [True, False] and lost.count() == 0, 'a connection that comes back'
+        ended(process)
+        lost.wait_for()
+        assert content.evaluate('e => e.inert') and page.wrong == []
+        page.close()
+    finally: ended(process)
 
 
 @pytest.fixture(scope='module')

@@ -218,6 +218,27 @@ def test_the_shipped_network_with_the_public_runtime(browser, served, cells, run
         if np.sort(p)[-1] - np.sort(p)[-2] > 2*EIGHT_BITS: assert here['predicted'] == web[name]['predicted']
 
 
+def test_nothing_is_saved_before_it_is_whole_or_shown_after_it_is_removed(browser, served, cells):
+    from playwright.sync_api import expect
+    page = opened(browser)
+    page.add_init_script("const decoded = createImageBitmap; window.createImageBitmap = async (...given) => { await window.held; return decoded(...given) }")
+    page.goto(f'{served[1]}/full/')
+    state(page, 'Ready.')
+    page.evaluate('window.held = new Promise(go => { window.go = go }); null') # null: or Playwright would wait for the promise
+    page.locator('#files').set_input_files([cells/'00.jpg', cells/'01.png'])
+    state(page, 'Classifying: 0 of 2.')
+    save = page.get_by_role('button', name='Save as CSV')
+    expect(save).to_be_disabled()
+    shot(page, 'page_busy')
+    page.get_by_role('button', name='Remove all').click() # while the first is being decoded
+    page.evaluate('go()')
+    page.locator('#files').set_input_files(cells/'02.jpg')
+    state(page, re.compile('^1 image; the model answers'))
+    assert page.locator('#rows th').all_text_contents() == ['02.jpg'] and page.wrong == []
+    expect(save).to_be_enabled()
+    page.context.close()
+
+
 def test_fields_other_uncertainty_and_the_size_of_nuclei(browser, served, cells, tmp_path):
     "A masked scale bar, adaptive sets, Mahalanobis' distance and a scale of nuclei."
     from blood_cell_cancer.use.stream import open_onnx

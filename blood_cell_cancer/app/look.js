@@ -12,6 +12,21 @@
     document.querySelectorAll('.bcc-drop .widget-upload').forEach(b => { if (/ \(\d+\)$/.test(b.textContent)) b.textContent = b.textContent.replace(/ \(\d+\)$/, '') })
     document.querySelectorAll('.bcc .tabs').forEach(t => { t.setAttribute('role', 'group'); t.setAttribute('aria-label', 'Parts of the app') })
     document.querySelectorAll('.bcc .tabs button').forEach(b => b.setAttribute('aria-pressed', b.classList.contains('chosen')))
+    document.querySelectorAll('.bcc button.at-end, .bcc button[aria-disabled]').forEach(b => b.setAttribute('aria-disabled', b.classList.contains('at-end')))
+    document.querySelectorAll('.bcc-card[data-touched]').forEach(c => { if (!c.offsetParent || c.dataset.touched !== shown(c)) forget(c) })
+  }
+
+  // Cards are filled again with other images: what `x` did to one is forgotten when it shows another.
+  let last = null
+  const shown = card => { const e = card.querySelector('figure [alt], figure [aria-label]'); return e ? e.getAttribute('alt') || e.getAttribute('aria-label') : '' }
+  const forget = card => {
+    card.classList.remove('picked')
+    delete card.dataset.touched
+    if (last === card) last = null
+  }
+  const pick = (card, yes) => {
+    card.classList.toggle('picked', yes)
+    card.dataset.touched = shown(card)
   }
   new MutationObserver(nameAll).observe(document.body, {childList: true, subtree: true, attributes: true, attributeFilter: ['class']})
   nameAll()
@@ -81,7 +96,6 @@
     choose(annotation, names.indexOf('relabel'))
     choose(label, Number(key))
   }
-  let last = null
   document.addEventListener('keydown', event => {
     const img = event.target
     if (!img.matches?.('.bcc figure img') || event.ctrlKey || event.metaKey || event.altKey) return
@@ -91,9 +105,9 @@
     event.preventDefault()
     const all = [...card.parentElement.children].filter(c => c.offsetParent)
     if (key === 'x') {
-      const [a, b] = [all.indexOf(event.shiftKey && last ? last : card), all.indexOf(card)].sort((p, q) => p - q)
-      if (event.shiftKey) all.slice(Math.max(a, 0), b + 1).forEach(c => c.classList.add('picked'))
-      else card.classList.toggle('picked')
+      const [a, b] = [all.includes(last) ? last : card, card].map(c => all.indexOf(c)).sort((p, q) => p - q)
+      if (event.shiftKey) all.slice(a, b + 1).forEach(c => pick(c, true))
+      else pick(card, !card.classList.contains('picked'))
       last = card
       return
     }

@@ -17,7 +17,7 @@ import pandas as pd
 from platformdirs import user_cache_dir
 
 from ..core.io import SEED, as_path
-from ..core.tables import name_below, read_table
+from ..core.tables import list_images, name_below, read_table
 from .classes import join_images, read_mapping, words
 from .folders import SPLIT_FOLDERS, DataError, class_of, data_root, folder_images, lab_folders, subfolders, warn_alike, which_classes
 from .phantoms.make import VERSION, make_phantoms
@@ -240,7 +240,17 @@ def _mapping_here(mapping, classes, tables, elsewhere)->dict: # for `join_images
 def declared_classes(text:str|None # 'a,b,c', 'folders', or the name of a list in `CLASS_LISTS`; None or '': nothing is declared
                     )->list|str|None: # for `load_images`
     "The classes that a text declares, as on the command line."
-    return text or None if text in (None, '', 'folders', *CLASS_LISTS) else [c.strip() for c in text.split(',')]
+    if text in (None, '', 'folders', *CLASS_LISTS): return text or None
+    names = [c.strip() for c in text.split(',')]
+    if '' in names: raise DataError(f'the classes {text!r}: there is no name before, between or after their commas: give one for each class')
+    if twice := sorted({c for c in names if names.count(c) > 1}): raise DataError(f'the classes {text!r}: {", ".join(twice)} occurs more than once: name each class once')
+    return names
+
+def _warn_of_namesake(name:str)->None:
+    "A name means the data set, also where a folder of images here is called so."
+    here, place = Path(name), os.environ.get('BLOOD_CELLS_DATA')
+    if not here.is_dir() or place and here.resolve() in (Path(place).resolve(), (Path(place)/name).resolve()): return # the set itself
+    if list_images(here)[0]: warnings.warn(f'{name} is the data set of this name; for the folder {name} that is here, write ./{name}')
 
 def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `COLLECTIONS`, a folder, or a list of them, which are joined
                 data:str|Path|None=None, # for a named set: a folder on this computer to search first
@@ -252,6 +262,8 @@ def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `C
                )->pd.DataFrame: # image table
     "The image table of a named data set, of a folder of images, or of several of them."
     if isinstance(data, (list, tuple)): raise DataError(f'data={list(data)}: classes are given as classes={list(data)}')
+    for name in () if data else map(str, what if isinstance(what, (list, tuple)) else [what]):
+        if name in (*DATASETS, *COLLECTIONS): _warn_of_namesake(name)
     if str(what) in COLLECTIONS: what, classes = COLLECTIONS[str(what)], classes or str(what)
     if isinstance(classes, str) and classes not in ('folders', *CLASS_LISTS):
         raise DataError(f"classes={classes!r}: give a list of names, 'folders', or one of the lists {', '.join(CLASS_LISTS)}")

@@ -84,8 +84,9 @@ def lab_folders(folder:str|Path, # one folder per class, or one folder per labor
     names, below = [p.name for p in inner], set().union(*inner.values())
     many = not {n.lower() for n in names} & set(SPLIT_FOLDERS) and bool(below)
     # Folders with names of classes are no laboratories, unless they hold such folders themselves: they may hold one folder per patient.
-    if all(_is_class(n, classes) for n in names) and not all(_is_class(n, classes) for n in below): many = False
-    if many and len(inner) > 1 and len(below) == sum(map(len, inner.values())) and not any(_is_class(n, classes) for n in below):
+    up, down = ([_is_class(n, classes) for n in some] for some in (names, below))
+    if all(up) and not all(down) or any(up) and not any(down): many = False
+    if many and len(inner) > 1 and len(below) == sum(map(len, inner.values())) and not any(down):
         warnings.warn(f'{folder}: {names} are taken as laboratories and the folders in them, {sorted(below)}, as classes, although no two of them '
                       f'share a class. If {names} are the classes, put the images directly into them')
     return {p.name: p for p in (inner if many else [folder])}

@@ -249,8 +249,7 @@ def _training(r, pictures):
     return html_figure(drawn(plot_epochs, h), text, text, 'h-')
 
 def _unreadable(r, pictures):
-    bad = r.preds[r.preds['error'] != '']
-    return html_table(bad[['name', 'error']].set_index('name'), 'Files that count in no figure') if len(bad) else ''
+    return html_table(r.unreadable.set_index('name'), 'Files that count in no figure') if len(r.unreadable) else ''
 
 def _facts(r, pictures):
     names, values = zip(*r.facts)

@@ -22,13 +22,13 @@ from ..core.intervals import percent, with_ci
 from ..core.io import read_image, write_json, write_text
 from ..core.tables import NOT_FINITE, check_images, jsonable, with_groups
 from ..data.audit.checks import known_set
-from ..data.audit.report import audited_groups, sections_of
-from ..data.audit.seen import NO_RECORD, refuse_seen, seen_among
+from ..data.audit.report import audit_rows, audited_groups
+from ..data.audit.seen import NO_RECORD, new_to, refuse_seen, seen_among
 from .baselines import baselines_of
 from .calibration import calibration, evaluate_uncertainty, risk_area
 from .compare import best_baseline
 from .curves import curves
-from .external import laboratory_table, laboratory_text, validate_laboratories
+from .external import laboratory_table, laboratory_text, unreadable_files, validate_laboratories
 from .metrics import class_scores, confusion, hardest, judge, leakage_of, plot_confusion, scores, top_losses
 from .pages import FITTED, data_text, leakage_text, report_html, saliency_text, verdict_box, verdict_of
 from .robustness import Robustness, robustness
@@ -49,6 +49,7 @@ class Report:
     date: str = field(default_factory=lambda: date.today().isoformat()) # of the evaluation
     leakage: dict = field(default_factory=dict) # of `leakage_of`
     seen: dict = field(default_factory=dict) # of `seen_among`: how many of the evaluated images have trained the model
+    elsewhere: pd.DataFrame = field(default_factory=pd.DataFrame) # `name, error` of unreadable external and unknown images
     calibration: object = None # `Calibration`
     curves: dict = field(default_factory=dict) # 'roc' and 'pr': `Curves`
     uncertainty: object = None # `UncertaintyReport`
@@ -80,6 +81,9 @@ class Report:
 
     @cached_property
     def by_class(self): return class_scores(self.judged)
+
+    @property
+    def unreadable(self): return pd.concat([self.preds.loc[self.preds['error'] != '', ['name', 'error']], self.elsewhere], ignore_index=True)
 
     @cached_property
     def saliency_places(self):
@@ -138,15 +142,18 @@ def _facts(model, data_set)->list:
             ('input', f'{r.size}x{r.size} RGB, (pixels/255 - {tuple(model.mean)})/{tuple(model.std)}'),
             ('preprocessing', ', '.join(r.preprocess) or 'none'), *data]
 
-def _warnings(model, preds, leaks, seen, split)->list:
-    warns = [f'The figures are of {split} images, to which the model was fitted: they say nothing of other images.']*(split in FITTED)
-    warns += ([leakage_text(leaks)[0]] if leakage_text(leaks)[1] else []) + ([] if seen['known'] else [NO_RECORD])
+def _warnings(r, model, others, lacking)->list: # of a report; (name, image table) of other images; how many images the audit lacks
+    warns, preds = [f'The figures are of {r.split} images, to which the model was fitted: they say nothing of other images.']*(r.split in FITTED), r.preds
+    warns += ([leakage_text(r.leakage)[0]] if leakage_text(r.leakage)[1] else []) + ([] if r.seen['known'] else [NO_RECORD])
+    if lacking: warns.append(f'The audit was made without {lacking} of these images, and says nothing of their duplicates and overlapping fields: audit all of them, and evaluate again.')
     if model.interrupted: warns.append('Training was interrupted before the end of its recipe.')
     if 'random' in [w.strip().split(' ')[0] for w in model.weights.split(';')]:
         warns.append('The backbone started from random weights, not from pretrained ones.')
     listed, silent = 'They are listed below and not counted in any figure.', preds['error'].str.endswith(NOT_FINITE)
     if n := int(silent.sum()): warns.append(f'Images for which the model gave no finite numbers: {n}. {listed}')
     if n := int(((preds['error'] != '') & ~silent).sum()): warns.append(f'Files that could not be read: {n}. {listed}')
+    for name, t in others:
+        if n := int((t['error'] != '').sum()): warns.append(f'{name}: files that could not be read: {n}. {listed}')
     if n := int(preds['target'].isna().sum()): warns.append(f'Images of the split that have no label: {n}. They count in no figure.')
     return warns
 
@@ -173,17 +180,13 @@ def _check_asked(model, images, rows, split, external, unknowns, robust)->None:
     for name, t in (unknowns or {}).items():
         if not (t['error'] == '').any(): raise ValueError(f'{name}: none of its {len(t)} images can be read')
     if unknowns and model.uncertainty is None:
-        raise ValueError('unknown images need a model with uncertainty: call fit_uncertainty(model, images) first')
+        raise ValueError('unknown images need a model with uncertainty: call fit_uncertainty(model, images) first, with the images that it was trained with')
     if not isinstance(robust, (bool, Robustness, type(None))): raise ValueError(f'robust={str(robust)[:100]!r}: give True, False or what `robustness` returns')
-
-def _audit_rows(audit)->list:
-    "Section, verdict and finding of an `Audit`, or of the JSON that it saved."
-    return [] if audit is None else [dict(section=s.name, verdict=s.verdict, finding=s.sentence) for s in sections_of(audit)]
 
 # %% ../../nbs/evaluate/09_report.ipynb #c014
 def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
              images:pd.DataFrame, # split image table
-             split:str='test', # which rows to evaluate; 'new': all of them, as images of a laboratory that is new to the model
+             split:str='test', # which rows to evaluate; 'new': all of them, as images of a laboratory that is new to the model (as are its training and validation images)
              baselines:bool=True, # also the colour histogram, trained on the training rows
              progress:bool=True, # show bars
              external:dict|None=None, # laboratory -> its labelled image table, with its own class names
@@ -195,26 +198,26 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
             )->Report:
     "Evaluate a model on a split, beside the most frequent class and a colour histogram."
     model, called = load_model(model), split
-    if split == 'new': images, split = check_images(images).assign(split='test'), 'test'
+    if split in FITTED and new_to(model, mine := check_images(images)[images['split'] == split], progress): images, called = mine, 'new' # of another laboratory
+    if called == 'new': images, split = check_images(images).assign(split='test'), 'test'
     rows = check_images(images)[images['split'] == split]
     _check_asked(model, images, rows, called, external, unknowns, robust)
+    grouped, looked, lacking = (images, False, 0) if audit is None else audited_groups(images, audit)
     seen = refuse_seen(seen_among(model, rows[rows['label'].notna()], images, progress), allow_training_images)
     preds = with_groups(model.predict(rows, progress), rows)
     judged = judge(preds)
     shared = (images['split'] != split) | images['path'].isin(judged.rows['path']) # baselines are judged on the same images
-    joined = ', '.join(dict.fromkeys(images['set'])) if 'set' in images else '' # the names of the sets
-    grouped, looked = (images, False) if audit is None else audited_groups(images, audit)
-    named, leaks = known_set(images) or joined, leakage_of(grouped, split, looked)
+    named, others = known_set(images) or ', '.join(dict.fromkeys(images.get('set', []))), [*(external or {}).items(), *(unknowns or {}).items()]
     laboratories, away, unknown, said = validate_laboratories(model, judged, external or {}, allow_training_images, progress)
     here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=called)
     if robust is True: robust = robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged)
     r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=called, preds=preds,
                baselines=baselines_of(images[shared], split, baselines, progress),
-               history=model.history, facts=_facts(model, named), warnings=_warnings(model, preds, leaks, seen, called) + said, data_set=named,
-               leakage=leaks, seen=seen,
+               history=model.history, facts=_facts(model, named), data_set=named, leakage=leakage_of(grouped, split, looked),
+               seen=seen, elsewhere=unreadable_files(others),
                calibration=calibration(judged), laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)),
-               external=laboratories, robustness=robust or None,
-               audit=_audit_rows(audit), **_saliency(model, rows, preds, saliency, progress))
+               external=laboratories, robustness=robust or None, audit=audit_rows(audit), **_saliency(model, rows, preds, saliency, progress))
+    r.warnings = _warnings(r, model, others, lacking) + said
     if len(np.unique(judged.targets)) > 1: r.curves = {k: curves(judged, k) for k in ('roc', 'pr')}
     if model.uncertainty:
         unknown = {n: model.predict(_unlabelled(t, model.classes), progress) for n, t in (unknowns or {}).items()} | unknown
@@ -248,7 +251,7 @@ def to_dict(self:Report,
                **{f'{k}_areas': c.areas for k, c in self.curves.items()},
                **_parts(self), laboratories=self.laboratories, audit=self.audit, card=self.card, facts=dict(self.facts),
                warnings=self.warnings,
-               unreadable=self.preds.loc[self.preds['error'] != '', ['name', 'error']])
+               unreadable=self.unreadable)
     if points:
         out['points'] = {k: {n: dict(x=x, y=y) for n, (x, y) in c.points.items()} for k, c in self.curves.items()}
         out['points']['risk'] = self.uncertainty.curve if self.uncertainty else None

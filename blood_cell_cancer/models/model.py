@@ -53,7 +53,8 @@ def data_facts(images:pd.DataFrame # split image table
               )->dict: # `images, splits, sha256`
     "The data a model was made from: counts, and one hash over every file's name, class, split and checksum."
     d = images.sort_values('name')
-    lines = '\n'.join(d['name'] + ',' + d['label'].astype(str) + ',' + d['split'] + ',' + d['sha256'])
+    labels = d['label'].astype(object).fillna('').astype(str) # test images may have none
+    lines = '\n'.join(d['name'] + ',' + labels + ',' + d['split'] + ',' + d['sha256'])
     counts = {s: {c: int(n) for c, n in d.loc[d['split'] == s, 'label'].value_counts(sort=False).items()} for s in SPLITS}
     return dict(images=len(d), splits=counts, sha256=hashlib.sha256(lines.encode()).hexdigest())
 

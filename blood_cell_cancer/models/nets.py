@@ -24,7 +24,7 @@ from timm.models.vgg import VGG
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .backbones import Recipe, backbone, check_build, trainable_names
+from .backbones import HEADS, Recipe, backbone, check_build, trainable_names
 from .resnet import keras_resnet
 
 # %% ../../nbs/models/02_nets.ipynb #c005
@@ -44,6 +44,7 @@ def make_head(features:int, # length of the feature vector
               kind:str='system1' # 'system1' or 'linear'
              )->nn.Sequential: # features -> logits
     "A fresh classifier head."
+    if kind not in HEADS: raise ValueError(f'no head is called {kind!r}; there are {list(HEADS)}')
     norm = dict(eps=1e-3, momentum=.01)
     layers = [nn.Linear(features, classes)] if kind == 'linear' else [
         nn.Linear(features, 256), nn.ReLU(), nn.BatchNorm1d(256, **norm), nn.Dropout(.5),

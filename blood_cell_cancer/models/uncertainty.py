@@ -268,9 +268,10 @@ def fit_uncertainty(model, # a trained `Model`
 
 def try_fit_uncertainty(model, # a trained `Model`
                         images:'pd.DataFrame', # split image table that it was trained with
-                        progress:bool=True # show bars
+                        progress:bool=True, # show bars
+                        **kwargs # for `uncertainty_of`, such as coverage
                        )->str: # why no uncertainty was fitted, or ''
     "Fit uncertainty where there are enough validation images for it."
-    try: fit_uncertainty(model, images, progress)
+    try: fit_uncertainty(model, images, progress, **kwargs)
     except (ValueError, NotImplementedError) as e: return f'no uncertainty was fitted: {e}'
     return ''

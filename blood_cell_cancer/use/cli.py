@@ -19,8 +19,8 @@ import typer
 
 from ..core.machine import settle_threads
 from ..models.shipped import DEFAULT
-from .options import (GOES_ON, Bundle, By, Classes, Data, Drop, Interrupted, Mapping, NewBundle, NewPage, Quiet, Seed, Split, Weights, check_keep,
-                                           check_pictures, in_a_sentence, load_data, load_split, local_path, member_weights, new_file, print_epochs, print_places,
+from .options import (GOES_ON, Bundle, By, Classes, Coverage, Data, Drop, Interrupted, Mapping, NewBundle, NewPage, Quiet, Seed, Split, Weights, check_keep,
+                                           check_pictures, fit_for_unknown, in_a_sentence, load_data, load_split, local_path, member_weights, new_file, new_table, print_epochs, print_places,
                                            print_report, print_summary, rows_to_judge, write_predictions)
 
 # %% ../../nbs/use/06_cli.ipynb #c005
@@ -89,7 +89,7 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
           weights:Annotated[Optional[str], Weights]=None,
           epochs:Annotated[Optional[int], typer.Option(help='Maximum number of epochs')]=None,
           views:Annotated[Optional[int], typer.Option(help='Number of fixed views per image, computed once (feature cache)')]=None,
-          seed:Seed=None,
+          seed:Seed=None, coverage:Coverage=None,
           run:Annotated[Path, typer.Option(help='Folder for checkpoints', callback=local_path)]=Path('runs/last'),
           resume:Annotated[bool, typer.Option('--resume', help='Continue from the last checkpoint')]=False,
           allow_leakage:Annotated[bool, typer.Option('--allow-leakage', help='Train although a group is in several splits')]=False,
@@ -100,20 +100,21 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
     from blood_cell_cancer.models.distributed import is_first
     from blood_cell_cancer.models.training import train
     from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
+    if coverage and not uncertainty: raise typer.BadParameter('--coverage is for the uncertainty: leave it out, or --no-uncertainty')
     changes = {k: v for k, v in dict(weights=weights, epochs=epochs, views=views, seed=seed).items() if v is not None}
     images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet)
     model = train(images, find_recipe(recipe, **changes), engine, run, resume, allow_leakage, not quiet)
     typer.echo(repr(model))
     if not is_first(): return
     print_epochs(model)
-    if uncertainty and (why := try_fit_uncertainty(model, images, not quiet)): typer.echo(why)
+    if uncertainty and (why := try_fit_uncertainty(model, images, not quiet, coverage=coverage or .95)): typer.echo(why)
     print_places(bundle=model.save(out), checkpoints=run)
     if model.interrupted: raise typer.Exit(130) # as a shell ends what Ctrl-C stopped
 
 # %% ../../nbs/use/06_cli.ipynb #c015
 @app.command()
 def evaluate(bundle:Bundle, data:Data, classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False,
-             split:Split=None, by:By='group', on:Annotated[str, typer.Option(help='train, validation, test, or new: all images, of a laboratory new to the model')]='test', seed:Seed=None,
+             split:Split=None, by:By='group', on:Annotated[str, typer.Option(help='train, validation, test, or new: all images, of a laboratory new to the model')]='test', seed:Seed=None, coverage:Coverage=None,
              external:Annotated[Optional[list[Path]], typer.Option(help='Another laboratory: a folder of class folders, or of labs. May be repeated')]=None,
              unknown:Annotated[Optional[list[Path]], typer.Option(help='A folder of images of no class. May be repeated')]=None,
              robustness:Annotated[bool, typer.Option('--robustness', help='Also evaluate corrupted images: 45 passes')]=False,
@@ -128,15 +129,13 @@ def evaluate(bundle:Bundle, data:Data, classes:Classes=None, mapping:Mapping=Non
     from blood_cell_cancer.evaluate.external import laboratories, names_apart, ood_images, rename_classes
     from blood_cell_cancer.evaluate.report import evaluate
     from blood_cell_cancer.models.bundle import add_report, load_model
-    from blood_cell_cancer.models.uncertainty import fit_uncertainty
     check_keep(keep, bundle, on, allow_training_images)
     model, labs, photos = load_model(bundle), laboratories(external or [], not quiet), names_apart(unknown or [])
+    if coverage and (model.uncertainty or not unknown): raise typer.BadParameter('--coverage: uncertainty is fitted with --unknown alone, for a bundle that has none: leave it out')
     images = load_data(data, classes, mapping, drop_unmapped, quiet, model.classes, labs)
     images, on = rows_to_judge(model, images, split, by, seed, on, quiet)
     check_keep(keep, bundle, on, allow_training_images)
-    if unknown and model.uncertainty is None:
-        typer.echo('The bundle has no uncertainty: it is fitted now, on the training and validation images.')
-        fit_uncertainty(model, images, progress=not quiet)
+    if unknown and model.uncertainty is None: fit_for_unknown(model, images, on, coverage or .95, quiet)
     unknowns = {name: ood_images(f, model.classes, not quiet) for name, f in photos.items()}
     if mapping: labs = rename_classes(labs, mapping, model.classes)
     report = evaluate(model, images, on, progress=not quiet, external=labs, unknowns=unknowns, robust=robustness, saliency=saliency,
@@ -151,15 +150,19 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
              weights:Annotated[str, typer.Option(help='equal, validation (fitted on those images), or a number per bundle: 2,1,1')]='equal',
              tta:Annotated[bool, typer.Option('--tta', help='Test-time augmentation: average over eight orientations')]=False,
              data:Data=(), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, split:Split=None,
-             by:By='group', seed:Seed=None, out:NewBundle=Path('ensemble.bundle'), quiet:Quiet=False):
-    "Combine bundles into one that averages their probabilities. Only --weights validation needs data."
+             by:By='group', seed:Seed=None, coverage:Coverage=None, out:NewBundle=Path('ensemble.bundle'), quiet:Quiet=False):
+    "Combine bundles into one that averages their probabilities. With the data and the split of their training it gets uncertainty, too."
     from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.ensemble import ensemble
+    from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
     if (how := member_weights(weights)) == 'validation' and not data: raise typer.BadParameter('--weights validation needs --data')
+    if coverage and not data: raise typer.BadParameter('--coverage needs --data, to fit the uncertainty on')
     models = [load_model(b) for b in bundles]
-    images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet, models[0].classes) if how == 'validation' else None
+    images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet, models[0].classes) if data else None
     both = ensemble(models, how, images, tta, not quiet)
     typer.echo(repr(both))
+    if not data: typer.echo("no uncertainty: it doesn't abstain (to fit one, give --data and --split as the bundles were trained with)")
+    elif why := try_fit_uncertainty(both, images, not quiet, coverage=coverage or .95): typer.echo(f"{why}. So it doesn't abstain")
     print_places(bundle=both.save(out))
 
 # %% ../../nbs/use/06_cli.ipynb #n047
@@ -175,7 +178,9 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
     from blood_cell_cancer.data.datasets import load_images
     from blood_cell_cancer.models.adapt import adapt, adapt_unlabelled, adaptation_text
     from blood_cell_cancer.models.bundle import load_model
-    if unlabelled and deep: raise typer.BadParameter('--deep trains on labels: leave out --unlabelled')
+    labelled = dict(mapping=mapping, drop_unmapped=drop_unmapped, deep=deep, allow_training_images=allow_training_images)
+    if unlabelled and (given := ', '.join(f'--{k.replace("_", "-")}' for k, v in labelled.items() if v)):
+        raise typer.BadParameter(f'{given}: for labelled images alone, so not with --unlabelled')
     model = load_model(bundle)
     if unlabelled: ours = adapt_unlabelled(model, image_table([p for d in data for p in images_below(d)], progress=not quiet), not quiet)
     # A list of folders: a laboratory need not have every class of the model.
@@ -189,7 +194,7 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
 def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', help='A bundle: a folder, or a shipped one '
                                                       f'(by default {DEFAULT}; also ball4, wbc5). Then a folder of images, or one image; also in an object store (s3://bucket/folder)')],
             out:Annotated[Optional[Path], typer.Option(help='CSV to write (with an exported bundle also .parquet); default: predictions.csv '
-                                                       'for a folder, none for one image', callback=new_file)]=None,
+                                                       'for a folder, none for one image', callback=new_table)]=None,
             int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
             overwrite:Annotated[bool, typer.Option('--overwrite', help='Replace a table that is there, also an unfinished one')]=False,
             ray:Annotated[int, typer.Option(metavar='N', min=0, help='Use N Ray workers (extra ray); 0: no Ray, this computer')]=0,
@@ -212,7 +217,7 @@ def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', 
 
 # %% ../../nbs/use/06_cli.ipynb #c021
 @app.command()
-def export(bundle:Bundle):
+def export(bundle:Annotated[Path, typer.Argument(help='Folder of a bundle of yours')]):
     "Write a bundle's model as ONNX with its preprocessing inside; `predict` then needs no torch."
     from blood_cell_cancer.use.export import export_onnx
     print_places(onnx=export_onnx(bundle))

@@ -39,6 +39,7 @@ def save_predictions(preds:pd.DataFrame, # prediction table
                      path:str|Path # CSV to write or to replace
                     )->Path: # the file
     "Write a prediction table as CSV, with file names as `core.io.shown` writes them."
+    if as_path(path).suffix.lower() != '.csv': raise ValueError(f'{path}: a prediction table is written as CSV, so give a name that ends in .csv')
     return write_csv(preds.assign(**{c: [shown(v) for v in preds[c]] for c in ('path', 'name', 'error')}), path)
 
 def _read(path)->pd.DataFrame: # all columns as text, empty fields ''

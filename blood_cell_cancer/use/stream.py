@@ -241,7 +241,7 @@ def write_rows(out:Path, # CSV or Parquet file
                overwrite:bool=False # start anew, also where another unfinished table lies?
               )->Path: # the file
     "Append rows as they come; called again after a kill, continue after the rows that are there."
-    if out.suffix not in ('.csv', '.parquet'): raise ValueError(f'{out}: the table is written as .csv or .parquet')
+    if out.suffix.lower() not in ('.csv', '.parquet'): raise ValueError(f'{out}: the table is written as .csv or .parquet')
     part = out.with_name(f'{out.name}.part.csv')
     with locked(out):
         done = rows_done(part, names, header(model), origin(model, root, names), overwrite)
@@ -291,7 +291,7 @@ def _to_parquet(part:Path, out:Path, columns:list):
 
 def _finish(part:Path, out:Path, model:OnnxModel)->Path: # the finished file
     "Give the table its final name."
-    if out.suffix == '.parquet':
+    if out.suffix.lower() == '.parquet':
         with atomic(out) as half: _to_parquet(part, half, header(model))
         part.unlink()
     else: part.replace(out)

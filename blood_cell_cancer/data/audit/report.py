@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SECTIONS', 'MAKERS', 'Audit', 'leaked_test_images', 'audit', 'save_groups', 'apply_groups', 'sections_of',
-           'audited_groups']
+           'audited_groups', 'audit_rows']
 
 # %% ../../../nbs/data/audit/07_report.ipynb #c002
 import json
@@ -192,12 +192,14 @@ def apply_groups(images:pd.DataFrame, # image table of the same files
     return images.assign(group=connect_groups(saved.set_index(known).loc[keys, 'group'], images['group']))
 
 # %% ../../../nbs/data/audit/07_report.ipynb #c023
+def _digests(images)->list: return images['sha256'].str[:16].tolist() # enough to recognise a file
+
 @patch
-def to_dict(self:Audit)->dict: # images, date, verdict, summary, sections
+def to_dict(self:Audit)->dict: # images, date, verdict, summary, sections, files
     "All findings, for JSON."
     sections = [dict(name=s.name, verdict=s.verdict, sentence=s.sentence, checked=s.checked, seconds=round(s.seconds, 2), figures=s.figures,
                      evidence=s.table) for s in self.sections]
-    return jsonable(dict(images=len(self.images), date=self.date, verdict=self.verdict, summary=self.summary, sections=sections))
+    return jsonable(dict(images=len(self.images), date=self.date, verdict=self.verdict, summary=self.summary, sections=sections, files=_digests(self.images)))
 
 @patch
 def save(self:Audit, path:str|Path='audit.html', # HTML file; JSON and groups are named after it
@@ -229,14 +231,23 @@ def sections_of(audit # an `Audit`, or the JSON file that it saved
     return [Section(s['name'], s['verdict'], s['sentence'], pd.DataFrame(s['evidence']), s['figures'], s['seconds'], checked(s))
             for s in _saved(audit)['sections']]
 
-def _audited(audit)->int: # images that an audit has seen
-    return len(audit.images) if isinstance(audit, Audit) else _saved(audit)['images']
+def _audited(images, audit)->tuple[np.ndarray, int]: # bool (n,): which images an audit has seen, at least one; how many it lacks
+    saved:dict = dict(images=len(audit.images), files=_digests(audit.images)) if isinstance(audit, Audit) else _saved(audit)
+    there = np.isin(_digests(images), saved['files']) if 'files' in saved else np.ones(len(images), bool) # older files have the number alone
+    if not there.any(): raise ValueError(f'{"the audit" if isinstance(audit, Audit) else audit} is of other images: it has none of these {len(images)}. Audit these, or leave it out')
+    return there, max(int((~there).sum()), len(images) - saved['images'])
 
 def audited_groups(images:pd.DataFrame, # image table
                    audit # an `Audit` of it, or the JSON file that it saved
-                  )->tuple[pd.DataFrame, bool]: # the table with the groups that the audit found; did it look for overlaps in all images?
+                  )->tuple[pd.DataFrame, bool, int]: # the table with the groups that the audit found; did it look for overlaps in all images? how many images does it lack?
     "Connect images that an audit found to be duplicates or overlapping fields."
-    known, found = set(pair_names(images)), {s.name: s for s in sections_of(audit) if s.name in ('duplicates', 'overlaps')}
+    found, (there, lacking) = {s.name: s for s in sections_of(audit) if s.name in ('duplicates', 'overlaps')}, _audited(images, audit)
+    known = set(pair_names(images)[there]) # other images may have the same names
     pairs = [s.table[s.table['a'].isin(known) & s.table['b'].isin(known)] for s in found.values() if len(s.table)]
     looked = 'overlaps' in found and found['overlaps'].checked
-    return group_images(images, *pairs), looked and _audited(audit) >= len(images)
+    return group_images(images, *pairs), looked and lacking <= 0, max(lacking, 0)
+
+def audit_rows(audit # an `Audit`, or the JSON file that it saved; None: there is none
+              )->list: # dicts: section, verdict, finding
+    "What an audit found, in short."
+    return [] if audit is None else [dict(section=s.name, verdict=s.verdict, finding=s.sentence) for s in sections_of(audit)]

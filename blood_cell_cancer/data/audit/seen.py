@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOST', 'SIDE', 'MAX_GREY', 'NO_RECORD', 'small_grey', 'SeenImages', 'recognise', 'SeenImagesError', 'without',
-           'union', 'seen_among', 'seen_text', 'refuse_seen']
+           'union', 'seen_among', 'new_to', 'seen_text', 'refuse_seen']
 
 # %% ../../../nbs/data/audit/06_seen.ipynb #6a784708
 import warnings
@@ -161,6 +161,14 @@ def seen_among(model, # its `seen` is a `SeenImages`, or None: nothing is record
     if images is not None: seen = without(seen, images[images['split'].isin(SPLITS[:2])])
     hit = recognise(seen, rows, progress)
     return dict(known=True, seen=int(hit.sum()), of=len(rows), first=next(iter(rows['name'][hit]), ''))
+
+def new_to(model, # as for `seen_among`
+           rows:pd.DataFrame, # image table
+           progress:bool=False # show a bar
+          )->bool: # False where nothing is recorded, and of no images
+    "Has none of these images trained the model? The table of another laboratory has training images as well."
+    found = seen_among(model, rows, progress=progress)
+    return len(rows) > 0 and found['known'] and not found['seen']
 
 NO_RECORD = "The model carries no record of its training images, so whether the evaluated images were among them can't be told."
 

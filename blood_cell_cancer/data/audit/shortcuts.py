@@ -57,7 +57,7 @@ def image_features(img:Image.Image, # an RGB image
     "All features of one image."
     a, tiles = np.asarray(img), _tiles(img)
     h, w = a.shape[:2]
-    k, m = min(16, h//4, w//4), min(12, h//4, w//4)
+    k, m = (max(1, min(side, h//4, w//4)) for side in (16, 12)) # also an image of one pixel has corners
     corners = (a[:k, :k], a[:k, -k:], a[-k:, :k], a[-k:, -k:])
     levels = np.array(img.histogram()).reshape(3, 256)
     frame = [img.crop(box) for box in ((0, 0, w, m), (0, h - m, w, h), (0, 0, m, h), (w - m, 0, w, h))]

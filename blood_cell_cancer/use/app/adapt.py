@@ -7,7 +7,9 @@ __all__ = ['POOL', 'NOT_SURE', 'UNLABELLED', 'AGAIN', 'Labeller', 'LabellingPane
 
 # %% ../../../nbs/use/app/08_adapt.ipynb #a002
 import html
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import ipywidgets as w
@@ -21,7 +23,7 @@ from ...core.plots import Figure
 from ...core.tables import output_table, readable
 from ...data.audit.seen import SeenImagesError, seen_among, seen_text
 from ...models.adapt import LEAST, adapt, least_certain
-from ...models.engines import engine_module
+from ...models.model import engine_module
 from .widgets import EXPECTED, Persistent, View, button, chart, check_names, control, message, picture, set_visible, table_html
 
 # %% ../../../nbs/use/app/08_adapt.ipynb #a007
@@ -139,14 +141,15 @@ class LabellingPanel(View):
                  n:int=8, # images per round
                  changed=None, # called after each change that should be saved
                  use=None, # called with the bundle, once it is saved
-                 out:str='', # folder of the new bundle to begin with
-                 fixed:bool=False # must it stay that one?
+                 models:str|Path|None=None, # folder where adapted models are saved, each under a new name, unless another is named
+                 fixed:bool=False # must they be saved there?
                 ):
         super().__init__(model if isinstance(model, Labeller) else Labeller(model, images), changed=changed)
-        self.n, self.lists, self.place = n, {}, out if fixed else None # a browser may change what its page disables
+        self.n, self.lists, self.models, self.fixed = n, {}, models, fixed
         self.grid, self.notice, self.plot, self.table = w.GridBox(), w.HTML(), w.HTML(), w.HTML()
         self.grid.layout.grid_template_columns, self.grid.layout.grid_gap = 'repeat(auto-fill, minmax(150px, 1fr))', '12px'
-        self.out = control(w.Text, 'Folder of the new bundle', value=out, disabled=fixed, placeholder='ours.bundle', continuous_update=False)
+        self.out = control(w.Text, 'Folder of the new bundle', placeholder='a new one' if models else 'ours.bundle', continuous_update=False)
+        set_visible(self.out, not fixed)
         self.deep = w.Checkbox(self.state.deep, description='Train the last block too (slower)', indent=False,
                                tooltip='Recognises more than a new last layer alone', layout=w.Layout(width='auto'))
         self.deep.observe(self.choose_depth, 'value')
@@ -211,7 +214,8 @@ class LabellingPanel(View):
 
     def keep(self):
         "Save the adapted model."
-        where = self.out.value.strip() if self.place is None else self.place
+        where = '' if self.fixed else self.out.value.strip() # a browser may change what its page hides
+        if self.models and not where: where = Path(self.models)/f'{self.state.model.recipe.name}-adapted-{time.strftime("%Y-%m-%d-%H%M%S")}.bundle'
         try:
             if not where: raise ValueError('give the folder of the new bundle')
             bundle = self.state.adapted.save(where)

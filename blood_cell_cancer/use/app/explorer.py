@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from ...core.tables import SPLITS, classes_of
 from ...data.annotations import ANNOTATIONS, annotation_table, apply_annotations
 from ...data.audit.duplicates import pair_names
-from .widgets import EXPECTED, KEYS_HELP, Persistent, View, button, check_annotated, check_names, control, download, image_card, message, set_visible, table_html
+from .widgets import EXPECTED, KEYS_HELP, Persistent, View, button, check_annotated, check_names, control, download, image_card, message, set_class, set_visible, table_html
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c005
 def quick_flags(images:pd.DataFrame # image table
@@ -265,7 +265,7 @@ def draw(self:DataExplorer):
     counts = state.counts().rename_axis('class').reset_index().astype({'class': str})
     self.counts.value = table_html(counts) if n else message('No image passes these filters. Set one of them to “all”.')
     self.where.value = f'Page {state.page + 1} of {pages}, {n} images'
-    self.before.disabled, self.after.disabled = state.page == 0, state.page == pages - 1
+    for b, end in ((self.before, 0), (self.after, pages - 1)): set_class(b, 'at-end', state.page == end) # disabled, it would lose the focus
     self.draw_annotations()
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c030

@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['HERE', 'APP_ENV', 'IDLE', 'UPLOAD', 'POLICY', 'HEADERS', 'CHOICES', 'voila_arguments', 'start_page', 'app_server',
-           'data_choices', 'bundle_choices', 'first_bundle', 'serve']
+           'data_choices', 'bundle_choices', 'first_bundle', 'keep_folder', 'state_file', 'content_key',
+           'earlier_state', 'serve']
 
 # %% ../../../nbs/use/app/09_serve.ipynb #c003
+import hashlib
 import json
 import os
 from contextlib import suppress
@@ -15,8 +17,11 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
+import pandas as pd
+
+from ...core.io import as_path
 from ...core.tables import IMAGE_SUFFIXES
-from ...data.datasets import DRAWN
+from ...data.datasets import DATASETS, DRAWN
 from ...models.shipped import check_bundle, shipped_bundles
 from .uploads import sweep_uploads
 
@@ -113,6 +118,40 @@ def first_bundle(place:str|Path # a bundle, a name, or a folder of bundles
     if found := _bundles(place): return next(iter(found.values()))
     if str(place) in shipped_bundles(): return str(place) # beside an empty folder of that name
     raise ValueError(f'{place} holds no bundle, neither itself nor at most two levels down: give the folder that holds bundle.json, or one nearer to it')
+
+# %% ../../../nbs/use/app/09_serve.ipynb #e1a4c7b3
+def keep_folder(folder:str|Path|None=None # default: the user's own data folder
+               )->Path:
+    "Where annotations, choices and trained models are saved."
+    from platformdirs import user_data_dir
+    return Path(folder or Path(user_data_dir('blood_cell_cancer'))/'app')
+
+def _key(text:str)->str: return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+def state_file(what:str|Path, # a data set: its name or its folder
+               folder:str|Path|None=None # default: the user's own data folder
+              )->Path: # JSON file, another for every data set
+    "Where annotations and choices of a data set are saved."
+    named = str(what) in DATASETS or not as_path(what).exists()
+    return keep_folder(folder)/f'{_key(str(what if named else as_path(what).resolve()))}.json'
+
+def content_key(images:pd.DataFrame # image table
+               )->str:
+    "Stands for these images, wherever they lie."
+    return _key('\n'.join(sorted(images['sha256'])))
+
+def earlier_state(images:pd.DataFrame, # image table
+                  folder:str|Path|None=None # default: the user's own data folder
+                 )->dict: # what a file of `state_file` holds; empty if there is none
+    "What was saved of these images in another folder, or by an earlier version; or else the annotations that speak of most of them."
+    here, content, most, best = set(zip(images['name'], images['sha256'])), content_key(images), 0, {}
+    for file in sorted(keep_folder(folder).glob('?'*16 + '.json'), key=lambda f: -f.stat().st_mtime):
+        with suppress(ValueError, TypeError, AttributeError, KeyError, OSError): # a damaged file has nothing to offer
+            d = json.loads(file.read_text(encoding='utf-8'))
+            if content in (file.stem, d.get('content')): return d
+            n = len(here & {(n, m['sha256']) for n, m in d['explorer']['annotations'].items()})
+            if n > most: most, best = n, dict(explorer=d['explorer'])
+    return best
 
 # %% ../../../nbs/use/app/09_serve.ipynb #c008
 def serve(bundle:str|Path='', # folder of a bundle

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EXPECTED', 'INK', 'INK_SETTINGS', 'KEYS_HELP', 'Persistent', 'check_names', 'check_annotated', 'merged', 'data_uri',
            'picture', 'image_card', 'message', 'table_html', 'download', 'chart', 'control', 'button', 'set_visible',
-           'look', 'View']
+           'set_class', 'look', 'View']
 
 # %% ../../../nbs/use/app/00_widgets.ipynb #c002
 import base64
@@ -194,6 +194,10 @@ def button(label:str, # on the button
 def set_visible(widget:w.Widget, yes:bool)->None:
     "Show or hide a widget."
     widget.layout.display = None if yes else 'none'
+
+def set_class(widget:w.Widget, name:str, yes:bool)->None:
+    "Give a widget a class of the style sheet, or take it away."
+    (widget.add_class if yes else widget.remove_class)(name)
 
 # %% ../../../nbs/use/app/00_widgets.ipynb #c021
 def look()->HTML:

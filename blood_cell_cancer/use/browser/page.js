@@ -5,7 +5,7 @@ import {decode} from './pixels.js'
 import {csv, inWords, shown} from './table.js'
 
 const at = id => document.getElementById(id), rows = [], waiting = []
-let facts, classify, busy = false
+let facts, classify, busy = false, list = 0 // which list this is: `clear` begins another
 
 const say = text => { at('state').textContent = text }
 
@@ -55,13 +55,14 @@ function show(row, picture) {
 }
 
 async function one({name, file}) {
-  const row = {name}
+  const row = {name}, mine = list
   let canvas
   try {
     const read = await decode(file, facts.mostPixels)
     canvas = read.canvas
     Object.assign(row, await classify(read.image))
   } catch (e) { row.error = e.message }
+  if (mine !== list) return // removed meanwhile
   rows.push(row)
   show(row, canvas)
 }
@@ -82,7 +83,7 @@ async function work() {
     await new Promise(next => setTimeout(next)) // so that the browser can draw
     if (waiting.length) await one(waiting.shift())
   }
-  busy = false
+  busy = at('save').disabled = false
   at('answers-part').hidden = !rows.length
   say(rows.length ? summary() : 'Ready.')
 }
@@ -91,6 +92,7 @@ function add(files) {
   if (!files.length) return say('There are no images in it.')
   waiting.push(...files)
   at('answers-part').hidden = false
+  at('save').disabled = true // until the table is whole
   work()
 }
 
@@ -102,6 +104,7 @@ function save() {
 
 function clear() {
   waiting.length = rows.length = 0
+  list += 1
   at('rows').replaceChildren()
   at('answers-part').hidden = true
   say('Ready.')
