@@ -11,6 +11,7 @@ import pytest
 import yaml
 from notebooks import NBDEV_3
 
+import blood_cell_cancer
 from blood_cell_cancer.core.intervals import with_ci
 
 root = Path(__file__).parents[1]
@@ -26,7 +27,7 @@ import sys; from pathlib import Path
 sys.path.insert(0, 'tools')
 import docs
 tmp = Path(sys.argv[1])
-print('\\n'.join(docs.outside(tmp/'planted')))
+print('\\n'.join(docs.outside(tmp/'planted') + docs.misleading(tmp/'planted')))
 sys.exit(docs.build(tmp/'out', tmp/'work'))
 """
 
@@ -36,6 +37,11 @@ PLANTED = """<link rel="stylesheet" href="//cdn.example/b.css"><link rel="canoni
 <script src="https://cdn.example/a.js"></script><img alt="" src="http://cdn.example/c.png"><img src="missing.png"><img src="page.html">
 <style>@font-face { src: url('https://cdn.example/d.woff2') }</style>"""
 
+# As are places that are not there or there twice, and pictures whose text is the name of a file.
+MISLEADING = '#b leads nowhere', 'page.html#api-none leads nowhere', '../_images/0.png is no text for a picture', 'a is there 2 times'
+LINKS = """<h2 id="a">A</h2><p id="a">again</p><a href="#a">a link</a><a href="#b">a link</a><a class="x" href="page.html#api-none"><code>none</code></a>
+<code>&lt;a href="#c"&gt;</code><img alt="../_images/0.png" src="data:,"><img alt="Two cells" src="data:,">"""
+
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
@@ -43,11 +49,12 @@ def site(tmp_path_factory):
     if NBDEV_3: pytest.skip('the site is built with nbdev 2')
     tmp = tmp_path_factory.mktemp('docs')
     (tmp/'planted').mkdir()
-    (tmp/'planted'/'page.html').write_text(PLANTED)
+    for name, html in dict(page=PLANTED, links=LINKS).items(): (tmp/'planted'/f'{name}.html').write_text(html)
     done = run([sys.executable, '-c', BUILD, tmp], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'WARNING' not in done.stderr, done.stderr
-    assert sorted(line.split(': ', 1)[1] for line in done.stdout.split('\n') if line.startswith('page.html')) == sorted(FETCHED)
+    for name, found in dict(page=FETCHED, links=MISLEADING).items():
+        assert sorted(line.split(': ', 1)[1] for line in done.stdout.split('\n') if line.startswith(f'{name}.html')) == sorted(found)
     return tmp/'out'
 
 
@@ -82,6 +89,46 @@ def test_names_lead_to_their_entries_within_the_site(site):
     text = (site/'tutorials'/'first_classifier.html').read_text()
     assert re.search(r'<a href="\.\./data/datasets\.html#api-load_images"><code>load_images</code></a>', text)
     assert 'not for clinical use' in text and cfg['doc_host'] not in text
+    assert '#api-predict"><code>predict</code>' in text and 'use/cli.html#api-predict' not in text # the function, and not the command
+    # A class and a function differ in capitals alone; what a page doesn't explain is no link.
+    recipes = (site/'models'/'backbones.html').read_text()
+    assert 'id="api-recipe">recipe(which, **changes)</pre>' in recipes and 'id="api-Recipe">Recipe(' in recipes
+    assert not any('#api-_' in page.read_text() for page in site.rglob('*.html'))
+
+
+def test_the_command_line_shows_its_options(site):
+    text = (site/'use'/'cli.html').read_text()
+    assert '<pre class="signature" id="api-train">blood-cells train [OPTIONS]</pre>' in text and re.search(r'>blood-cells predict \[OPTIONS\] .*IMAGES.*\.\.\.</pre>', text)
+    entry = text[text.index('id="api-train"'):]
+    row = re.search(r'<td><p><code>--weights .*?</tr>', entry, re.S)[0]
+    assert 'Pretrained weights: auto, package, hub' in row
+    assert re.search(r'<code>--uncertainty / --no-uncertainty</code>.*?\[default: uncertainty\]', entry, re.S)
+    assert '<a href="#api-audit"><code>audit</code></a>' in text and '#api-evaluate"><code>evaluate</code>' in text and 'report.html#api-' not in text
+    assert not any('Call self as a function' in page.read_text() or '__repr__()</pre>' in page.read_text() for page in site.rglob('*.html'))
+
+
+def test_the_main_import_lists_its_names(site):
+    text = (site/'all.html').read_text()
+    rows = {name: row for row in re.findall(r'<tr.*?</tr>', text, re.S) for name in re.findall(r'<td><p>(?:<a [^>]*>)?<code[^>]*>(?:<span class="pre">)?(\w+)<', row)}
+    assert rows.keys() == set(blood_cell_cancer.__all__)
+    assert 'Check a data set for unreadable files' in rows['audit'] and 'href="data/audit/report.html#api-audit"' in rows['audit'] and 'demo' in rows['RECIPES']
+    assert not any(re.search(r'<p>def \w+\(', page.read_text()) for page in site.rglob('*.html')) # entries have no second signature
+
+
+def test_arguments_have_their_comments(site):
+    text = (site/'models'/'model.html').read_text()
+    entry = text[text.index('id="api-Model.predict"'):]
+    for said in ('prediction table, one row per image in its order', 'as for <a href="#api-Model.logits">'): assert said in entry[:entry.index('<pre class="signature"')], said
+    # `**kwargs` too
+    entry = (site/'models'/'training.html').read_text().split('id="api-train"')[1]
+    assert 'changes of the recipe (backbone, epochs, ...)' in entry[:entry.index('</table>')]
+
+
+def test_pictures_have_a_text(site):
+    text = {p: (site/p).read_text() for p in ('models/keras/image_model.html', 'core/plots.html', 'data/phantoms/shapes.html')}
+    assert 'alt="Six random views of one drawn cell."' in text['models/keras/image_model.html'] # of the cell
+    assert 'alt="The phantoms, drawn cells that need no download, serve as the example"' in text['core/plots.html'] # the last sentence before it
+    assert 'alt="The covered fraction of each pixel of a patch; ' in text['data/phantoms/shapes.html'] # a docstring
 
 
 def test_search_knows_the_words_of_the_lessons(site):

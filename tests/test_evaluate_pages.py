@@ -62,6 +62,19 @@ def test_the_charts_of_uncertainty_are_not_shrunk(browser, pages, width):  # noq
     shot(page, f'uncertainty_{width}')
 
 
+@pytest.mark.parametrize('n', [8, 12, 16, 24])
+def test_a_wide_table_fits_the_paper(browser, tmp_path, n):  # noqa: F811
+    from blood_cell_cancer.core.html import html_table, page_html
+    names = [f'Hypersegmented neutrophilic granulocyte (6 lobes) of type {i}' for i in range(n)]
+    table = html_table(pd.DataFrame(1234, index=pd.Index(names, name='true class'), columns=names), 'Numbers of images')
+    (tmp_path/'wide.html').write_text(page_html('Wide', [], [dict(id='s', title='Wide', html=table)]), encoding='utf-8')
+    page = opened(browser)
+    page.set_viewport_size(dict(width=673, height=900)) # what the margins leave of A4
+    page.emulate_media(media='print')
+    page.goto((tmp_path/'wide.html').as_uri())
+    assert page.evaluate('document.documentElement.scrollWidth') <= 673
+
+
 def test_a_figure_of_the_confusion_matrix_opens_its_images(browser, pages):  # noqa: F811
     page = opened(browser)
     page.goto((pages/'report.html').as_uri())

@@ -13,20 +13,25 @@ import re
 import shutil
 import sys
 from importlib import import_module
+from inspect import getdoc
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pandas
 from nbdev.config import get_config
-from nbdev.doclinks import NbdevLookup, _nbpath2html
+from nbdev.doclinks import _nbpath2html
 from nbdev.process import NBProcessor
 from nbdev.processors import add_show_docs, hide_line, populate_language
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx.cmd.build import build_main
 
+import blood_cell_cancer as package
+
 sys.path.insert(0, str(Path(__file__).with_name('pages')))
-from api import show_doc # noqa: E402
+from api import show_doc, text # noqa: E402
+from check import misleading, outside # noqa: E402
 
 root = Path(__file__).parents[1]
 nbs, work, site = root/'nbs', root/'_proc', root/'_docs'
@@ -84,62 +89,123 @@ def preprocess(path: Path) -> tuple[nbformat.NotebookNode, str]:
         tags = {'api'} if getattr(c, 'has_sd', False) else {'source'} & {'source' if 'export' in said else ''}
         if said.keys() & {'hide', 'default_exp'}: tags.add('hide')
         source, facts = '\n'.join(line for line in c.source.split('\n') if not line.startswith('#|')), dict(tags=sorted(tags))
+        if 'fig-alt:' in said: facts['alt'] = ' '.join(said['fig-alt:'])
         cells.append(new_markdown_cell(source, metadata=facts) if c.cell_type == 'markdown' else
                      new_code_cell(source, metadata=facts, outputs=[nbformat.from_dict(o) for o in c.get('outputs', ())]))
     return new_notebook(cells=cells, metadata=dict(kernelspec=dict(name='python3', display_name='python3', language='python'))), module
 
 
-def relink(text: str, here: Path) -> str:
-    "Names in backticks lead to their entry, within this site."
-    base = f'{get_config().doc_host}{get_config().doc_baseurl}/'
-    up = '../'*(len(here.parts) - 1)
-    to_entry = lambda m: f'<a href="{up}{m[2]}#api-{m[3]}"><code>{m[1]}</code></a>'
-    return re.sub(rf'\[`([^`]+)`\]\({re.escape(base)}([^)#]+)#([^)]+)\)', to_entry, NbdevLookup().linkify(text))
+class Place(NamedTuple):
+    "Where a cell is shown."
+    page: Path
+    module: str # that its notebook is exported to, or ''
+    entries: dict # name -> the pages with an entry of it, in the order of the site
+
+
+def entry_name(cell) -> str:
+    "The name that a cell of nbdev's documents: of `show_doc(name)`, or of a method that several classes have a list of names."
+    return re.search(r'\(([\w.]+)', re.sub(r"\['([\w.]+)'.*\]", r'\1', cell.source))[1]
+
+
+def is_entry(cell) -> bool:
+    "What Python calls by itself, such as `__repr__`, has no entry."
+    return 'api' in cell.metadata.get('tags', []) and not entry_name(cell).endswith('__')
+
+
+def find_entries(made: dict) -> dict:
+    entries = {}
+    for path, (nb, _) in made.items():
+        for cell in filter(is_entry, nb.cells): entries.setdefault(entry_name(cell), []).append(page(path))
+    return entries
+
+
+def relink(markdown: str, place: Place) -> str:
+    "Names in backticks lead to their entry: that of this page, if it has one, or the first in the order of the site."
+    def link(m):
+        if m[1] not in place.entries: return m[0]
+        pages = place.entries[m[1]]
+        to = '' if place.page in pages else f'{"../"*(len(place.page.parts) - 1)}{pages[0].as_posix()}.html'
+        return f'<a href="{to}#api-{m[1]}"><code>{m[1]}{m[2]}</code></a>'
+    fenced, lines = False, []
+    for line in markdown.split('\n'):
+        fenced ^= line.startswith('```')
+        lines.append(line if fenced or line.startswith('    ') else re.sub(r'(?<!\[)`([^`\s]+?)((?:\(\))?)`', link, line))
+    return '\n'.join(lines)
 
 
 def imports_only(source: str) -> bool:
     return all(isinstance(t, (ast.Import, ast.ImportFrom)) for t in ast.parse(source).body)
 
 
-def present(cell, here: Path, module: str):
-    "A cell as the site shows it, or None."
+def names_table(source: str) -> str:
+    "The names that the main import takes from elsewhere, each with the first line of its docstring."
+    # `all` itself is not loaded: it adds arguments to the docstrings, which stand in the entries' tables.
+    given = {n.name: getattr(import_module(t.module), n.name) for t in ast.parse(source).body for n in t.names if n.name in package.__all__}
+    line = {n: getdoc(v).split('\n')[0] if callable(v) else f'{type(v).__name__}: {", ".join(v)}' for n, v in given.items()}
+    return '\n'.join(['| name | what it is |', '|---|---|', *(f'| `{n}` | {text(line[n])} |' for n in given)])
+
+
+def last_sentence(markdown: str) -> str:
+    "The last sentence of a text, without marks; '' if it ends with a heading, a table, a list or a block of code."
+    paragraph = markdown.strip().split('\n\n')[-1]
+    if re.match(r'[#|<>`*+-]|\d+\. ', paragraph) and not re.match(r'`[^`]|\*\*', paragraph): return ''
+    plain = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', ' '.join(paragraph.split())).replace('`', '').replace('*', '')
+    return re.split(r'(?<=[.!?:]) (?=[A-Z])', plain)[-1].rstrip(':')
+
+
+def alt_text(cell, before: str, module: str) -> str:
+    "What a picture shows: as its output says, or the cell, or the text before it, or the docstring of what drew it."
+    said = next((t for o in cell.outputs if (t := o.get('metadata', {}).get('image/png', {}).get('alt'))), '') or cell.metadata.get('alt', '')
+    if said or not any('image/png' in o.get('data', ()) for o in cell.outputs): return said
+    if said := last_sentence(before): return said
+    names = vars(import_module(module)) if module else {}
+    called = [c.func.id for c in ast.walk(ast.parse(cell.source)) if isinstance(c, ast.Call) and isinstance(c.func, ast.Name)]
+    return next((getdoc(names[n]).split('\n')[0] for n in called if getdoc(names.get(n))), '')
+
+
+def present(cell, before: str, place: Place):
+    "A cell as the site shows it, after this text, or None."
     tags = set(cell.metadata.get('tags', []))
     if 'hide' in tags or 'google.colab' in cell.source: return None
     if cell.cell_type == 'markdown':
         # The badge is an image from the net: here a plain link does.
-        text = re.sub(r'\[!\[([^\]]*)\]\([^)]*\)\]\(([^)]*)\)', r'<a class="colab" href="\2">\1</a>', cell.source)
-        text = re.sub(r'^The next cell is for Google Colab.*$', '', text, flags=re.M)
+        shown = re.sub(r'\[!\[([^\]]*)\]\([^)]*\)\]\(([^)]*)\)', r'<a class="colab" href="\2">\1</a>', cell.source)
+        shown = re.sub(r'^The next cell is for Google Colab.*$', '', shown, flags=re.M)
         # Pages have no numbers.
-        text = re.sub(r'\]\((?!https?:)([^)]*?)\d+[a-z]*_(\w+\.ipynb)\)', r'](\1\2)', text)
-        return new_markdown_cell(relink(text, here))
-    if 'api' in tags: # `show_doc(name)`, or of a method that several classes have a list of names
-        source = re.sub(r"\['([\w.]+)'.*\]", r'\1', cell.source)
-        names = vars(import_module(module))
+        shown = re.sub(r'\]\((?!https?:)([^)]*?)\d+[a-z]*_(\w+\.ipynb)\)', r'](\1\2)', shown)
+        return new_markdown_cell(relink(shown, place))
+    if 'api' in tags:
+        if not is_entry(cell): return None
+        names = vars(import_module(place.module))
         names.setdefault('pd', pandas) # some modules load pandas late, and name it in annotations
-        made = eval(source, {**names, 'show_doc': show_doc})
-        return new_markdown_cell(relink(made._repr_markdown_(), here))
+        made = show_doc(eval(entry_name(cell), names))
+        return new_markdown_cell(relink(made._repr_markdown_(), place))
     if 'source' in tags:
-        return None if imports_only(cell.source) else new_code_cell(cell.source, metadata=dict(tags=['hide-input']))
+        if not imports_only(cell.source): return new_code_cell(cell.source, metadata=dict(tags=['hide-input']))
+        return new_markdown_cell(relink(names_table(cell.source), place)) if place.module == f'{package.__name__}.all' else None
     # MyST-NB takes a picture's text from the cell and not from the output.
-    alt = next((text for o in cell.outputs if (text := o.get('metadata', {}).get('image/png', {}).get('alt'))), '')
+    alt = alt_text(cell, before, place.module)
     return new_code_cell(cell.source, outputs=cell.outputs, execution_count=None, metadata=dict(mystnb=dict(image=dict(alt=alt))) if alt else {})
 
 
-def as_page(nb, here: Path, module: str) -> nbformat.NotebookNode:
+def as_page(nb, place: Place) -> nbformat.NotebookNode:
     "A notebook as the site shows it: what is exported by its entries first, its source folded behind them."
     order = []
     for is_api, run_of in groupby(nb.cells, lambda c: 'api' in c.metadata.get('tags', [])):
         cells = list(run_of)
         # nbdev puts the last name first.
         order = [*order[:-1], *reversed(cells), order[-1]] if is_api else [*order, *cells]
-    made = [c for c in (present(c, here, module) for c in order) if c is not None]
-    return new_notebook(cells=made, metadata=nb.metadata)
+    made, before = [], ''
+    for c in order:
+        if c.cell_type == 'markdown': before = c.source
+        made.append(present(c, before, place))
+    return new_notebook(cells=[c for c in made if c is not None], metadata=nb.metadata)
 
 
 def opening(path: Path) -> tuple[str, str]:
     "Title and summary of a notebook."
-    text = next(c.source for c in nbformat.read(path, 4).cells if c.cell_type == 'markdown')
-    return re.search(r'^# (.+)$', text, re.M)[1], re.search(r'^> (.+)$', text, re.M)[1]
+    first = next(c.source for c in nbformat.read(path, 4).cells if c.cell_type == 'markdown')
+    return re.search(r'^# (.+)$', first, re.M)[1], re.search(r'^> (.+)$', first, re.M)[1]
 
 
 def contents(docs: list) -> str:
@@ -167,9 +233,10 @@ def write_sources(src: Path):
     "Everything that Sphinx reads."
     shutil.rmtree(src, ignore_errors=True)
     shutil.copytree(nbs/'images', src/'images')
-    for path in notebooks():
-        nb, module = preprocess(path)
-        nb = as_page(nb, page(path), module)
+    made = {path: preprocess(path) for path in notebooks()}
+    entries = find_entries(made)
+    for path, (nb, module) in made.items():
+        nb = as_page(nb, Place(page(path), module, entries))
         if path == nbs/'index.ipynb':
             nb.cells[0].source = re.sub(r'^(> .+)$', lambda m: f'{m[1]}\n\n{flow()}', nb.cells[0].source, count=1, flags=re.M)
             nb.cells.append(new_markdown_cell(contents([f'{r}/index' for r in READING] + ['all'] + [f'{r}/index'
@@ -185,21 +252,6 @@ def write_sources(src: Path):
     (src/'project'/'index.md').write_text(f'# Project\n\n{listed}\n\n{contents(list(there.values()))}\n')
 
 
-def outside(folder: Path) -> list[str]:
-    "What the pages below a folder would fetch from a network, or look for in vain."
-    found = []
-    # The theme leaves a template among its files that no page uses.
-    for f in (p for p in folder.rglob('*') if p.suffix in {'.html', '.css'} and p.name != 'webpack-macros.html'):
-        text = f.read_text(encoding='utf-8')
-        used = re.findall(r'<(?:script|img|iframe|source)\b[^>]*?\bsrc="([^"]+)"',
-                          text) + re.findall(r'(?:url\(|@import\s+)["\']?([^"\')]+)', text)
-        used += [h for t in re.findall(r'<link\b[^>]*>', text) if re.search(r'rel="[^"]*(?:stylesheet|icon|preload)', t)
-                 for h in re.findall(r'href="([^"]+)"', t)]
-        found += [f'{f.relative_to(folder)}: {u}' for u in used if not u.startswith(('data:', '#'))
-                  and not (f.parent/re.sub(r'[?#].*', '', u)).exists()]
-    return found
-
-
 def build(out: Path = site, scratch: Path = work) -> int:
     "The pages; an exit status. A site that is there stays until the new one is whole."
     src, made = scratch/'site', scratch/'html'
@@ -209,6 +261,7 @@ def build(out: Path = site, scratch: Path = work) -> int:
     if status := build_main(['-q', '-b', 'html', '-c', str(root/'tools'/'pages'), '-d', str(scratch/'doctrees'), str(src),
                              str(made)]): return status
     if bad := outside(made): sys.exit('\n'.join(['the site would fetch from elsewhere, or miss:', *bad]))
+    if bad := misleading(made): sys.exit('\n'.join(['the site would mislead:', *bad]))
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(made, out)
     return 0

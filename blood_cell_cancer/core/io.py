@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from uuid import uuid4
 
@@ -247,7 +247,9 @@ def openable(path:str|Path # an image file, also in an object store
     if path.exists() and not path.is_file(): raise ImageError(f'{path}: not a file, but a folder, a pipe or a device') # a pipe would be waited for without end
     return path
 
-def _bytes(file)->bytes: return file.read_bytes() if isinstance(file, Path) else file.getvalue() # of `openable`
+def _bytes(file)->bytes: # of `openable`
+    try: return file.read_bytes() if isinstance(file, Path) else file.getvalue()
+    except OSError as e: raise ImageError(f'{file}: {e}') from None
 
 def read_image(path:str|Path, # an image file, also in an object store
                least:int=0, # pixels: a large image is reduced by 2, 4, ... as long as no side gets shorter than this; 0: never
@@ -255,9 +257,8 @@ def read_image(path:str|Path, # an image file, also in an object store
               )->Image.Image: # 8-bit RGB, upright, values 0 to 255
     "Read one image completely, or raise `ImageError` with the file's name and the reason."
     file = openable(path)
-    if sha256:
-        file = BytesIO(data := _bytes(file))
-        if hashlib.sha256(data).hexdigest() != sha256: raise ImageError(f'{path} has changed since the table was made: load the images again')
+    if sha256 and hashlib.sha256((file := BytesIO(_bytes(file))).getbuffer()).hexdigest() != sha256:
+        raise ImageError(f'{path} has changed since the table was made: load the images again')
     return _image_in(as_path(path), file, least)
 
 # %% ../../nbs/core/01_io.ipynb #c025
@@ -281,10 +282,11 @@ def read_pixels(path:str|Path, size:int=224, preprocess:Sequence=(), sha256:str=
 def pixel_batches(paths:Sequence[str], # image files
                   size:int=224, # side of the square, pixels
                   preprocess:Sequence=(), # functions from image to image
-                  batch:int=32 # images per batch
+                  batch:int=32, # images per batch
+                  sha256:Sequence[str]=() # checksums of the files, as for `read_image`; (): not compared
                  ): # yields uint8 (n, size, size, 3), in the order of `paths`
     "Decode images in batches, one batch ahead."
-    made = in_order(lambda p: read_pixels(p, size, preprocess), paths, ahead=batch//cores() + 1)
+    made = in_order(lambda f: read_pixels(f[0], size, preprocess, f[1]), zip(paths, sha256 or repeat('')), ahead=batch//cores() + 1)
     for _ in range(0, len(paths), batch): yield np.stack(list(islice(made, batch)))
 
 # %% ../../nbs/core/01_io.ipynb #c031
@@ -292,8 +294,6 @@ def describe_file(path:str|Path # an image file, also in an object store
                  )->dict: # `sha256, bytes, width, height, error`
     "Checksum, size in bytes, width, height and read error of one file."
     data, size, error = b'', (0, 0), ''
-    try:
-        data = _bytes(openable(path))
-        size = _image_in(as_path(path), BytesIO(data)).size
+    try: size = _image_in(as_path(path), BytesIO(data := _bytes(openable(path)))).size
     except (ImageError, OSError) as e: error = str(e)
     return dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), width=size[0], height=size[1], error=error)

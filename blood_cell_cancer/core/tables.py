@@ -34,7 +34,9 @@ OTHER_PICTURES = '.heic', '.heif', '.avif', '.jxl', '.jp2', '.lif', '.nd2', '.ra
 
 # %% ../../nbs/core/03_tables.ipynb #c006
 NOT_UTF8 = 'the name of the file or of its folder is not UTF-8: rename it' # tables hold Unicode, so that such a file can't be opened by the path in its row
-def utf8_text(text:str)->str: return text.encode('utf-8', 'backslashreplace').decode() # bytes that are not UTF-8 as \udcff
+def utf8_text(text:str)->str: # bytes that are not UTF-8 as \udcff
+    "Text that can be written as UTF-8."
+    return text.encode('utf-8', 'backslashreplace').decode()
 
 def name_below(path, folder # both of `as_path`, absolute
               )->str: # with forward slashes
@@ -64,8 +66,7 @@ def image_table(paths:Iterable[str|Path], # image files
 # %% ../../nbs/core/03_tables.ipynb #c008
 def _check_names(classes)->None:
     if odd := [c for c in classes if not isinstance(c, str) or '|' in c]:
-        raise ValueError(f'a class is called {odd[0]!r}: class names are text without "|", which stands between the classes of a prediction set; '
-                         'rename the folder or the label')
+        raise ValueError(f'a class is called {odd[0]!r}: class names are text without "|", which stands between the classes of a prediction set; rename the folder or the label')
 
 def check_images(images:'pd.DataFrame' # should be an image table
                 )->'pd.DataFrame': # the same table

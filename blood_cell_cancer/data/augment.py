@@ -18,7 +18,7 @@ from ..core.io import SEED
 @dataclass(frozen=True)
 class Augmentation:
     "Ranges of random transformations; zero (or False) switches one off."
-    name: str
+    name: str # by which recipes and reports call it
     rotation: float = 0. # maximum angle in degrees, in both directions
     width_shift: float = 0. # maximum shift as a fraction of the width, in both directions
     height_shift: float = 0. # maximum shift as a fraction of the height, in both directions
@@ -45,7 +45,8 @@ def augmentation(which:'str|dict|Augmentation' # a name in `AUGMENTATIONS`, its 
     return AUGMENTATIONS[which]
 
 # %% ../../nbs/data/06_augment.ipynb #c010
-def image_keys(sha256)->np.ndarray: # int64 (n,), not negative
+def image_keys(sha256 # checksums of the files, as in an image table
+              )->np.ndarray: # int64 (n,), not negative
     "A number for each checksum, from its first 15 hexadecimal digits."
     return np.array([int(s[:15], 16) for s in sha256], dtype=np.int64)
 

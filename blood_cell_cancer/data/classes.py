@@ -29,7 +29,8 @@ SYNONYMS = dict(neutrophil='seg_neutrophil', segmented_neutrophil='seg_neutrophi
 def _exact(name): return unicodedata.normalize('NFC', str(name)).strip()
 def _lower(name): return _exact(name).casefold()
 
-def words(name:str)->str:
+def words(name:str # of a folder or class
+         )->str:
     "A name in lower case with _ between its words. A `+`, and a `-` at the end, are no spaces: `CD34+` and `CD34-` differ."
     name = _lower(name)
     return re.sub(r'[^\w+]+|_+', '_', name).strip('_') + ('-' if name[-1:] in ('-', '−') else '')
@@ -141,13 +142,15 @@ def join_images(tables:dict, # name of the set or folder -> image table
     return check_images(pd.concat(parts, ignore_index=True))
 
 # %% ../../nbs/data/00_classes.ipynb #g019
-def connected_parts(a, b, # int (m,): the two ends of each link, 0 to n - 1
+def connected_parts(a, # int (m,): one end of each link, 0 to n - 1
+                    b, # int (m,): its other end
                     n:int # number of things
                    )->np.ndarray: # int (n,): equal for things that links connect, directly or through others
     "Number the connected parts of a graph."
     return connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)[1]
 
-def connect_groups(first, second # str (n,), '' for an image without a group
+def connect_groups(first, # str (n,), '' for an image without a group
+                   second # the same, of another grouping
                   )->np.ndarray: # str (n,), the names of the first where it has some
     "Groups that hold together what either of two groupings does."
     both = [pd.Series(list(g), dtype=object) for g in (first, second)]

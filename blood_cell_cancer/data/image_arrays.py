@@ -10,11 +10,12 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, hash as digest_of
 
 from .. import __version__
 from ..core.io import read_image, write_json
@@ -26,10 +27,25 @@ from .cache import need_space
 # %% ../../nbs/data/11_image_arrays.ipynb #f005
 BLOCK, CHUNK = 256, 16 # images between two marks of progress on disk; images that a thread takes at once
 
-def _identity(images, shapes)->dict:
+def _code(c)->list:
+    "What a function does, whatever its file and its lines."
+    values = (_code(v) if hasattr(v, 'co_code') else repr(sorted(v, key=repr) if isinstance(v, frozenset) else v) for v in c.co_consts)
+    return [c.co_code.hex(), c.co_names, *values]
+
+def _about(f, deep=4)->list:
+    "What tells a maker from another: names, code, and the values that a partial, a closure, defaults or an object give it."
+    if isinstance(f, partial): return [_about(v, deep) for v in (f.func, *f.args, *f.keywords, *f.keywords.values())]
+    if hasattr(f, '__code__'):
+        given = [getattr(f, '__self__', None), *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values(), *(c.cell_contents for c in f.__closure__ or ())]
+        return [f.__module__, f.__qualname__, _code(f.__code__), *(_about(v, deep - 1) for v in given if deep)] # a function may hold itself
+    try: return [digest_of(f)]
+    except Exception: return [type(f).__qualname__] # what can't be pickled, such as a lock
+
+def _identity(images, shapes, makers)->dict:
     "What the files in a folder belong to."
     digest = hashlib.sha256('\n'.join([*images['sha256'], *images['error']]).encode()).hexdigest()
-    return dict(version=__version__, images=digest, arrays={k: [v.dtype.str, *map(int, v.shape)] for k, v in shapes.items()})
+    return dict(version=__version__, images=digest, makers=digest_of([_about(m) for m in makers]),
+                arrays={k: [v.dtype.str, *map(int, v.shape)] for k, v in shapes.items()})
 
 MARK = 'belongs_to.json' # the file in a folder of arrays that says whose they are
 
@@ -52,13 +68,13 @@ def clear_folder(folder:str|Path)->None: # of `work_folder`
         with suppress(OSError): f.unlink()
     with suppress(OSError): folder.rmdir() # other files stay
 
-def _files(folder, n, shapes, images)->dict: # name -> memory map; and `done`
+def _files(folder, n, shapes, images, makers)->dict: # name -> memory map; and `done`
     "The arrays in a folder: those of an interrupted call, or new ones."
     folder = work_folder(folder)
     shapes, mark = shapes | dict(done=np.zeros((), bool)), folder/MARK
     # numpy would fill a file that was cut with zeros, so the sizes are remembered too.
     def sizes(): return [f.stat().st_size if (f := folder/f'{k}.npy').is_file() else -1 for k in shapes]
-    known, want = json.loads(mark.read_text(encoding='utf-8')) if mark.exists() else None, _identity(images, shapes)
+    known, want = json.loads(mark.read_text(encoding='utf-8')) if mark.exists() else None, _identity(images, shapes, makers)
     if known == want | dict(sizes=sizes()): return {k: np.lib.format.open_memmap(folder/f'{k}.npy', 'r+') for k in shapes}
     write_json(dict(arrays=(known or {}).get('arrays', {}) | want['arrays']), mark) # the folder is ours from now on, whenever this stops
     for old in _written(folder): old.unlink(missing_ok=True)
@@ -85,7 +101,7 @@ def image_arrays(images:pd.DataFrame, # image table
     if not ok.any(): return {}
     first = ok.argmax()
     shapes = {k: v[0] for k, v in _make(paths[[first]], nbytes[[first]], makers).items()}
-    if folder: out = _files(folder, len(images), shapes, images)
+    if folder: out = _files(folder, len(images), shapes, images, makers)
     else: out = {k: np.zeros((len(images), *v.shape), v.dtype) for k, v in (shapes | dict(done=np.zeros((), bool))).items()}
     done = out.pop('done')
     todo = np.flatnonzero(ok & ~done)

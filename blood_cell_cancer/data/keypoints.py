@@ -117,7 +117,7 @@ def index_points(xy:np.ndarray, # uint8 (n, 120, 2), from `key_points`; may be m
 # %% ../../nbs/data/12_keypoints.ipynb #k012
 LIKE, BIN = .85, 5 # minimum similarity of a match; side of a bin of shifts, pixels
 
-def similar_points(index:PointIndex,
+def similar_points(index:PointIndex, # key points of the images that are searched
                    own:np.ndarray, # int (m,), the number in the index of the image that each description is of; -1: of none
                    numbers:np.ndarray # int8 (m, 24)
                   )->tuple[np.ndarray, np.ndarray, np.ndarray]: # rows of `numbers`, rows of the index, similarity up to 1
@@ -149,7 +149,8 @@ def _bins(group, dx, dy, weight):
     return [np.concatenate(v) for v in zip(*out)]
 
 def vote(pair:np.ndarray, # int (m,), a number for each pair of images
-         dx:np.ndarray, dy:np.ndarray, # int (m,), the shift that a match proposes
+         dx:np.ndarray, # int (m,), the shift along x that a match proposes
+         dy:np.ndarray, # int (m,), along y
          weight:np.ndarray # (m,)
         )->tuple[np.ndarray, ...]: # pair, dx, dy, weight: the best shift of each pair
     "The shift of each pair that most matches agree on."
@@ -161,9 +162,10 @@ def vote(pair:np.ndarray, # int (m,), a number for each pair of images
     best = best[np.diff(binned[0][best], prepend=-1) > 0]
     return tuple(np.concatenate([v[alone], b[best]]) for v, b in zip((pair, dx, dy, weight), binned))
 
-def propose(index:PointIndex,
+def propose(index:PointIndex, # key points of the images that are searched
             own:np.ndarray, # int (n,), the numbers in the index of the images that are looked for
-            xy:np.ndarray, numbers:np.ndarray, # their key points
+            xy:np.ndarray, # places of their key points
+            numbers:np.ndarray, # descriptions of their key points
             keep:int # number of proposals per image
            )->np.ndarray: # int (m, 4): position in `own`, image of the index, dx, dy
     "Images that may show what others show: pixel (x, y) of the second is pixel (x + dx, y + dy) of the first."

@@ -19,11 +19,12 @@ from fastai.data.core import DataLoaders, Datasets, TfmdDL
 from fastai.data.transforms import Categorize, IntToFloatTensor, Normalize, ToTensor
 from fastai.torch_core import TensorImage, default_device
 from fastai.vision.core import PILImage
-from fasttransform import ItemTransform
+from fasttransform import ItemTransform, Transform
 
 from ..core.io import SEED, read_pixels
 from ..core.tables import check_images, classes_of, readable
 from .augment import Augmentation, apply_views, augmentation, draw_views, image_keys
+from .cache import checksums
 
 # %% ../../nbs/data/09_loaders.ipynb #c005
 class ViewTransform(ItemTransform):
@@ -75,6 +76,17 @@ class EpochDL(TfmdDL):
             if isinstance(t, ViewTransform): t.view = epoch % self.views if self.views else epoch
 
 # %% ../../nbs/data/09_loaders.ipynb #c012
+# Classes of this module, since a loader process that does not begin as a copy of this one (on macOS and Windows) is sent them by name.
+class _Opened(Transform):
+    "The image of a row."
+    def __init__(self, paths, sums, size, preprocess): self.paths, self.sums, self.size, self.preprocess = paths, sums, size, preprocess
+    def encodes(self, i): return PILImage.create(read_pixels(self.paths[i], self.size, self.preprocess, self.sums[i]))
+
+class _Of(Transform):
+    "The value of a row."
+    def __init__(self, values): self.values = values
+    def encodes(self, i): return self.values[i]
+
 def image_datasets(images:pd.DataFrame, # split image table
                    size:int=224, # side of the square, pixels
                    preprocess:Sequence=() # functions from image to image, see `to_pixels`
@@ -83,11 +95,8 @@ def image_datasets(images:pd.DataFrame, # split image table
     d = readable(images[images['split'].isin(['train', 'validation'])]).reset_index(drop=True)
     paths, labels, keys = d['path'].to_numpy(), d['label'].astype(str).to_numpy(), image_keys(d['sha256'])
     splits = [np.flatnonzero(d['split'] == s).tolist() for s in ('train', 'validation')]
-    def open_image(i): return PILImage.create(read_pixels(paths[i], size, preprocess))
-    def label_of(i): return labels[i]
-    def key_of(i): return torch.tensor(keys[i])
     category = Categorize(vocab=list(classes_of(images)), sort=False)
-    return Datasets(range(len(d)), [[open_image], [label_of, category], [key_of]], splits=splits, n_inp=1)
+    return Datasets(range(len(d)), [[_Opened(paths, checksums(d), size, preprocess)], [_Of(labels), category], [_Of(torch.tensor(keys))]], splits=splits, n_inp=1)
 
 def image_loaders(images:pd.DataFrame, # split image table
                   mean:Sequence=(.485, .456, .406), # normalisation of the backbone, per channel, for pixels between 0 and 1
@@ -100,7 +109,7 @@ def image_loaders(images:pd.DataFrame, # split image table
                   preprocess:Sequence=(), # functions from image to image
                   workers:int=0, # loader processes; 0: decode in threads of this process
                   device=None # device of the batches; default: the GPU if there is one
-                 )->DataLoaders:
+                 )->DataLoaders: # `train` and `valid`; batches of (n, 3, size, size), normalised, and class numbers
     "fastai `DataLoaders` of an image table."
     if not {'train', 'validation'} <= set(check_images(images)['split']): raise ValueError('there are no training and validation images: call split_images first')
     dss, aug = image_datasets(images, size, preprocess), augmentation(augment)

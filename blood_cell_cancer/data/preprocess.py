@@ -120,7 +120,7 @@ def central_nucleus(a:np.ndarray # uint8 (h, w, 3)
 @dataclass(frozen=True)
 class CropCell:
     "Crop to a square around the nucleus, scaled by the size of the nucleus."
-    reach: float = 3.2
+    reach: float = 3.2 # side of the square, in widths of the nucleus
     def __call__(self, img):
         a = np.asarray(img)
         h, w = a.shape[:2]

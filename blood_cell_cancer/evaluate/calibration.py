@@ -17,7 +17,7 @@ from ..core.html import PALETTE
 from ..core.intervals import MOST, bootstrap_chunks, bootstrap_ci, clustered_share, group_codes, outer, with_ci
 from ..core.io import SEED
 from ..core.tables import probs_of
-from .curves import grouped_area_interval, roc_area
+from .curves import grouped_area_interval, roc_area, shortened
 from .metrics import Judged, judge
 from ..models.uncertainty import OOD_REASON, Uncertainty
 
@@ -144,8 +144,8 @@ class UncertaintyReport:
         "Coverage of the prediction sets as text."
         c = self.coverage
         text = [with_ci(*r) for r in c[['share', 'low', 'high']].to_numpy()]
-        return pd.DataFrame({'images': c['n'].to_numpy(), f'true class in the set (nominal {self.nominal:.0%})': text},
-                            index=pd.Index(c['class'], name='coverage'))
+        return pd.DataFrame({'images': c['n'].to_numpy(), f'set coverage: true class in the set (nominal {100*self.nominal:g} %)': text},
+                            index=pd.Index(c['class'], name='class'))
 
     def unknown_table(self)->pd.DataFrame:
         "Detection of unknown images as text."
@@ -213,8 +213,8 @@ def _draw_coverage(u, ax):
     error = [(t['share'] - t['low']).clip(0), (t['high'] - t['share']).clip(0)]
     ax.errorbar(t['share'], y, xerr=error, fmt='o', color=PALETTE[0], capsize=2)
     ax.axvline(u.nominal, color='black', lw=.8, ls=':')
-    ax.set_yticks(y, t['class'])
-    ax.set_xlabel('coverage (dotted: nominal)')
+    ax.set_yticks(y, [shortened(str(c)) for c in t['class']])
+    ax.set_xlabel('set coverage\n(dotted: nominal)') # on two lines, which fit beside a long name
 
 def _draw_sizes(u, ax):
     ax.bar(u.sizes.index, u.sizes, color=PALETTE[0])
@@ -223,7 +223,7 @@ def _draw_sizes(u, ax):
 def _draw_risk(u, ax):
     ax.step(u.curve['coverage'], u.curve['risk'], where='post', color=PALETTE[0])
     ax.axvline(u.selective_coverage[0], color='black', lw=.8, ls=':')
-    ax.set(xlabel='coverage (dotted: now)', ylabel='risk: share of wrong predictions', xlim=(0, 1.02))
+    ax.set(xlabel='selective coverage (dotted: now)', ylabel='risk: share of wrong predictions', xlim=(0, 1.02))
     ax.set_ylim(bottom=0)
 
 _DRAW = dict(coverage=_draw_coverage, sizes=_draw_sizes, risk=_draw_risk)
@@ -233,6 +233,7 @@ def plot(self:UncertaintyReport, part:str='' # 'coverage', 'sizes' or 'risk'; de
         )->Figure:
     "Coverage by class, set sizes, and the risk-coverage curve."
     parts = [part] if part else list(_DRAW)
-    fig = Figure(figsize=(11/3*len(parts), 3.2), layout='constrained')
+    height = max(3.2, .8 + .2*len(self.coverage)) if 'coverage' in parts else 3.2 # a line for each class
+    fig = Figure(figsize=(11/3*len(parts), height), layout='constrained')
     for ax, p in zip(fig.subplots(1, len(parts), squeeze=False)[0], parts): _DRAW[p](self, ax)
     return fig

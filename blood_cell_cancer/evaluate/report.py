@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from markupsafe import Markup
 from ..core.plots import Figure, captioned
 
-from ..core.html import drawn, html_table, page_path
+from ..core.html import drawn, html_table, page_path, verdict_box
 from ..core.intervals import percent, with_ci
 from ..core.io import read_image, write_json, write_text
 from ..core.tables import NOT_FINITE, check_images, jsonable, with_groups
@@ -30,7 +30,7 @@ from .compare import best_baseline
 from .curves import curves
 from .external import laboratory_table, laboratory_text, unreadable_files, validate_laboratories
 from .metrics import class_scores, confusion, hardest, judge, leakage_of, plot_confusion, scores, top_losses
-from .pages import FITTED, data_text, leakage_text, report_html, saliency_text, verdict_box, verdict_of
+from .pages import FITTED, data_text, leakage_text, report_html, saliency_text, split_word, verdict_of
 from .robustness import Robustness, robustness
 from ..models.bundle import load_model, short_card
 
@@ -109,7 +109,7 @@ def class_table(self:Report)->pd.DataFrame:
 def lead(self:Report)->str:
     "The headline: how many images are classified correctly, and how many by colours alone."
     s = self.scores
-    text = f"{s['correct']} of {s['n']} {self.split} images classified correctly: {with_ci(*s['accuracy'])}."
+    text = f"{s['correct']} of {s['n']} {split_word(self)}images classified correctly: {with_ci(*s['accuracy'])}."
     for name, words in (('colour histogram', 'Colours alone'), ('commonest class', 'Always predicting the most frequent class')):
         if name in self.baselines: return f"{text} {words}: {with_ci(*self.figures[name]['accuracy'])}."
     return text

@@ -46,10 +46,20 @@ def motion_blur(img, s, rng):
 # %% ../../nbs/evaluate/07_robustness.ipynb #c007
 def _bytes(x): return np.clip(np.round(x), 0, 255).astype(np.uint8)
 
-def brightness_up(img, s, rng): return _bytes(img*(1 + .6*s))
-def brightness_down(img, s, rng): return _bytes(img*(1 - .6*s))
-def contrast_down(img, s, rng): return _bytes(img.mean((0, 1)) + (img - img.mean((0, 1)))*(1 - .75*s))
+def brightness_up(img, s, rng):
+    "Pixel values times up to 1.6."
+    return _bytes(img*(1 + .6*s))
+
+def brightness_down(img, s, rng):
+    "Pixel values times 0.4 or more."
+    return _bytes(img*(1 - .6*s))
+
+def contrast_down(img, s, rng):
+    "Differences from the mean colour of the image, down to a quarter."
+    return _bytes(img.mean((0, 1)) + (img - img.mean((0, 1)))*(1 - .75*s))
+
 def saturation(img, s, rng):
+    "Differences from grey, down to a twentieth."
     grey = cv2.cvtColor(img, cv2.COLOR_RGB2GRAY)[..., None].astype(float)
     return _bytes(grey + (img - grey)*(1 - .95*s))
 
@@ -57,8 +67,14 @@ def saturation(img, s, rng):
 def _density(img): return -np.log10(np.maximum(img, 1)/255.)
 def _light(density): return _bytes(255*10**-density)
 
-def stain_strong(img, s, rng): return _light(_density(img)*(1 + 1.2*s))
-def stain_weak(img, s, rng): return _light(_density(img)*(1 - .75*s))
+def stain_strong(img, s, rng):
+    "Optical densities times up to 2.2."
+    return _light(_density(img)*(1 + 1.2*s))
+
+def stain_weak(img, s, rng):
+    "Optical densities, down to a quarter."
+    return _light(_density(img)*(1 - .75*s))
+
 def stain_hue(img, s, rng):
     "The density of each channel times a factor of its own, between 0.5 and 1.5."
     factor = rng.permutation([1., 0., -1.])*s*.5
@@ -66,10 +82,12 @@ def stain_hue(img, s, rng):
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #c011
 def jpeg(img, s, rng):
+    "JPEG of a quality between 60 and 5."
     ok, data = cv2.imencode('.jpg', img[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, round(60 - 55*s)])
     return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
 
 def pixelate(img, s, rng):
+    "Squares of one colour, up to about 4.5 % of the width wide."
     h, w = img.shape[:2]
     n = 1/(1 + 9*s*w/224)
     small = cv2.resize(img, (max(4, round(w*n)), max(4, round(h*n))), interpolation=cv2.INTER_AREA)
@@ -104,8 +122,13 @@ def _zoom(img, factor):
     flags = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     return cv2.warpAffine(img, m, (w, h), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
 
-def scale_up(img, s, rng): return _zoom(img, 1 + .8*s)
-def scale_down(img, s, rng): return _zoom(cv2.GaussianBlur(img, (0, 0), .3 + .5*s), 1 - .5*s)
+def scale_up(img, s, rng):
+    "Magnified up to 1.8 times: less of the slide."
+    return _zoom(img, 1 + .8*s)
+
+def scale_down(img, s, rng):
+    "Reduced to as little as half: more of the slide, mirrored at the edges."
+    return _zoom(cv2.GaussianBlur(img, (0, 0), .3 + .5*s), 1 - .5*s)
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #c014
 CORRUPTIONS = {f.__name__: f for f in (defocus, motion_blur, brightness_up, brightness_down, contrast_down, saturation, stain_strong,

@@ -55,7 +55,8 @@ PENALTIES = .3, .1, .03, .01, .003, .001, .0003
 
 def fold_numbers(y:np.ndarray, # int (n,) classes
                  groups:np.ndarray, # (n,) what must stay together
-                 folds:int=5, seed:int=SEED
+                 folds:int=5, # how many
+                 seed:int=SEED # of the draw
                 )->np.ndarray: # int (n,), 0 to folds - 1
     "Folds with about the same share of each class; a group lies in one fold."
     from sklearn.model_selection import StratifiedGroupKFold
@@ -75,9 +76,11 @@ def _held_out(x, y, layer, folds, penalty): # function: which images are fitted 
         out[~rest] = x[~rest] @ w.T + b
     return out
 
-def choose_penalty(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, classes and groups of the labelled images
+def choose_penalty(x:np.ndarray, # (n, width), inputs of the layer
+                   y:np.ndarray, # int (n,), classes of the labelled images
+                   groups:np.ndarray, # (n,), what must stay together
                    layer:tuple[np.ndarray, np.ndarray], # weight and bias that the model has
-                   folds:int=3
+                   folds:int=3 # of the cross-validation
                   )->float: # of `PENALTIES`
     "The penalty with the smallest cross-validated log loss, classes weighing the same."
     if np.bincount(y).max() < 2: return PENALTIES[0] # too few to choose by: stay near the weights that the model has
@@ -88,9 +91,11 @@ def choose_penalty(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, clas
         return -(share*np.log(np.maximum(p[np.arange(len(y)), y], 1e-300))).sum()
     return min(PENALTIES, key=loss)
 
-def cross_validate(x:np.ndarray, y:np.ndarray, groups:np.ndarray, # inputs, classes and groups of the labelled images
+def cross_validate(x:np.ndarray, # (n, width), inputs of the layer
+                   y:np.ndarray, # int (n,), classes of the labelled images
+                   groups:np.ndarray, # (n,), what must stay together
                    layer:tuple[np.ndarray, np.ndarray], # weight and bias that the model has
-                   folds:int=5
+                   folds:int=5 # of the cross-validation
                   )->np.ndarray: # (n, classes) logits
     "Logits of each labelled image by a layer that was fitted, penalty included, to the other folds."
     def penalty(rest): return choose_penalty(x[rest], y[rest], groups[rest], layer)
@@ -105,15 +110,19 @@ def _refit(module, net, features, y, groups):
 
 def fit_block(net, # a fastai network
               views:np.ndarray, # (8, n, channels, height, width) of `block_views`
-              y:np.ndarray, groups:np.ndarray # classes and groups of the labelled images
+              y:np.ndarray, # int (n,), classes of the labelled images
+              groups:np.ndarray # (n,), what must stay together
              ): # a copy of the network
     "Train the last block, and fit the last layer to what it gives."
     from blood_cell_cancer.models.fastai.block import block_features, tune_block
     net = tune_block(net, views, y)
     return _refit(engine_module('fastai'), net, block_features(net, views[0]), y, groups)[0]
 
-def cross_validate_block(net, views:np.ndarray, y:np.ndarray, groups:np.ndarray, # as for `fit_block`
-                         folds:int=5,
+def cross_validate_block(net, # a fastai network
+                         views:np.ndarray, # (8, n, channels, height, width) of `block_views`
+                         y:np.ndarray, # int (n,), classes of the labelled images
+                         groups:np.ndarray, # (n,), what must stay together
+                         folds:int=5, # of the cross-validation
                          k:int=5, # neighbour of the out-of-distribution score
                          progress:bool=True # show a bar
                         )->tuple[np.ndarray, np.ndarray]: # logits (n, classes), scores (n,)
@@ -170,8 +179,13 @@ def _left_out(features, k):
     # An image of the bank is its own nearest neighbour, so its k-th other one is the neighbour k + 1.
     return knn_score(features, unit(features), k + 1)
 
-def adapted_uncertainty(model, features:np.ndarray, y:np.ndarray, logits:np.ndarray, # of the labelled images; logits cross-validated
-                        coverage:float=.95, k:int=5, answered:float=.95,
+def adapted_uncertainty(model, # a `Model`
+                        features:np.ndarray, # (n, d), of the labelled images
+                        y:np.ndarray, # int (n,), their classes
+                        logits:np.ndarray, # (n, classes), cross-validated
+                        coverage:float=.95, # share of prediction sets that hold the true class
+                        k:int=5, # neighbour of the out-of-distribution score
+                        answered:float=.95, # share of these images that the model shall answer
                         scores:np.ndarray|None=None # cross-validated out-of-distribution scores; None: the features did not train
                        ):
     "Uncertainty for the labelled images' laboratory, or None where the model had none."

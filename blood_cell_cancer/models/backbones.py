@@ -33,8 +33,9 @@ class Backbone:
     timm_kwargs: dict = field(default_factory=dict, hash=False) # so that timm builds the published shape
     stats: tuple[tuple, tuple] = IMAGENET # mean and std that pixels between 0 and 1 are normalised with, unless the weights say otherwise
     source: tuple = () # repository on the Hugging Face hub and file in it, where the weights are not timm's own
+    fixed: bool = False # does it read images of this size and no others?
     system: str = '' # the published system that uses it
-    note: str = ''
+    note: str = '' # a remark for people
 
 # %% ../../nbs/models/00_backbones.ipynb #c006
 BACKBONES = {b.name: b for b in (
@@ -58,7 +59,7 @@ BACKBONES = {b.name: b for b in (
              note='fastai engine only: Keras has no such model. Cut as in EfficientNetB0'))}
 
 def _vit(name, hub, note, source=()):
-    return Backbone(name, 'vit_small_patch14_dinov2', hub, '', 384, (), '', timm_kwargs=dict(img_size=224), source=source, note=note)
+    return Backbone(name, 'vit_small_patch14_dinov2', hub, '', 384, (), '', timm_kwargs=dict(img_size=224), source=source, fixed=True, note=note)
 
 FOUNDATION = {b.name: b for b in ( # trained on large sets without labels; their features are used as they are (cut='head')
     _vit('dinov2_small', 'vit_small_patch14_dinov2.lvd142m', 'DINOv2, Oquab et al. 2023: 142 million photographs; Apache-2.0'),
@@ -92,7 +93,7 @@ def timm_network(name:str # timm's name of a network, with or without the tag of
         raise ValueError(f'no backbone is called {name!r}; there are {[*BACKBONES, *FOUNDATION]} and the networks of timm (timm.list_models())'
                          + (f'; did you mean {" or ".join(near)}?' if near else ''))
     return Backbone(name, arch, f'{arch}.{cfg.tag}' if cfg.has_weights else '', '', _feature_count(name), (), '', cfg.input_size[-1],
-                    stats=(tuple(cfg.mean), tuple(cfg.std)), note='a network of timm, outside the registry')
+                    stats=(tuple(cfg.mean), tuple(cfg.std)), fixed=cfg.fixed_input_size, note='a network of timm, outside the registry')
 
 # %% ../../nbs/models/00_backbones.ipynb #c007
 def backbone(name:str # a name in `BACKBONES` or `FOUNDATION`, or of any other network in timm
@@ -145,8 +146,8 @@ HEADS = 'system1', 'linear'
 @dataclass(frozen=True)
 class Recipe:
     "All that decides a training run."
-    name: str
-    backbone: str = 'mobilenetv2'
+    name: str # by which `recipe` finds it
+    backbone: str = 'mobilenetv2' # a name in `BACKBONES` or `FOUNDATION`, or of another network in timm
     weights: str = 'auto' # see `models.weights`: auto, package, hub, keras, random, or a file
     cut: str = 'last30' # where training starts: last30, head, all, or a layer of the timm network, such as layer3
     head: str = 'system1' # 'system1': 256-BN-dropout .5-128-BN-dropout .4-classes; 'linear': one layer
@@ -161,14 +162,14 @@ class Recipe:
     views: int = 0 # 0: new random views in every epoch; k: the same k views in turn, which allows a feature cache
     seed: int = SEED # of the head's start, the order, the views and the dropout
     preprocess: tuple = () # transforms of the image before the resize, see `data.preprocess`
-    note: str = ''
+    note: str = '' # a remark for people
 
     def __post_init__(self):
         augmentation(self.augment)
-        trainable_names(() if self.cut in CUTS else parameter_names(self.backbone), backbone(self.backbone), self.cut)
+        b = backbone(self.backbone)
+        trainable_names(() if self.cut in CUTS else parameter_names(self.backbone), b, self.cut)
         if self.head not in HEADS: raise ValueError(f'no head is called {self.head!r}; there are {list(HEADS)}')
-        side = backbone(self.backbone).timm_kwargs.get('img_size')
-        if side and self.size != side: raise ValueError(f'size={self.size}: {self.backbone} reads images of {side} pixels, and no others')
+        if b.fixed and self.size != b.size: raise ValueError(f'size={self.size}: {self.backbone} reads images of {b.size} pixels, and no others')
         if self.optimizer != 'adam': raise ValueError(f'optimizer {self.optimizer!r}: only adam is supported, as in both systems')
         for k in ('epochs', 'batch', 'size', 'patience', 'views', 'seed'):
             if not isinstance(getattr(self, k), Integral): raise ValueError(f'{k}={getattr(self, k)!r}: give a whole number')
@@ -178,6 +179,8 @@ class Recipe:
             if getattr(self, k) < 0: raise ValueError(f'{k}={getattr(self, k)}: it must not be negative')
         for k in ('lr', 'epochs', 'batch', 'size'):
             if getattr(self, k) <= 0: raise ValueError(f'{k}={getattr(self, k)}: it must be positive')
+        if self.batch == 1 and (self.head == 'system1' or self.cut != 'head'): # what trains may hold batch norm
+            raise ValueError('batch=1: give at least 2, because batch norm cannot train on a batch of one image')
         if not 0 <= self.bn_momentum < 1:
             raise ValueError(f'bn_momentum={self.bn_momentum}: the share that is kept at each step, from 0 to below 1')
 

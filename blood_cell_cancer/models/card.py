@@ -10,6 +10,7 @@ from operator import itemgetter
 
 from huggingface_hub import ModelCardData
 
+from ..core.html import counted
 from ..core.intervals import wilson, with_ci
 from ..data.datasets import DATASETS
 
@@ -43,9 +44,10 @@ def _split(facts):
     if not x['groups'] and x['known']:
         return [*lines, 'No group of images (duplicates, overlapping fields) lies on two sides of the split.']
     if not x['groups']: return [*lines, f'No file lies on two sides of the split; overlapping fields and patients: {NOT_EVALUATED}.']
-    return [*lines, f"{x['groups']} groups (duplicates, overlapping fields) lie on two sides of the split; {x['duplicates']} of "
-                    f"{x['test']} evaluated images "
-                    'have a duplicate in training. The figures are too good.']
+    kinds = '(duplicates, overlapping fields, patients)'
+    return [*lines, f"{counted(x['groups'], f'group {kinds} lies', f'groups {kinds} lie')} on two sides of the split; {x['duplicates']} of "
+                    f"{x['test']} evaluated images {'has' if x['duplicates'] == 1 else 'have'} a duplicate in training, an overlapping field or an image of the "
+                    'same patient. The figures are too good.']
 
 # %% ../../nbs/models/11_card.ipynb #c008
 def _rows(head, rows)->list: # lines of a Markdown table
@@ -129,7 +131,7 @@ def _failures(facts):
     if not facts.get('uncertainty'):
         out.append('It never abstains: it names a class for every image, also for one without a cell, or with a cell of none of its '
                    'classes.')
-    if not m: return [*out, 'Not evaluated: no further failure is known.']
+    if not m: return [*out, 'It has not been evaluated: its other failures are not known.']
     out += [*_confused(m), *m['warnings']]
     out += [_away(k, f) for k, f in (m.get('external') or {}).items() if f['drop'][0] > 0]
     if not m.get('external'):

@@ -20,7 +20,10 @@ from ..core.io import read_tensors, write_json, write_tensors
 class Checkpoints:
     "History, best epoch and checkpoints of a run, kept in `folder`."
     said = noop # called with each new row of the history, once it is written
-    def __init__(self, folder:str|Path, seed:int, patience:int):
+    def __init__(self, folder:str|Path, # where they go
+                 seed:int, # of the run
+                 patience:int # epochs without a better validation loss before stopping; 0: never
+                ):
         super().__init__()
         self.folder, self.seed, self.patience, self.history, self.bad, self.best = Path(folder), seed, patience, [], 0, float('inf')
 

@@ -251,7 +251,7 @@ def _draw(name, like, rng):
 @torch.no_grad()
 def randomise(
     net:nn.Module, # any network
-    seed:int=SEED
+    seed:int=SEED # of the numbers
 )->nn.Module: # the same network, in inference mode
     "Random weights in which every tensor matters."
     rng = torch.Generator().manual_seed(seed)

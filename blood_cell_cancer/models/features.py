@@ -26,7 +26,7 @@ from ..core.machine import autocast, onnx_options, pick_precision
 from ..core.progress import progress_bar
 from ..core.tables import classes_of, readable
 from ..data.augment import apply_views, augmentation, draw_views, image_keys
-from ..data.cache import need_space
+from ..data.cache import checksums, need_space
 from ..data.loaders import epoch_order
 from .distributed import first_process_first
 from .nets import AT_ONCE, CutNet, fold_batch_norm
@@ -68,6 +68,13 @@ def _finished(rows:np.ndarray, note:Path, known:int=0, crc:int=0)->tuple[int, in
     warnings.warn(f'the feature cache {note.with_suffix(".npy")} is damaged: it is computed again')
     return 0, 0
 
+def _as_finite(z:np.ndarray, dtype)->np.ndarray:
+    "Activations in the type of the file; `CacheError` where they are not finite there."
+    with np.errstate(over='ignore'): kept = z.astype(dtype)
+    if np.isfinite(kept).all(): return kept
+    if np.isfinite(z).all(): raise CacheError(f"activations reach {np.abs(z).max():.3g}, and {dtype} ends at {np.finfo(dtype).max:g}: use dtype='float32', or no cache")
+    raise CacheError("the frozen layers give activations that are not finite: use precision='fp32', or other weights")
+
 # %% ../../nbs/models/07_features.ipynb #0a8173c0
 _MANY = 1000 # views; for fewer it takes longer to hand the network over than is gained
 
@@ -97,7 +104,7 @@ def _onnx_prefix(net, sample:torch.Tensor): # the same by ONNX Runtime
     session = ort.InferenceSession(file.getvalue(), onnx_options(torch.get_num_threads()), providers=['CPUExecutionProvider'])
     return lambda x: np.concatenate([session.run(None, {'images': part.numpy()})[0] for part in x.contiguous().split(AT_ONCE)])
 
-def _fused_prefix(net, sample:torch.Tensor): # the same in bfloat16, with activations fused into the convolutions by oneDNN
+def _fuse(net, sample:torch.Tensor): # the same in bfloat16, with activations fused into the convolutions by oneDNN
     def parts(x): # of one size each: a graph is made for each size
         x = torch.cat([x, x[:1].expand(-len(x) % AT_ONCE, *x.shape[1:])])
         return x.to(torch.bfloat16).contiguous(memory_format=torch.channels_last).split(AT_ONCE)
@@ -110,6 +117,15 @@ def _fused_prefix(net, sample:torch.Tensor): # the same in bfloat16, with activa
     def run(x):
         with torch.autocast('cpu', enabled=False): return torch.cat([fused(p) for p in parts(x)])[:len(x)].float().numpy()
     return run
+
+_FUSED = {} # by weights and size: torch never frees such a graph, so a process makes it once
+
+def _fused_prefix(net, sample:torch.Tensor): # `_fuse`, or what it gave for the same
+    key = cache_key(net, (), shape=list(sample.shape))
+    if key not in _FUSED:
+        if len(_FUSED) == 4: del _FUSED[next(iter(_FUSED))]
+        _FUSED[key] = _fuse(net, sample)
+    return _FUSED[key]
 
 def _checked(make, net, sample, half:bool): # what `make` gives; None where it fails, or gives other activations
     def by_torch(half):
@@ -137,7 +153,8 @@ class FeatureCache:
                  net:CutNet, # network with its cut; its frozen part is used
                  images:pd.DataFrame, # image table, in the order in which rows are kept
                  folder:str|Path, # where the file goes
-                 mean, std, # of the network's weights
+                 mean, # of the network's weights, per channel
+                 std, # the same
                  augment='none', # ranges of the views
                  views:int=1, # how many views of each image
                  seed:int=SEED, # of the views
@@ -154,7 +171,7 @@ class FeatureCache:
         folder, precision = Path(folder), pick_precision(device, precision)
         folder.mkdir(parents=True, exist_ok=True)
         by = _filled_by(len(images)*views, device, precision)
-        key = cache_key(net, images['sha256'], mean=mean, std=std, augment=aug, views=views, seed=seed, size=size,
+        key = cache_key(net, images.get('decoded', images['sha256']), mean=mean, std=std, augment=aug, views=views, seed=seed, size=size,
                         preprocess=[repr(f) for f in preprocess], precision=precision, dtype=dtype, by=by, order='view by view')
         sample = torch.linspace(-2, 2, 3*size*size, device=device).view(1, 3, size, size)
         self.net, self.note, self.n, self.progress = fold_batch_norm(net, sample, 'prefix'), folder/f'{key}.json', len(images), progress
@@ -165,7 +182,8 @@ class FeatureCache:
         self.done = self.crc = 0
         # What the first view needs and the others use again.
         self.run = cache(lambda: _prefix_by(by, self.net, sample))
-        self.pixels = lambda first: pixel_batches(images['path'].tolist()[first:], size, preprocess, batch)
+        paths, sums = images['path'].tolist(), checksums(images)
+        self.pixels = lambda first: pixel_batches(paths[first:], size, preprocess, batch, sums[first:])
         keys, (mean, std) = image_keys(images['sha256']), (torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
         def seen(pixels, rows, v): # the input of the network
             x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
@@ -189,7 +207,7 @@ class FeatureCache:
         with self.cast, progress_bar(None, what, self.n, self.progress, first) as bar:
             for i, pixels in enumerate(self.pixels(first), 1):
                 rows = slice(first, first + len(pixels))
-                out[rows] = self.run()(self.seen(pixels, rows, v))
+                out[rows] = _as_finite(self.run()(self.seen(pixels, rows, v)), out.dtype)
                 first, self.done, self.crc = rows.stop, self.done + len(pixels), zlib.crc32(out[rows], self.crc)
                 bar.update(len(pixels))
                 if first == self.n or i % 16 == 0: self._note()
@@ -202,7 +220,11 @@ class FeatureCache:
 # %% ../../nbs/models/07_features.ipynb #c017
 class CachedDL(DataLoader):
     "Batches of activations and classes; order and view depend on seed and epoch alone."
-    def __init__(self, cache:FeatureCache, labels, seed=SEED, **kwargs):
+    def __init__(self, cache:FeatureCache, # activations at the cut
+                 labels, # int (n,), class numbers, in the order of the cache
+                 seed=SEED, # of the order
+                 **kwargs # for fastai's `DataLoader`
+                ):
         self.cache, self.labels, self.seed, self.epoch, self.z = cache, torch.as_tensor(labels, dtype=torch.long), seed, 0, cache.view(0)
         super().__init__(range(len(self.z)), num_workers=0, **kwargs)
     def shuffle_fn(self, idxs): return epoch_order(idxs, self.seed, self.epoch)

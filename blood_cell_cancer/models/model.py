@@ -64,25 +64,27 @@ def kept_epoch(history:pd.DataFrame # of a model, one row per epoch
     "The epoch whose network the model has: the one that a column `kept` marks, or else that of the least validation loss."
     return int(history['kept'].argmax() if 'kept' in history else history['valid_loss'].argmin())
 
-def epoch_table(rows:pd.DataFrame # one row per epoch of a training that ended with its last network
+def epoch_table(rows:pd.DataFrame, # one row per epoch of a training
+                kept:int|None=None # the row whose network the model has; default: the last
                )->pd.DataFrame: # a history; empty where that network has no figures
-    "The history of a training that chose no epoch."
-    history = rows.reindex(columns=['train_loss', 'valid_loss', 'valid_accuracy']).assign(kept=np.arange(len(rows)) == len(rows) - 1)
+    "The history of a training that was not made by `train`."
+    kept = len(rows) - 1 if kept is None else kept
+    history = rows.reindex(columns=['train_loss', 'valid_loss', 'valid_accuracy']).assign(kept=np.arange(len(rows)) == kept)
     history = history.dropna() # an epoch without validation, or one that diverged, has no figures
     history.insert(0, 'epoch', range(len(history)))
     if history['kept'].any(): return history
-    if len(history): warnings.warn('the last epoch, whose network this is, has no validation loss or accuracy, so the model has no history')
+    if len(history): warnings.warn(f'epoch {kept + 1}, whose network this is, has no validation loss or accuracy, so the model has no history')
     return history[:0]
 
 @dataclass
 class Model:
     "A trained classifier."
     net: object # the engine's network
-    engine: str
-    recipe: Recipe
+    engine: str # 'fastai' or 'keras'
+    recipe: Recipe # how it was trained, and how it prepares images
     classes: tuple # in the order of the outputs
     mean: tuple # per channel, for pixels between 0 and 1
-    std: tuple
+    std: tuple # the same
     weights: str # where the pretrained weights came from
     history: pd.DataFrame # one row per epoch
     data: dict = field(default_factory=dict) # of `data_facts`
@@ -103,19 +105,30 @@ class Model:
         return f'{text}, {best}epoch {k + 1} of {len(self.history)} (validation accuracy {self.history["valid_accuracy"].iloc[k]:.4f})'
 
 # %% ../../nbs/models/08_model.ipynb #ce0d0f2c
-def with_nuclei(model, logits, images, preprocess=(), **_):
+def with_nuclei(model, # a `Model`
+                logits:np.ndarray, # (n, classes), of its network
+                images:pd.DataFrame, # image table
+                preprocess=(), # functions from image to image, before the width is measured
+                **_ # what only the engine needs
+               )->np.ndarray: # (n, classes)
     "Logits with what the widths of the nuclei say, where the scale of the laboratory is known."
     if model.nucleus is None or model.nucleus.scale is None: return logits
     return model.nucleus.add(logits, model.nucleus.measure(images, preprocess))
 
 @patch
-def logits(self:Model, images, progress=True, **kwargs):
-    "Raw outputs, float32 (n, classes), NaN for unreadable files."
+def logits(self:Model, images:pd.DataFrame, # image table, also without labels
+           progress:bool=True, # show a bar
+           **kwargs # for the engine: `batch` (images per batch), `precision` (auto, fp32; fastai also bf16, fp16), `preprocess` (functions from image to image, before the recipe's steps)
+          )->np.ndarray: # float32 (n, classes), before the softmax; NaN for unreadable files
+    "Raw outputs of the network."
     return with_nuclei(self, engine_module(self.engine).net_logits(self.net, check_images(images), self, progress=progress, **kwargs), images, **kwargs)
 
 @patch
-def features(self:Model, images, progress=True, **kwargs):
-    "Pooled features (n, d) and logits (n, classes) from one pass, float32, NaN for unreadable files."
+def features(self:Model, images:pd.DataFrame, # image table, also without labels
+             progress:bool=True, # show a bar
+             **kwargs # as for `Model.logits`
+            )->tuple[np.ndarray, np.ndarray]: # pooled features (n, d), logits (n, classes); float32, NaN for unreadable files
+    "What lies before the head, and the raw outputs, from one pass."
     module = engine_module(self.engine)
     if not hasattr(module, 'net_features'):
         raise NotImplementedError(f'the {self.engine} engine gives no features (net_features), '
@@ -124,8 +137,11 @@ def features(self:Model, images, progress=True, **kwargs):
     return features, with_nuclei(self, logits, images, **kwargs)
 
 @patch
-def predict(self:Model, images, progress=True, **kwargs):
-    "Prediction table of an image table, one row per image in its order; with the columns of uncertainty where it was fitted."
+def predict(self:Model, images:pd.DataFrame, # image table; labels, if it has any, of the model's classes
+            progress:bool=True, # show a bar
+            **kwargs # as for `Model.logits`
+           )->pd.DataFrame: # prediction table, one row per image in its order
+    "Classify images; with the columns of uncertainty where it was fitted."
     check_classes(images, self.classes)
     if self.uncertainty is None: return output_table(images, self.classes, self.logits(images, progress, **kwargs))
     features, logits = self.features(images, progress, **kwargs)

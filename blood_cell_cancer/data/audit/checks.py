@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 
+from ...core.html import counted
+from ...core.intervals import with_ci
 from ...core.io import SEED
 from ...core.tables import classes_of
 from .duplicates import labels_disagree
@@ -30,10 +32,10 @@ def check_pairs(name:str, # duplicates or overlaps
     touched, clash = len(set(pairs['a']) | set(pairs['b'])), int(labels_disagree(pairs).sum())
     figures = dict(pairs=len(pairs), images=touched, share=touched/max(n, 1), labels_disagree=clash)
     if 'kind' in pairs: figures |= {k: int((pairs['kind'] == k).sum()) for k in ('exact', 'near')}
-    what = 'are duplicates' if name == 'duplicates' else 'show the same cells, shifted'
-    if not len(pairs): return Section(name, 'good', f'No two of {n:,} images {what}.', pairs, figures)
-    text = f'{len(pairs):,} pairs {what} ({touched:,} images, {touched/n:.1%})'
-    if clash: return Section(name, 'bad', f'{text}; {clash:,} of them have two different labels.', pairs, figures)
+    one, many = ('shows the same picture', 'are duplicates') if name == 'duplicates' else ('shows the same cells, shifted', 'show the same cells, shifted')
+    if not len(pairs): return Section(name, 'good', f'No two of {n:,} images {many}.', pairs, figures)
+    text = f"{counted(len(pairs), f'pair {one}', f'pairs {many}')} ({touched:,} images, {100*touched/n:.1f} %)"
+    if clash: return Section(name, 'bad', f"{text}; {counted(clash, 'of them has', 'of them have')} two different labels.", pairs, figures)
     return Section(name, 'warning', f'{text}, all within a class: split by group to keep them together.', pairs, figures)
 
 # %% ../../../nbs/data/audit/04_checks.ipynb #c008
@@ -54,7 +56,8 @@ def as_mask(box:tuple # left, top, right, bottom as fractions
 def _shortcut_text(r)->str: # of a row of `shortcuts`
     "What a shortcut predicts, in words."
     target = 'class' if r.target == 'label' else 'laboratory'
-    return f'{r.feature.replace("_", " ")} predicts the {target} of {r.grouped:.1%} (most frequent: {r.majority:.1%})'
+    name, share = r.feature.replace('_', ' '), with_ci(r.grouped, r.grouped_low, r.grouped_high)
+    return f"{name} {'predict' if name.endswith('s') else 'predicts'} the {target} of {share} of the images (most frequent: {100*r.majority:.1f} %)"
 
 ENOUGH, OF_CLASS = 20, 5 # fewer images, or fewer than two classes of this size, say nothing about shortcuts
 
@@ -71,7 +74,7 @@ def check_shortcuts(images:pd.DataFrame, # labelled image table, readable files 
     y = images['label'].cat.codes.to_numpy()
     accuracy = tile_map(features['tiles'], y, folds(images, 4, 'image', strict=False).to_numpy())
     marks, wrong = find_marks(accuracy, len(images)), d[d['shortcut']]
-    says = [_shortcut_text(r) for r in wrong.itertuples()] + [f'a mark is burnt in (mask it with {as_mask(m)})' for m in marks]
+    says = [_shortcut_text(r) for r in wrong.itertuples()] + [f'a mark is burnt in (cover it: blood-cells train --preprocess {as_mask(m)}, or train(images, recipe, preprocess=({as_mask(m)!r},)))' for m in marks]
     says += ['every class comes from one laboratory only']*confounded(images)
     verdict = 'bad' if marks or confounded(images) or not wrong['holds_cell'].all() else 'warning' if len(wrong) else 'good'
     figures = dict(by=by, features=d.to_dict('records'), marks=[as_mask(m) for m in marks], confounded=confounded(images),
@@ -103,11 +106,11 @@ def check_labels(images:pd.DataFrame, # labelled image table, readable files onl
     probs = held_out_probs(x, y, folds(images, 5, 'group', strict=False).to_numpy())
     right, columns = float((probs.argmax(1) == y).mean()), ['name', 'label', 'looks_like', 'own', 'other']
     if right < USEFUL:
-        why = f'the quick classifier is only {right:.1%} accurate, too little to question labels (give network features)'
+        why = f'the quick classifier is only {100*right:.1f} % accurate, too little to question labels (give features of a trained network: --features BUNDLE)'
         return unchecked('labels', why, table=pd.DataFrame(columns=columns), figures=dict(accuracy=right, questionable=None))
     at = find_label_issues(y, probs, return_indices_ranked_by='self_confidence', n_jobs=1)
     rows = zip(images['name'].iloc[at], classes[y[at]], classes[probs[at].argmax(1)], probs[at, y[at]], probs[at].max(1))
-    text = f'{len(at):,} of {len(y):,} labels are questionable, by a classifier that is {right:.1%} accurate'
+    text = f"{len(at):,} of {len(y):,} labels {'is' if len(at) == 1 else 'are'} questionable, by a classifier that is {100*right:.1f} % accurate"
     text += ': look at them.' if len(at) else '.'
     figures = dict(accuracy=right, questionable=len(at))
     return Section('labels', 'warning' if len(at) else 'good', text, pd.DataFrame(rows, columns=columns), figures)

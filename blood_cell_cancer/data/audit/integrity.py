@@ -37,7 +37,7 @@ class Section:
 
     def _repr_html_(self):
         head = Markup('<p><b>{}: {}.</b> {}</p>').format(self.name, self.verdict, self.sentence)
-        return head + self.table.head(10).to_html(index=False, float_format='%.3f')
+        return head + Markup(self.table.head(10).to_html(index=False, float_format='%.3f')) # which escapes what the table holds
 
 def unchecked(name:str, # of the section
               why:str, # without a full stop

@@ -19,7 +19,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ...core.html import page_path
-from ...core.intervals import wilson
+from ...core.intervals import wilson, with_ci
 from ...core.io import locked, write_csv, write_json, write_text
 from ...core.progress import progress_bar
 from ...core.tables import check_images, jsonable, read_table
@@ -77,8 +77,8 @@ class Audit:
         t, every = self._leaks(by)
         if not t['test']: return f'split {by}: no image is left for testing'
         more = every['duplicates'] - t['duplicates']
-        return (f"split {by}: {t['duplicates']} of {t['test']} test images have a duplicate or overlap in training ({t['share']:.1%}, {t['low']:.1%} "
-                f"to {t['high']:.1%})" + f'; {more} more share a patient or another group with training'*(more > 0)
+        return (f"split {by}: {t['duplicates']} of {t['test']} test images {'has' if t['duplicates'] == 1 else 'have'} a duplicate or overlap in training: "
+                + with_ci(t['share'], t['low'], t['high']) + f"; {more} more {'shares' if more == 1 else 'share'} a patient or another group with training"*(more > 0)
                 + f"; {' and '.join(self.unsearched)} not checked"*bool(self.unsearched))
 
     def table(self)->pd.DataFrame:

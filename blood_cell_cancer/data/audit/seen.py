@@ -177,7 +177,8 @@ def seen_text(found:dict, # of `seen_among`
              )->str: # '' if no image was recognised
     "How many images have trained the model, in a sentence without its full stop."
     if not found['seen']: return ''
-    return (f"{found['seen']} of these {found['of']} images{where} were in this model's training or validation, or are copies of such images "
+    were, are = ('was', 'is a copy') if found['seen'] == 1 else ('were', 'are copies')
+    return (f"{found['seen']} of these {found['of']} images{where} {were} in this model's training or validation, or {are} of such images "
             f"(the first is {found['first']}): this is no test")
 
 def refuse_seen(found:dict, # of `seen_among`

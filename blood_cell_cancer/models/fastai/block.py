@@ -66,8 +66,10 @@ def block_features(net:CutNet, # a network
 def tune_block(net:CutNet, # a trained network; it is not changed
                views:np.ndarray, # (8, n, channels, height, width) of `block_views`
                y:np.ndarray, # int (n,), classes
-               steps:int=100, lr:float=3e-4, # the head learns five times as fast
-               batch:int=16, seed:int=SEED
+               steps:int=100, # batches
+               lr:float=3e-4, # learning rate of the block; the head learns five times as fast
+               batch:int=16, # images per batch
+               seed:int=SEED # of the batches and their views
               )->CutNet: # a copy
     "Train the last block and the head on a few images."
     rng, net = np.random.default_rng(seed), deepcopy(net).eval()

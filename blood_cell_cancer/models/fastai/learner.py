@@ -6,6 +6,7 @@
 __all__ = ['OpenImage', 'RandomViews', 'learner_loaders', 'cut_groups', 'image_learner', 'KeepEpochs']
 
 # %% ../../../nbs/models/fastai/02_learner.ipynb #c002
+import hashlib
 import warnings
 from copy import deepcopy
 from pathlib import Path
@@ -15,7 +16,6 @@ import fastai.callback.progress # gives every learner its bar
 import fastai.vision.learner # shows batches, results and losses as images
 import numpy as np
 import pandas as pd
-from fastai.callback.core import Callback
 from fastai.callback.schedule import Learner # with `lr_find`, `fine_tune` and `fit_one_cycle`
 from fastai.data.block import CategoryBlock, DataBlock, TransformBlock
 from fastai.data.core import DataLoaders
@@ -29,14 +29,14 @@ from fastcore.foundation import L
 from fasttransform import Transform
 from PIL import Image
 
-from ...core.io import ENOUGH, read_image, to_pixels
-from ...core.tables import check_images, classes_of, readable
+from ...core.io import ENOUGH, _to_rgb, _upright, read_image, to_pixels
+from ...core.tables import SPLITS, check_images, check_labelled, classes_of, readable
 from ...data.audit.seen import SeenImages
 from ...data.augment import Augmentation, apply_views, augmentation, draw_views
 from ...data.preprocess import make_preprocess
 from ...data.splits import check_split
 from ..backbones import Recipe, recipe
-from .checkpoints import ADAM
+from .checkpoints import ADAM, EpochLoss
 from .training import count_parameters, torch_device # which also makes the engine known
 from ..model import Model, data_facts, epoch_table
 from ..nets import CutNet, build_net
@@ -48,8 +48,13 @@ class OpenImage(Transform):
     input_types = pd.Series, dict, str, Path, np.ndarray, Image.Image
     def __init__(self, size:int, preprocess=()): self.size, self.preprocess = size, tuple(preprocess)
     def encodes(self, o):
-        if isinstance(o, (pd.Series, dict)): o = o['path']
-        img = PILImage.create(o) if isinstance(o, np.ndarray) else o if isinstance(o, Image.Image) else read_image(o, ENOUGH*self.size)
+        sha256 = ''
+        if isinstance(o, (pd.Series, dict)): o, sha256 = o['path'], '' if 'decoded' in o else o.get('sha256', '') # decoded files have others
+        if isinstance(o, np.ndarray):
+            if o.dtype != np.uint8 or o.ndim != 2 and o.shape[2:] not in ((3,), (4,)):
+                raise ValueError(f'an array of {o.dtype} {o.shape}: give pixels from 0 to 255 as uint8 (height, width) or (height, width, 3 or 4)')
+            o = Image.fromarray(o)
+        img = _to_rgb(_upright(o)) if isinstance(o, Image.Image) else read_image(o, ENOUGH*self.size, sha256)
         return PILImage.create(to_pixels(img, self.size, self.preprocess))
 
 # %% ../../../nbs/models/fastai/02_learner.ipynb #c007
@@ -64,7 +69,8 @@ class RandomViews(Transform):
 
 def learner_loaders(images:pd.DataFrame, # split image table
                     r:Recipe, # for size, batch, augmentation and preprocessing
-                    mean, std, # of the backbone's weights, per channel, for pixels between 0 and 1
+                    mean, # of the backbone's weights, per channel, for pixels between 0 and 1
+                    std, # the same
                     workers:int=0, # loader processes; 0 decodes in this one
                     device=None # where batches go; default: the GPU if there is one
                    )->DataLoaders:
@@ -97,7 +103,8 @@ def image_learner(images:pd.DataFrame, # split image table
                  )->Learner:
     "A plain fastai `Learner` of a recipe, with pretrained weights."
     r = recipe(r, **changes)
-    check_split(check_images(images), allow_leakage)
+    check_labelled(images[check_images(images)['split'].isin(SPLITS[:2])])
+    check_split(images, allow_leakage)
     weights, device = find_weights(r.backbone, r.weights), torch_device(device)
     dls = learner_loaders(images, r, weights.mean, weights.std, workers, device)
     net = build_net(r, len(classes_of(images)), weights).to(device)
@@ -111,13 +118,19 @@ def image_learner(images:pd.DataFrame, # split image table
     return learn
 
 # %% ../../../nbs/models/fastai/02_learner.ipynb #32a8dc17
-class KeepEpochs(Callback):
+def _net_sha256(net)->str:
+    "A checksum of a network's weights."
+    digest = hashlib.sha256()
+    for v in net.state_dict().values(): digest.update(np.ascontiguousarray(v.detach().float().cpu()))
+    return digest.hexdigest()
+
+class KeepEpochs(EpochLoss):
     "Keep the figures of the last training, which the recorder forgets at its next pass."
-    order, rows = 51, () # after the recorder
+    rows = ()
     def after_epoch(self):
         names, row = [n for n in self.recorder.metric_names if n not in ('epoch', 'time')], list(self.recorder.values[-1])
         if len(row) == len(names) and None not in row: # else no epoch, or one without validation
-            self.rows = [*(self.rows if self.epoch else []), dict(zip(names, map(float, row)))]
+            self.rows = [*(self.rows if self.epoch else []), dict(zip(names, map(float, row)), net=_net_sha256(self.model))]
 
 # %% ../../../nbs/models/fastai/02_learner.ipynb #c022
 @patch(cls_method=True)
@@ -127,10 +140,13 @@ def from_learner(cls:Model, learn:Learner # of `image_learner`
     if not hasattr(learn, 'made_from'):
         raise ValueError('this learner was not made by image_learner, so its recipe and preprocessing are not known')
     f, net = learn.made_from, deepcopy(learn.model).eval()
-    history = pd.DataFrame(learn.keep_epochs.rows).rename(columns=dict(accuracy='valid_accuracy'))
+    rows, now = learn.keep_epochs.rows, _net_sha256(net)
+    same = [i for i, row in enumerate(rows) if row.get('net', now) == now] # a learner that an earlier version exported has no checksums
+    if rows and not same: warnings.warn('the network is not that of an epoch of the last training, so the model has no history')
+    history = pd.DataFrame(rows if same else []).rename(columns=dict(accuracy='valid_accuracy'))
     if len(history) and 'valid_accuracy' not in history:
         warnings.warn(f'the metrics {learn.metrics.attrgot("name")} have no accuracy, so the model has no history')
-    history = epoch_table(history)
+    history = epoch_table(history, same[-1] if same else None)
     # An exported learner, opened again, has no images any more: the model then has no record of them.
     rows = [dl.dataset.items for dl in learn.dls.loaders if len(dl.dataset)]
     return cls(net, 'fastai', f['recipe'], tuple(learn.dls.vocab), f['mean'], f['std'], f['weights'], history, data=f['data'],

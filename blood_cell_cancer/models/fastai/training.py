@@ -135,7 +135,8 @@ def fit(learn:Learner, # of `recipe_learner`
 # %% ../../../nbs/models/fastai/01_training.ipynb #c015
 def features(net:CutNet, # a trained network
              images:pd.DataFrame, # image table
-             mean, std, # of the network's weights
+             mean, # of the network's weights, per channel, for pixels between 0 and 1
+             std, # the same
              size:int=224, # side of the input, pixels
              preprocess=(), # functions from image to image
              batch:int|None=None, # images per batch; None: 32 on a GPU, `AT_ONCE` on a processor
@@ -158,8 +159,14 @@ def features(net:CutNet, # a trained network
             bar.update(len(x))
     return fill_rows(pooled, ok, net.head[0].in_features), fill_rows(got, ok, net.head[-1].out_features)
 
-def logits(net:CutNet, images:pd.DataFrame, mean, std, size:int=224, **kwargs)->np.ndarray: # float32 (n, classes); NaN for unreadable files
-    "The network's outputs; arguments as in `features`."
+def logits(net:CutNet, # a trained network
+           images:pd.DataFrame, # image table
+           mean, # of the network's weights, per channel, for pixels between 0 and 1
+           std, # the same
+           size:int=224, # side of the input, pixels
+           **kwargs # as in `features`
+          )->np.ndarray: # float32 (n, classes); NaN for unreadable files
+    "The network's outputs."
     return features(net, images, mean, std, size, **kwargs)[1]
 
 # %% ../../../nbs/models/fastai/01_training.ipynb #c023
@@ -181,17 +188,28 @@ def train_net(images:pd.DataFrame, # split image table
     return learn.model, history, interrupted
 
 # %% ../../../nbs/models/fastai/01_training.ipynb #p102
-def net_logits(net:CutNet, images:pd.DataFrame, model, preprocess=(), **kwargs)->np.ndarray:
-    "Logits of `net` with the preprocessing of `model`; further functions from image to image, `preprocess`, act before its own."
+def net_logits(net:CutNet, # a trained network
+               images:pd.DataFrame, # image table
+               model, # for mean, std and the recipe's size and preprocessing
+               preprocess=(), # further functions from image to image, before the recipe's own
+               **kwargs # for `features`: batch, precision, progress
+              )->np.ndarray: # float32 (n, classes); NaN for unreadable files
+    "Logits of `net` with the preprocessing of `model`."
     return net_features(net, images, model, preprocess, **kwargs)[1]
 
-def net_features(net:CutNet, images:pd.DataFrame, model, preprocess=(), **kwargs)->tuple[np.ndarray, np.ndarray]:
+def net_features(net:CutNet, # a trained network
+                 images:pd.DataFrame, # image table
+                 model, # for mean, std and the recipe's size and preprocessing
+                 preprocess=(), # further functions from image to image, before the recipe's own
+                 **kwargs # for `features`: batch, precision, progress
+                )->tuple[np.ndarray, np.ndarray]: # pooled features (n, features), logits (n, classes)
     "Pooled features and logits of `net` with the preprocessing of `model`."
     steps = (*preprocess, *make_preprocess(model.recipe.preprocess))
     return features(net, images, model.mean, model.std, model.recipe.size, preprocess=steps, **kwargs)
 
 # %% ../../../nbs/models/fastai/01_training.ipynb #p104
-def net_state(net:CutNet)->dict:
+def net_state(net:CutNet # any
+             )->dict: # name to array
     "The network as named numpy arrays."
     return {k: v.detach().cpu().numpy() for k, v in net.state_dict().items()}
 
@@ -212,12 +230,17 @@ def last_layer(net:CutNet)->tuple[np.ndarray, np.ndarray]: # weight (classes, wi
     "Weight and bias of the head's last layer."
     return tuple(v.detach().cpu().numpy() for v in (net.head[-1].weight, net.head[-1].bias))
 
-def last_inputs(net:CutNet, features:np.ndarray)->np.ndarray: # (n, width)
+def last_inputs(net:CutNet, # a trained network
+                features:np.ndarray # pooled features (n, d)
+               )->np.ndarray: # (n, width)
     "What the last layer sees of pooled features (n, d)."
     device = net.head[-1].weight.device
     with torch.inference_mode(): return net.head[:-1].eval()(torch.tensor(features, device=device)).cpu().numpy()
 
-def with_last_layer(net:CutNet, weight:np.ndarray, bias:np.ndarray)->CutNet:
+def with_last_layer(net:CutNet, # it is not changed
+                    weight:np.ndarray, # (classes, width)
+                    bias:np.ndarray # (classes,)
+                   )->CutNet:
     "A copy of the network with another last layer."
     out = deepcopy(net)
     with torch.no_grad():

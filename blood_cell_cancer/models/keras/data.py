@@ -14,6 +14,7 @@ from ...core.io import pixel_batches
 from ...core.machine import reuse_memory
 from ...core.tables import readable
 from ...data.augment import augmentation, blur_weights, draw_views, image_keys
+from ...data.cache import checksums
 from ...data.loaders import epoch_order
 from ..backbones import Recipe
 from .nets import keras_pixels
@@ -24,7 +25,8 @@ keras = import_keras()
 
 # %% ../../../nbs/models/keras/02_data.ipynb #c008
 def pixel_maps(maps:np.ndarray, # float (n, 2, 3) of `draw_views`, in coordinates from -1 to 1
-               height:int, width:int # pixels
+               height:int, # pixels
+               width:int # pixels
               )->np.ndarray: # float64 (n, 2, 3), the same maps in pixels (x, y)
     "Maps from output to input in pixel coordinates."
     side = np.array([width, height], float)
@@ -50,7 +52,8 @@ def apply_views_numpy(x:np.ndarray, # float32 (n, height, width, 3), 0 to 1
 
 # %% ../../../nbs/models/keras/02_data.ipynb #c012
 def pixel_line(net, # a Keras network
-               mean, std # of its weights, per channel, for pixels between 0 and 1
+               mean, # of its weights, per channel, for pixels between 0 and 1
+               std # the same
               )->tuple[np.ndarray, np.ndarray]: # float32 (3,), (3,): its input for black and for white pixels
     "The ends of the range that a network takes as input."
     black, white = keras_pixels(net, np.repeat([[0.], [255.]], 3, 1), mean, std)
@@ -73,7 +76,7 @@ class ViewDataset(keras.utils.PyDataset):
         if not len(images): raise ValueError('there is no image to train on or to validate with: split the images first')
         self.paths, self.labels = images['path'].to_numpy(), images['label'].cat.codes.to_numpy(np.int32)
         self.keys, self.r, self.line, self.preprocess = image_keys(images['sha256']), r, line, preprocess
-        self.aug = augmentation(r.augment) if augment else None
+        self.aug, self.sums = augmentation(r.augment) if augment else None, np.array(checksums(images))
         self.set_epoch(0)
 
     def set_epoch(self, epoch:int):
@@ -88,6 +91,7 @@ class ViewDataset(keras.utils.PyDataset):
     def __getitem__(self, i):
         reuse_memory() # TensorFlow has just forbidden it
         rows, (black, white) = self.order[i*self.r.batch:(i + 1)*self.r.batch], self.line
-        x = next(pixel_batches(self.paths[rows].tolist(), self.r.size, self.preprocess, len(rows))).astype(np.float32)/255
+        made = pixel_batches(self.paths[rows].tolist(), self.r.size, self.preprocess, len(rows), self.sums[rows].tolist())
+        x = next(made).astype(np.float32)/255
         if self.aug: x = apply_views_numpy(x, *draw_views(self.aug, self.keys[rows], self.view, self.r.seed))
         return black + (white - black)*x, self.labels[rows]

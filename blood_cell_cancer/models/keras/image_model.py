@@ -14,9 +14,10 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ...core.io import pixel_batches
-from ...core.tables import check_images, classes_of, readable
+from ...core.tables import SPLITS, check_images, check_labelled, classes_of, readable
 from ...data.audit.seen import SeenImages
 from ...data.augment import augmentation, draw_views
+from ...data.cache import checksums
 from ...data.preprocess import make_preprocess
 from ...data.splits import check_split
 from ..backbones import Recipe, recipe
@@ -33,14 +34,14 @@ def image_dataset(images:pd.DataFrame, # rows of one split, labelled
     import tensorflow as tf
     r, images = recipe(r), readable(images)
     aug, steps, n = augmentation(r.augment), make_preprocess(r.preprocess), len(images)
-    def pixels(paths, keys):
-        x = next(pixel_batches([p.decode() for p in paths], r.size, steps, len(paths))).astype(np.float32)
+    def pixels(paths, sums, keys):
+        x = next(pixel_batches([p.decode() for p in paths], r.size, steps, len(paths), [s.decode() for s in sums])).astype(np.float32)
         return apply_views_numpy(x/255, *draw_views(aug, keys, 0))*np.float32(255) if augment else x
     def load(rows, keys):
-        paths, labels = rows
-        x = tf.numpy_function(pixels, [paths, keys], tf.float32)
+        paths, sums, labels = rows
+        x = tf.numpy_function(pixels, [paths, sums, keys], tf.float32)
         return tf.ensure_shape(x, (None, r.size, r.size, 3)), labels
-    data = tf.data.Dataset.from_tensor_slices((images['path'].astype(str).tolist(), images['label'].cat.codes.to_numpy(np.int32)))
+    data = tf.data.Dataset.from_tensor_slices((images['path'].astype(str).tolist(), checksums(images), images['label'].cat.codes.to_numpy(np.int32)))
     # Batch norm cannot train on a batch of one image: only such a remainder is left out of an epoch.
     if augment: data = data.shuffle(n, seed=r.seed).take(n - (n % r.batch == 1))
     keys = tf.data.Dataset.random(seed=r.seed, rerandomize_each_iteration=True) # for the views: others in each epoch
@@ -56,7 +57,8 @@ def image_model(images:pd.DataFrame, # split image table
     from blood_cell_cancer.models.keras.files import whole_net
     from blood_cell_cancer.models.keras.training import build_keras_net, compile_net, count_parameters, seed_dropout
     r = recipe(r, **changes)
-    check_split(check_images(images), allow_leakage)
+    check_labelled(images[check_images(images)['split'].isin(SPLITS[:2])])
+    check_split(images, allow_leakage)
     if r.preprocess:
         warnings.warn(f'the recipe preprocesses images ({list(r.preprocess)}): the data sets do so, but a .keras file of this model would not. '
                       'Save a bundle instead: Model.from_keras(net).save(folder)')

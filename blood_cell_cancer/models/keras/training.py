@@ -38,7 +38,9 @@ def seed_dropout(net, seed:int)->None:
 # %% ../../../nbs/models/keras/04_training.ipynb #c006
 class EpochKeeper(Checkpoints, keras.callbacks.Callback):
     "Seeds each epoch, keeps history and the best network in `folder`, stops early."
-    def __init__(self, folder:Path, seed:int, patience:int, data=None):
+    def __init__(self, folder:Path, seed:int, patience:int, # as for `Checkpoints`
+                 data=None # a `ViewDataset`, told the number of each epoch
+                ):
         super().__init__(folder, seed, patience)
         self.data = data
 
@@ -168,9 +170,13 @@ def net_features(net, # a Keras network
             bar.update(len(x))
     return fill_rows(pooled, ok, body.output_shape[-1]), fill_rows(got, ok, net.output_shape[-1])
 
-def net_logits(net, images:pd.DataFrame, model:Model, progress:bool=True, **kwargs
+def net_logits(net, # a Keras network
+               images:pd.DataFrame, # image table
+               model:Model, # for mean, std and the recipe's size
+               progress:bool=True, # show a bar
+               **kwargs # for `net_features`: batch, precision, preprocess
               )->np.ndarray: # float32 (n, classes); NaN for unreadable files
-    "The network's outputs; arguments as in `net_features`."
+    "The network's outputs."
     return net_features(net, images, model, progress, **kwargs)[1]
 
 def last_layer(net)->tuple[np.ndarray, np.ndarray]: # weight (classes, width), bias (classes,)
@@ -178,13 +184,18 @@ def last_layer(net)->tuple[np.ndarray, np.ndarray]: # weight (classes, width), b
     kernel, bias = net.layers[-1].layers[-1].get_weights()
     return kernel.T, bias
 
-def last_inputs(net, features:np.ndarray)->np.ndarray: # (n, width)
+def last_inputs(net, # a trained network
+                features:np.ndarray # pooled features (n, d)
+               )->np.ndarray: # (n, width)
     "What the last layer sees of pooled features (n, d)."
     x = keras.ops.convert_to_tensor(features)
     for layer in net.layers[-1].layers[:-1]: x = layer(x, training=False)
     return np.asarray(x)
 
-def with_last_layer(net, weight:np.ndarray, bias:np.ndarray):
+def with_last_layer(net, # it is not changed
+                    weight:np.ndarray, # (classes, width)
+                    bias:np.ndarray # (classes,)
+                   ):
     "A copy of the network with another last layer."
     out = keras.models.clone_model(net)
     set_net_state(out, net_state(net)) # set_weights would leave the pixel statistics of the copy's Normalization at 0 and 1

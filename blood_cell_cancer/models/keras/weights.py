@@ -89,7 +89,11 @@ def apply_recipe(net, # a network of `keras_net`
     return forget_functions(net)
 
 # %% ../../../nbs/models/keras/03_weights.ipynb #c014
-def load_start(net, r:Recipe, classes:int, weights:Weights):
+def load_start(net, # a Keras network of the recipe
+               r:Recipe, # with backbone, head and seed
+               classes:int, # number of classes
+               weights:Weights # of the backbone
+              ):
     "Give a Keras network the initial weights of the torch engine."
     kwargs = weights.timm_kwargs if weights.state is not None else KERAS_KWARGS.get(r.backbone, {})
     try: to_keras(build_net(r, classes, replace(weights, timm_kwargs=kwargs, keras=False)), r.backbone, net)
