@@ -125,7 +125,7 @@ PAGE = """<!doctype html>
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --paper: #16181b; --line: #4a4f55; --mark: #7cc4ee;
   --soft: #20252b; --warn: #3a2f18; --edge: #f0a35a; --bad: #431a1d; --red: #ff8a80 } }
 * { box-sizing: border-box }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem; margin: 0 auto;
+body { font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; color: var(--ink); background: var(--paper); max-width: 60rem; margin: 0 auto;
   padding: 1.5rem 1rem 3rem }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0 } h2 { font-size: 1.2rem; margin-top: 2.2rem;
   border-bottom: 1px solid var(--line) } h3 { font-size: 1rem; margin-bottom: .2rem }
