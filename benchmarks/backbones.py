@@ -19,7 +19,7 @@ from blood_cell_cancer.data.datasets import folder_images, load_images
 from blood_cell_cancer.data.phantoms.make import make_phantoms
 from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models.backbones import BACKBONES, RECIPES, Recipe, recipe
-from blood_cell_cancer.models.model import engine_module
+from blood_cell_cancer.models.engines import engine_module
 from blood_cell_cancer.models.training import train
 
 TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'backbones.csv'

@@ -38,7 +38,7 @@ from blood_cell_cancer.data.splits import split_images
 from blood_cell_cancer.models import features
 from blood_cell_cancer.models.backbones import recipe
 from blood_cell_cancer.models.checkpoints import Checkpoints
-from blood_cell_cancer.models.model import engine_module
+from blood_cell_cancer.models.engines import engine_module
 from blood_cell_cancer.models.training import train
 from blood_cell_cancer.models.weights import find_weights
 from machine import cpu_name

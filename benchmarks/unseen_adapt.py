@@ -18,7 +18,7 @@ from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.nucleus import nucleus_widths
 from blood_cell_cancer.models.adapt import choose_penalty, fit_last_layer
 from blood_cell_cancer.models.bundle import load_model
-from blood_cell_cancer.models.model import engine_module
+from blood_cell_cancer.models.engines import engine_module
 
 OUT = Path(__file__).parents[1]/'nbs'/'studies'/'results'
 LYMPHOCYTE, BLAST = (d.CLASSES.index(c) for c in ('lymphocyte', 'myeloblast'))

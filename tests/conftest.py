@@ -47,7 +47,8 @@ def nothing_went_out(offline):
 @pytest.fixture
 def own_engines():
     "An engine's notebook registers its own cells as the engine; the notebooks after it get the modules."
-    from blood_cell_cancer.models.model import ENGINE_MODULES, ENGINES
+    from blood_cell_cancer.models.engines import ENGINE_MODULES
+    from blood_cell_cancer.models.model import ENGINES
     yield
     for name, module in ENGINE_MODULES.items():
         if module in sys.modules: ENGINES[name] = sys.modules[module]

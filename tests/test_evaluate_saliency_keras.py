@@ -17,7 +17,8 @@ from blood_cell_cancer.models.uncertainty import fit_uncertainty
 from blood_cell_cancer.evaluate.calibration import evaluate_uncertainty
 from blood_cell_cancer.evaluate.saliency import box_share, saliency_maps, saliency_share
 from blood_cell_cancer.models.backbones import recipe
-from blood_cell_cancer.models.model import Model, engine_module
+from blood_cell_cancer.models.engines import engine_module
+from blood_cell_cancer.models.model import Model
 from blood_cell_cancer.models.weights import find_weights
 
 if find_spec('keras') is None: pytest.skip('keras is not installed', allow_module_level=True) # importorskip would import TensorFlow first

@@ -35,7 +35,8 @@ def images(tmp_path):
 
 def test_logits_agree_before_training(images, recipe_and_weights, untraced):
     from blood_cell_cancer.models.keras.weights import build_keras_net
-    from blood_cell_cancer.models.model import Model, engine_module
+    from blood_cell_cancer.models.engines import engine_module
+    from blood_cell_cancer.models.model import Model
     from blood_cell_cancer.models.nets import build_net
     r, weights = recipe_and_weights
     nets = dict(fastai=build_net(r, 5, weights), keras=build_keras_net(r, 5, weights))

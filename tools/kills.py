@@ -95,7 +95,7 @@ def cache(work, at):
 
 
 def trained(work, at, engine):
-    from blood_cell_cancer.models.model import engine_module
+    from blood_cell_cancer.models.engines import engine_module
     from blood_cell_cancer.models.training import train
     with warnings.catch_warnings():
         warnings.simplefilter('ignore') # at first there is no checkpoint

@@ -21,7 +21,8 @@ from ..core.progress import progress_bar
 from ..core.tables import check_classes, check_images, check_predictions, probs_of, readable, softmax
 from ..data.audit.seen import SeenImages, SeenImagesError, seen_among, seen_text, union
 from .bundle import load_model
-from .model import engine_module, with_nuclei
+from .engines import engine_module
+from .model import with_nuclei
 from .uncertainty import conformal_thresholds, fit_temperature, images_needed, knn_score, unit
 
 # %% ../../nbs/models/17_adapt.ipynb #c005

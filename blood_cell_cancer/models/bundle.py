@@ -28,7 +28,8 @@ from .backbones import backbone, recipe
 from .card import CARD_SECTIONS, card_text
 from .ensemble import Ensemble, check_members, check_weights
 from .facts import ENSEMBLE, FORMAT, VERSION, BundleError, bundle_tensors, inside, read_bundle
-from .model import Model, engine_module
+from .engines import engine_module
+from .model import Model
 from .shipped import SHIPPED, bundle_folder, check_bundle, own_bundle, push_bundle, shipped_bundles
 from .uncertainty import Uncertainty
 

@@ -29,7 +29,8 @@ from ..data.splits import check_split, fold_split, folds
 import blood_cell_cancer.models.bundle # gives `Model` its method `save`
 from .backbones import Recipe, recipe
 from .distributed import is_first
-from .model import Model, data_facts, engine_module
+from .engines import engine_module
+from .model import Model, data_facts
 from .weights import find_weights
 
 # %% ../../nbs/models/16_training.ipynb #c006

@@ -20,7 +20,8 @@ from ..convert import to_keras, to_timm
 from .data import keras, pixel_line
 from .nets import keras_net
 from .weights import apply_recipe
-from ..model import Model, engine_module, fill_rows
+from ..engines import engine_module
+from ..model import Model, fill_rows
 from ..weights import KERAS_KWARGS
 
 # %% ../../../nbs/models/keras/05_files.ipynb #c005

@@ -23,7 +23,7 @@ from ...core.plots import Figure
 from ...core.tables import output_table, readable
 from ...data.audit.seen import SeenImagesError, seen_among, seen_text
 from ...models.adapt import LEAST, adapt, least_certain
-from ...models.model import engine_module
+from ...models.engines import engine_module
 from .widgets import EXPECTED, Persistent, View, button, chart, check_names, control, message, picture, set_visible, table_html
 
 # %% ../../../nbs/use/app/08_adapt.ipynb #a007
