@@ -5,6 +5,7 @@
 
 The rows of a data set replace its earlier ones. The page, its JSON and the groups lie in --out; none of them holds an image.
 The laboratories of wbc5 are known by class only: three are byte-identical to images of Barcelona's set, two are Munich's by their names.
+The split `file` is the one that trained the shipped model (see bundle_and_data.py).
 """
 import argparse
 import os
@@ -13,11 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from blood_cell_cancer.data.audit.report import SECTIONS, apply_groups, audit
+from bundle_and_data import SPLITS
+from blood_cell_cancer.data.audit.report import SECTIONS, apply_groups, audit, leaked_test_images
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.core.tables import readable
 from blood_cell_cancer.data.audit.shortcuts import shortcut_features, shortcuts
-from blood_cell_cancer.data.splits import NAMED_SPLITS
+from blood_cell_cancer.data.splits import NAMED_SPLITS, apply_split
 
 TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'audit.csv'
 
@@ -58,8 +60,9 @@ def rows_of(a, name):
     if not a.pairs: return
     yield 'groups', 'groups of duplicates and overlaps', (a.groups['group'][a.groups['group'] != '']).nunique(), None, None
     yield 'groups', 'images in groups', (a.groups['group'] != '').sum(), None, None
-    for by in ('image', *(n for n in NAMED_SPLITS if n.startswith(name + '_'))):
-        t = a.split_leakage(by)
+    leaks = {by: a.split_leakage(by) for by in ('image', *(n for n in NAMED_SPLITS if n.startswith(name + '_')))}
+    if (file := SPLITS/f'{name}_split.csv').exists(): leaks['file'] = leaked_test_images(apply_split(a.groups, file))
+    for by, t in leaks.items():
         yield 'groups', f'test images with a duplicate in training, split {by} (of {t["test"]})', t['duplicates'], None, None
         yield 'groups', f'share of test images with a duplicate in training, split {by}', t['share'], t['low'], t['high']
 

@@ -1,7 +1,7 @@
 """The figures of a bundle that can be believed, as rows of nbs/tutorials/results/believe.csv.
 
     BLOOD_CELLS_DATA=folder python benchmarks/believe.py wbc5.bundle wbc5 --by wbc5_published --external other_labs
-    BLOOD_CELLS_DATA=folder python benchmarks/believe.py ball4.bundle ball4 --by group --groups audit.groups.csv --bar
+    BLOOD_CELLS_DATA=folder python benchmarks/believe.py ball4.bundle ball4 --split nbs/studies/results/ball4_split.csv --bar
 
 Rows: the page's figures under the split, how many test images have a duplicate in training, coverage and abstention, the AUROC of
 unknowns and the share from which the model abstains when 95 % of the known images are answered, each beside its control (known classes of

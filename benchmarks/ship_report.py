@@ -1,9 +1,7 @@
 """Put a report into a bundle that comes with the package: the figures on its test images and in other laboratories, the accuracy on corrupted images, and what the audit of its data found.
 
     export BLOOD_CELLS_DATA=folder
-    python benchmarks/audit_figures.py wbc5 --source barcelona=basophil,erythroblast,monocyte munich=myeloblast,seg_neutrophil
-    blood-cells split --data wbc5 --groups runs/audit/wbc5/audit.groups.csv --out runs/wbc5.csv
-    python benchmarks/ship_report.py wbc5 --external other_labs
+    python benchmarks/ship_report.py wbc5
     python benchmarks/ship_report.py ball4
     python benchmarks/ship_report.py differential
 
@@ -17,14 +15,16 @@ import shutil
 from pathlib import Path
 from tempfile import mkdtemp
 
+import numpy as np
 import pandas as pd
 
+from bundle_and_data import shipped_images
+from laboratories import other_laboratories
 from blood_cell_cancer.core.intervals import wilson, with_ci
-from blood_cell_cancer.data.datasets import load_images
-from blood_cell_cancer.data.splits import apply_split
-from blood_cell_cancer.evaluate.external import laboratories
+from blood_cell_cancer.data.audit.report import SECTIONS, audit
+from blood_cell_cancer.evaluate.external import ood_images
 from blood_cell_cancer.evaluate.report import evaluate
-from blood_cell_cancer.models.bundle import SHIPPED, add_report, load_model
+from blood_cell_cancer.models.bundle import SHIPPED, add_report, load_model, read_bundle, save_bundle, write_facts
 from blood_cell_cancer.models.model import data_facts
 from blood_cell_cancer.use.export import export_onnx
 from blood_cell_cancer.use.stream import open_onnx
@@ -33,13 +33,20 @@ from blood_cell_cancer.use.stream import open_onnx
 TABLES = Path(__file__).parents[1]/'nbs'
 
 
-def arguments():
-    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    a.add_argument('name', help='wbc5, ball4 or differential')
-    a.add_argument('--external', help='folder of laboratories in BLOOD_CELLS_DATA')
-    a.add_argument('--runs', default='runs', help='folder of NAME.csv, the split, and audit/NAME/audit.json')
-    a.add_argument('--out', default=str(SHIPPED), help='folder of the bundle')
-    return a.parse_args()
+def outputs(small, # of `open_onnx`
+            paths)->tuple: # features (n, d), logits (n, classes)
+    logits, features, errors, _ = zip(*small.all_outputs(paths))
+    assert not any(errors)
+    return np.stack(features), np.stack(logits).astype(float)
+
+
+def put_bundle(model, work, # folder of the same model with its 8-bit network
+               folder)->Path: # of the bundle
+    "Save a model, and its 8-bit network beside it."
+    save_bundle(model, folder, half=True)
+    shutil.copy(work/'model.int8.onnx', folder)
+    write_facts(read_bundle(folder) | dict(exports={'model.int8.onnx': read_bundle(work)['exports']['model.int8.onnx']}), folder)
+    return folder
 
 
 def exact_model(folder):
@@ -59,25 +66,32 @@ def eight_bits(name):
     return f'{right} of {n} right, {with_ci(right/n, *wilson(right, n))}'
 
 
-def put_report(folder, images, command, **given):
-    "Evaluate the model of a bundle, with what is `given` to `evaluate`, and write the report into the bundle and its card."
-    model = exact_model(folder)
+def given(name, images, classes):
+    "What the report is made with: the audit, the other laboratories and their roles, and images that hold no single cell."
+    # Single cells of `differential`: no field of view to overlap.
+    found = audit(images.assign(split=''), [s for s in SECTIONS if s != 'overlaps' or name != 'differential'])
+    unknowns = {}
+    if name == 'differential':
+        fields = ood_images(Path(os.environ['BLOOD_CELLS_DATA'])/'ball4', classes)
+        unknowns['fields of a smear, ball4'] = fields.sample(300, random_state=3).reset_index(drop=True)
+    return dict(audit=found, external={f'{lab} ({role})': t for lab, role, t in other_laboratories(name)}, unknowns=unknowns)
+
+
+def put_report(folder, images):
+    "Evaluate the model of a bundle, and write the report into the bundle and its card."
+    name, model = folder.name, exact_model(folder)
     if data_facts(images)['sha256'] != model.data['sha256']: raise SystemExit(f'{folder} was trained on other images, or on another split of them')
-    report = evaluate(model, images, saliency=0, robust=True, **given)
-    report.facts += [('command', command), ('in 8 bits', eight_bits(folder.name))]
+    report = evaluate(model, images, saliency=0, robust=True, **given(name, images, model.classes))
+    report.facts += [('command', f'python benchmarks/ship_report.py {name}'), ('in 8 bits', eight_bits(name))]
     print(report, report.table().to_string(), report.robustness.lead(), add_report(folder, report).read_text(), sep='\n')
 
 
 def main():
-    a = arguments()
-    folder, runs = Path(a.out)/a.name, Path(a.runs)
-    command = f'python benchmarks/ship_report.py {a.name}' + (f' --external {a.external}' if a.external else '')
-    if a.name == 'differential':
-        import ship_differential as s # loads torch and the benchmarks that trained it
-        images = s.image_tables()
-        return put_report(folder, images, command, **s.given(images, load_model(folder).classes))
-    labs = laboratories(Path(os.environ['BLOOD_CELLS_DATA'])/a.external) if a.external else None
-    put_report(folder, apply_split(load_images(a.name), runs/f'{a.name}.csv'), command, external=labs, audit=runs/'audit'/a.name/'audit.json')
+    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    a.add_argument('name', help='wbc5, ball4 or differential')
+    a.add_argument('--out', default=str(SHIPPED), help='folder of the bundle')
+    a = a.parse_args()
+    put_report(Path(a.out)/a.name, shipped_images(a.name))
 
 
 if __name__ == '__main__': main()

@@ -70,9 +70,6 @@ def some(images, n):
     return pd.concat(parts).sort_index().reset_index(drop=True)
 
 
-class Goal(Exception): pass
-
-
 def system1(images, a):
     "Keras as the published notebook has it: a generator that decodes and augments one image after the other, the whole network in every step."
     from blood_cell_cancer.models.keras.weights import build_keras_net

@@ -1,10 +1,9 @@
 """Write the record of the training images into bundles that come with the package, and count what the records recognise.
 
     export BLOOD_CELLS_DATA=folder
-    python benchmarks/training_images.py wbc5=runs/wbc5.csv ball4=runs/ball4.csv differential
+    python benchmarks/training_images.py wbc5 ball4 differential
 
-The splits are those of `ship.py` (`blood-cells split --groups`, with the groups of `audit_figures.py`) and of `ship_differential.py`; a
-bundle is only written if its JSON holds the hash of this very table. `ship.py` and `ship_differential.py` write the record themselves,
+A bundle is only written if its JSON holds the hash of this very table. `ship.py` and `ship_differential.py` write the record themselves,
 so this is for bundles from before. Nothing but the record and its checksum is written. Makes nbs/studies/results/training_images.csv.
 """
 import os
@@ -16,24 +15,16 @@ from unittest.mock import patch
 
 import pandas as pd
 
+from bundle_and_data import shipped_images
 import blood_cell_cancer.data.audit.seen as s
 from blood_cell_cancer.core.io import read_image, write_json
 from blood_cell_cancer.core.tables import image_table, list_images
-from blood_cell_cancer.data.datasets import load_images
-from blood_cell_cancer.data.splits import apply_split
 from blood_cell_cancer.models.bundle import SHIPPED, load_model, read_bundle, write_seen
 from blood_cell_cancer.models.model import data_facts
 
 TABLE = Path(__file__).parents[1]/'nbs'/'studies'/'results'/'training_images.csv'
 SETS = dict(wbc5='wbc5', ball4='ball4', barcelona='barcelona', johns_hopkins='johns_hopkins', bccd_cropped='other_labs/bccd_cropped',
             wbc_zheng2018='other_labs/wbc_zheng2018')
-
-
-def split_table(name, split):
-    "The image table that trained a bundle, with its split."
-    if split: return apply_split(load_images(name), split)
-    from ship_differential import image_tables
-    return image_tables()
 
 
 def saved_again(paths):
@@ -61,8 +52,8 @@ def main():
     s._fingerprints = lambda path, orientations: once(path, tuple(orientations))
     data, out = Path(os.environ['BLOOD_CELLS_DATA']), []
     every = {n: image_table(list_images(data/f)[0], progress=False) for n, f in SETS.items()}
-    for name, _, split in (a.partition('=') for a in sys.argv[1:]):
-        images, folder = split_table(name, split), SHIPPED/name
+    for name in sys.argv[1:]:
+        images, folder = shipped_images(name), SHIPPED/name
         facts = read_bundle(folder)
         if data_facts(images)['sha256'] != facts['data']['sha256']: raise ValueError(f'{name}: this is not the table that trained it')
         facts |= write_seen(s.SeenImages.of(images), folder)

@@ -18,7 +18,6 @@ import torch
 import unseen_views as d
 from blood_cell_cancer.core.intervals import wilson
 from blood_cell_cancer.core.tables import softmax
-from blood_cell_cancer.models.backbones import recipe
 from blood_cell_cancer.models.bundle import load_model
 from blood_cell_cancer.models.nets import CutNet
 from blood_cell_cancer.models.uncertainty import Uncertainty, bank_rows, fit_temperature, knn_score, unit
@@ -28,27 +27,23 @@ from blood_cell_cancer.use.export import onnx_session
 def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('--work', default='runs/differential')
-    a.add_argument('--out', default='differential')
     a.add_argument('--views', type=int, default=2)
     a.add_argument('--steps', type=int, default=600)
     a.add_argument('--each', type=int, default=500)
     a.add_argument('--without', nargs='*', default=[], help='laboratories that do not train, for leave-one-out')
     a.add_argument('--init', default='', help='weights to start from')
     a.add_argument('--lr', type=float, default=3e-4)
-    a.add_argument('--stop', default='', help="'train': no bundle, figures alone")
     return a.parse_args()
 
 
 def start():
-    "The eight-class network: the frozen layers of the five-class model under a fresh linear head."
+    "The five-class model, and the eight-class network: its frozen layers under a fresh linear head."
     old = load_model('wbc5')
-    r = recipe('wbc5_microscopes', name='differential', head='linear', epochs=1,
-               note='eight classes; started from the five-class model; see benchmarks/ship_differential.py')
     torch.manual_seed(0)
-    net = CutNet(r.backbone, len(d.CLASSES), r.cut, r.head, **old.build)
+    net = CutNet(old.recipe.backbone, len(d.CLASSES), old.recipe.cut, 'linear', **old.build)
     net.body.load_state_dict(old.net.body.state_dict())
     torch.nn.init.normal_(net.head[0].weight, std=.01)
-    return old, r, net.eval()
+    return old, net.eval()
 
 
 def prefix_session(net, file):
@@ -126,12 +121,12 @@ def pictures(t, train)->tuple: # what the network sees of a row: in prediction; 
 
 
 def trained(a):
-    "The network, its origin, the tables and the activations."
+    "The network, the tables and the activations."
     t = d.image_table(Path(os.environ['BLOOD_CELLS_DATA']))
     work = Path(a.work)
     work.mkdir(parents=True, exist_ok=True)
     train, judge = d.parts(t, a.each)
-    old, r, net = start()
+    old, net = start()
     session = prefix_session(net, work/'prefix.onnx')
     clean, random_view = pictures(t, train)
     z = d.cached(work/'judge.npy', judge, session, clean, old.mean, old.std)
@@ -149,7 +144,7 @@ def trained(a):
     else: net = d.fit(net, [RowsOf(v, use) for v in views], R['label'].to_numpy()[use], R['lab'].to_numpy()[use], a.steps, lr=a.lr,
                       report=report)
     net.from_cut = False
-    return net, old, r, R.iloc[use].reset_index(drop=True), J, z, views[0][use]
+    return net, R.iloc[use].reset_index(drop=True), J, z, views[0][use]
 
 
 class RowsOf:
@@ -205,7 +200,7 @@ def external_uncertainty(features, logits, own, keys, t, seen, choose=('jhuA', '
 
 def main():
     a = arguments()
-    net, old, r, R, J, z, z0 = trained(a)
+    net, R, J, z, z0 = trained(a)
     name = '_'.join(a.without) or 'all'
     features, logits = outputs(net, z)
     torch.save(net.state_dict(), Path(a.work)/f'net_{name}.pt')
@@ -214,12 +209,9 @@ def main():
     print(summary(logits, J), flush=True)
     own, keys = np.array([d.CLASSES.index(c) for c in R['label']]), R['path'].to_numpy()
     seen, _ = outputs(net, z0)
-    def uncertaintyed(features, logits):
-        uncertainty = external_uncertainty(features, logits, own, keys, J, seen)
-        table = figures(logits, J, ~np.array(uncertainty.columns(logits, features)['abstained']))
-        print(table[table['label'] == 'all'].to_string(), flush=True)
-        return uncertainty, table
-    uncertainty, table = uncertaintyed(features, logits)
+    uncertainty = external_uncertainty(features, logits, own, keys, J, seen)
+    table = figures(logits, J, ~np.array(uncertainty.columns(logits, features)['abstained']))
+    print(table[table['label'] == 'all'].to_string(), flush=True)
     table.to_csv(Path(a.work)/f'figures_{name}.csv', index=False)
 
 

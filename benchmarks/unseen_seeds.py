@@ -1,7 +1,7 @@
 """Several trainings of the eight-class network that differ in seed and views: how far chance moves the figures, and what their mean is worth.
 
     export BLOOD_CELLS_DATA=folder
-    sh benchmarks/seeds.sh tf_efficientnet_lite0.in1k.safetensors        # half an hour; makes the table as well
+    sh benchmarks/seeds.sh tf_efficientnet_lite0.in1k.safetensors        # two hours; makes the table as well
     sh benchmarks/seeds_224.sh tf_efficientnet_lite0.in1k.safetensors    # two hours: what was tried beside the network shipped now
 
 Writes nbs/studies/results/seeds.csv (seeds_224.csv): rows for each network and laboratory, for the mean of their probabilities with and without the shipped

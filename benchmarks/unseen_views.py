@@ -17,7 +17,6 @@ from blood_cell_cancer.data.public import DIFFERENTIAL as CLASSES
 
 NORMAL = 'lymphocyte', 'monocyte', 'seg_neutrophil', 'eosinophil' # cells of normal blood that must not be called blasts
 SETS = dict(wbc5='wbc5', barcelona='barcelona', jhu='johns_hopkins', bccd='other_labs/bccd_cropped', zheng='other_labs/wbc_zheng2018')
-LICENSED = 'wbc5', 'barcelona', 'bccd' # sets that may train weights that are shipped
 MUNICH = 'myeloblast', 'seg_neutrophil' # the classes of wbc5 that are not Barcelona's
 LUT = (-np.log((np.arange(256) + 1)/256)).astype(np.float32) # optical density of a pixel value
 cv2.setNumThreads(1)

@@ -98,7 +98,7 @@ def test_names_lead_to_their_entries_within_the_site(site):
 
 def test_the_command_line_shows_its_options(site):
     text = (site/'use'/'cli.html').read_text()
-    assert '<pre class="signature" id="api-train">blood-cells train [OPTIONS]</pre>' in text and re.search(r'>blood-cells predict \[OPTIONS\] .*IMAGES.*\.\.\.</pre>', text)
+    assert '<pre class="signature" id="api-train">blood-cells train [OPTIONS]</pre>' in text and re.search(r'>blood-cells predict \[OPTIONS\] .*IMAGES.*</pre>', text)
     entry = text[text.index('id="api-train"'):]
     row = re.search(r'<td><p><code>--weights .*?</tr>', entry, re.S)[0]
     assert 'Pretrained weights: auto, package, hub' in row
@@ -127,8 +127,14 @@ def test_arguments_have_their_comments(site):
 def test_pictures_have_a_text(site):
     text = {p: (site/p).read_text() for p in ('models/keras/image_model.html', 'core/plots.html', 'data/phantoms/shapes.html')}
     assert 'alt="Six random views of one drawn cell."' in text['models/keras/image_model.html'] # of the cell
-    assert 'alt="The phantoms, drawn cells that need no download, serve as the example"' in text['core/plots.html'] # the last sentence before it
-    assert 'alt="The covered fraction of each pixel of a patch; ' in text['data/phantoms/shapes.html'] # a docstring
+    assert 'alt="Twenty drawn cells, four of each of the five classes' in text['core/plots.html']
+    assert 'alt="Six drawn nuclei side by side: ' in text['data/phantoms/shapes.html']
+
+
+def test_pictures_in_notebooks_have_a_text_of_their_own():
+    bare = [(path.relative_to(root).as_posix(), c['id']) for path in (root/'nbs').rglob('[0-9]*.ipynb') for c in json.loads(path.read_text())['cells']
+            if any('image/png' in o.get('data', ()) for o in c.get('outputs', ())) and not any(line.startswith('#| fig-alt: ') for line in c['source'])]
+    assert bare == []
 
 
 def test_search_knows_the_words_of_the_lessons(site):

@@ -198,7 +198,7 @@ def test_a_hub_with_wrong_bytes_stops(hub, server, tmp_path):
 
 
 # Models that are shared on the hub.
-COMMIT, AS_JSON = '1'*40, {'Content-Type': 'application/json'}
+AS_JSON = {'Content-Type': 'application/json'}
 
 
 class Hub(Handler):
@@ -218,13 +218,18 @@ class Hub(Handler):
 
     def take(self, commit):
         "Keep the files of a commit, and what is asked about them later."
+        name = hashlib.sha1(repr(commit).encode()).hexdigest()
         sent = {'/' + t['value']['path']: base64.b64decode(t['value']['content']) for t in commit if t['key'] == 'file'}
-        files = {k: (data, {'ETag': f'"{hashlib.sha256(data).hexdigest()}"', 'X-Repo-Commit': COMMIT}) for k, data in sent.items()}
-        info = dict(id='lab/cells', modelId='lab/cells', sha=COMMIT, siblings=[dict(rfilename=k[1:]) for k in sent], private=True, tags=[], downloads=0)
-        tree = [dict(type='file', path=k[1:], size=len(data), oid='2'*40) for k, data in sent.items()]
-        answers = {'lab/cells': info, 'revision/main': info, f'tree/{COMMIT}': tree}
-        self.server.files |= files | {k: (json.dumps(v).encode(), AS_JSON) for k, v in answers.items()}
-        return dict(commitUrl=f'{self.server.url}/lab/cells/commit/{COMMIT}', commitOid=COMMIT, success=True)
+        files = {k: (data, {'ETag': f'"{hashlib.sha256(data).hexdigest()}"', 'X-Repo-Commit': name}) for k, data in sent.items()}
+        for t in commit:
+            if t['key'] == 'deletedFile': del self.server.files['/' + t['value']['path']]
+        self.server.files |= files
+        here = {k[1:]: len(data) for k, (data, _) in self.server.files.items() if k[0] == '/'}
+        info = dict(id='lab/cells', modelId='lab/cells', sha=name, siblings=[dict(rfilename=k) for k in here], private=True, tags=[], downloads=0)
+        tree = [dict(type='file', path=k, size=size, oid='2'*40) for k, size in here.items()]
+        answers = {'lab/cells': info, 'revision/main': info, f'tree/{name}': tree, 'tree/main': tree}
+        self.server.files |= {k: (json.dumps(v).encode(), AS_JSON) for k, v in answers.items()}
+        return dict(commitUrl=f'{self.server.url}/lab/cells/commit/{name}', commitOid=name, success=True)
 
 
 @pytest.fixture
@@ -235,6 +240,7 @@ def shared(server, tmp_path, monkeypatch):
     monkeypatch.setattr('huggingface_hub.hf_api.api.endpoint', server.url)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path/'cache'))
     server.RequestHandlerClass = Hub
+    server.files['tree/main'] = b'[]', AS_JSON
     return HfApi(endpoint=server.url, token='hf_' + 'x'*20)
 
 
@@ -244,6 +250,7 @@ def test_a_model_goes_to_the_hub_and_comes_back(shared, server, tmp_path):
     from blood_cell_cancer.models.bundle import load_model
     from blood_cell_cancer.models.model import Model
     from blood_cell_cancer.models.nets import CutNet
+    from blood_cell_cancer.models.shipped import bundle_folder, push_bundle
     r = recipe('demo', weights='random', size=64)
     model = Model(CutNet(r.backbone, 3, r.cut, r.head), 'fastai', r, ('a', 'b', 'c'), *IMAGENET, 'random', pd.DataFrame(), {})
     model.push_to_hub('lab/cells', api=shared)
@@ -253,6 +260,15 @@ def test_a_model_goes_to_the_hub_and_comes_back(shared, server, tmp_path):
     fetched = [a for a in server.asked if a.startswith('GET') and '/resolve/' in a]
     load_model('hf://lab/cells')
     assert [a for a in server.asked if a.startswith('GET') and '/resolve/' in a] == fetched, 'what has not changed is not fetched again'
+    # An exported network is not left behind by a model that has none: not there, and not where both were downloaded.
+    exported = model.save(tmp_path/'exported.bundle')
+    (exported/'model.onnx').write_bytes(b'network')
+    facts = json.loads((exported/'bundle.json').read_text())
+    (exported/'bundle.json').write_text(json.dumps(facts | dict(exports={'model.onnx': hashlib.sha256(b'network').hexdigest()})))
+    push_bundle(exported, 'lab/cells', api=shared)
+    assert '/model.onnx' in server.files and (bundle_folder('hf://lab/cells')/'model.onnx').is_file()
+    model.push_to_hub('lab/cells', api=shared)
+    assert '/model.onnx' not in server.files and not (bundle_folder('hf://lab/cells')/'model.onnx').exists()
     server.how = 'missing' # then from this computer
     assert load_model('hf://lab/cells').classes == model.classes
     with pytest.raises(ValueError, match='hf://lab/others could not be downloaded'): load_model('hf://lab/others')

@@ -67,18 +67,12 @@ def in_room(room: str) -> list[Path]:
     return sorted(found, key=lambda p: (p.parent != nbs/room, p))
 
 
-def room_of(path: Path) -> str:
-    "The room that a notebook lies in; '' for the home page."
-    parts = path.relative_to(nbs).parts
-    return parts[0] if len(parts) > 1 else ''
-
-
 def page(path: Path) -> Path:
     "Where a notebook's page lies in the site, without its number, as nbdev names it: `data/phantoms/draw`."
     return _nbpath2html(path.relative_to(nbs)).with_suffix('')
 
 
-def preprocess(path: Path) -> tuple[nbformat.NotebookNode, str]:
+def tagged(path: Path) -> tuple[nbformat.NotebookNode, str]:
     "A notebook with nbdev's `show_doc` after what is exported, and tags for what the directives say; and the module it is exported to."
     made = NBProcessor(path, procs=[populate_language, hide_line, add_show_docs], process=True).nb
     module = next((f'{get_config().lib_name}.{c.directives_["default_exp"][0]}' for c in made.cells
@@ -233,7 +227,7 @@ def write_sources(src: Path):
     "Everything that Sphinx reads."
     shutil.rmtree(src, ignore_errors=True)
     shutil.copytree(nbs/'images', src/'images')
-    made = {path: preprocess(path) for path in notebooks()}
+    made = {path: tagged(path) for path in notebooks()}
     entries = find_entries(made)
     for path, (nb, module) in made.items():
         nb = as_page(nb, Place(page(path), module, entries))

@@ -133,7 +133,7 @@ def export(work, at):
 
 def stream(work, at):
     from blood_cell_cancer.use.stream import predict_stream
-    return digest(predict_stream(work/'onnx.bundle', work/'cells', at/'table.csv', batch=2, progress=False).read_bytes())
+    return digest(predict_stream(work/'onnx.bundle', work/'cells', at/'table.csv', batch=2, overwrite=True, progress=False).read_bytes())
 
 
 def adapt(work, at):

@@ -57,7 +57,7 @@ def run(place, job, n):
 def done(place, job) -> int:
     "Images or epochs so far."
     if job == 'predict':
-        part = place/'table.part.csv'
+        part = place/'table.csv.part.csv'
         return part.read_bytes().count(b'\n') if part.exists() else 0
     try: return len(json.loads((place/'run'/'run.json').read_text())['history'])
     except (OSError, ValueError): return 0

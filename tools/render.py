@@ -84,13 +84,16 @@ def side_by_side(html: str) -> str:
 
 def as_html(model: str, state: dict) -> str:
     "A widget as it looks without Python: its texts and pictures, and its buttons and menus as plain words."
-    s = state.get(model, {}).get('state', {})
-    kind, look = s.get('_model_name', ''), s.get('layout', '')
-    if state.get(look.removeprefix('IPY_MODEL_'), {}).get('state', {}).get('display') == 'none': return ''
+    def said(name): return state.get(name.removeprefix('IPY_MODEL_'), {}).get('state', {})
+    s = said(model)
+    kind, look = s.get('_model_name', ''), said(s.get('layout', ''))
+    if look.get('display') == 'none': return ''
     if 'children' in s:
-        inner = ''.join(as_html(c.removeprefix('IPY_MODEL_'), state) for c in s['children'])
-        return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{inner}</div>' if kind in ('HBoxModel',
-                'GridBoxModel') else f'<div>{inner}</div>'
+        inner, columns = [as_html(c, state) for c in s['children']], look.get('grid_template_columns')
+        if columns: # an empty place in a grid is a place
+            return f'<div style="display:grid;grid-template-columns:{columns};gap:8px">{"".join(i or "<div></div>" for i in inner)}</div>'
+        across = ' style="display:flex;flex-wrap:wrap;align-items:flex-start;gap:8px"' if kind in ('HBoxModel', 'GridBoxModel') else ''
+        return f'<div{across}>{"".join(inner)}</div>'
     if kind in ('HTMLModel', 'LabelModel'): return f'<div>{side_by_side(s["value"])}</div>' if s.get('value') else ''
     words = escape(str(s.get('description', '')))
     if kind in ('ButtonModel', 'FileUploadModel'):

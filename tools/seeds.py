@@ -143,8 +143,8 @@ class Watch(ast.NodeTransformer):
 
     def visit_Compare(self, node):
         if not self.on or not all(type(o) in OPS for o in node.ops): return self.generic_visit(node)
-        tta = [node.left, *node.comparators]
-        texts = tuple(f'{self.where}: {ast.unparse(ast.Compare(a, [o], [b]))}' for a, o, b in zip(tta, node.ops, tta[1:]))
+        sides = [node.left, *node.comparators]
+        texts = tuple(f'{self.where}: {ast.unparse(ast.Compare(a, [o], [b]))}' for a, o, b in zip(sides, node.ops, sides[1:]))
         self.generic_visit(node)
         return self.call('compared', ast.Constant(texts), ast.Constant(tuple(type(o).__name__ for o in node.ops)), node.left,
                          *node.comparators)
@@ -359,12 +359,12 @@ def write_margins(files, got):
     for p in files:
         runs = [got[p, s]['measured'] for s in SEEDS[:MEASURED] if (p, s) in got]
         for text in dict.fromkeys(k for r in runs for k in r):
-            tta = [r[text] for r in runs if text in r]
-            left, right = zip(*tta)
+            sides = [r[text] for r in runs if text in r]
+            left, right = zip(*sides)
             where, asked = text.split(': ', 1)
             less = asked.startswith('test_close') or ast.unparse(ast.parse(asked)).count('<') > 0 and isinstance(ast.parse(asked,
                     mode='eval').body.ops[0], (ast.Lt, ast.LtE))
-            margin, widest = width([(b, a) if less else (a, b) for a, b in tta])
+            margin, widest = width([(b, a) if less else (a, b) for a, b in sides])
             if len(runs) < 2 or len(set(margin)) == 1: continue # the same under every seed: no sample
             value, threshold = (left, right[0]) if len(set(right)) == 1 else (right, left[0]) if len(set(left)) == 1 else (margin, 0.)
             rows.append(dict(where=where, assertion=asked, seeds=len(margin), threshold=threshold, mean=statistics.mean(value),

@@ -43,9 +43,11 @@ def drawn(plot, *args, **kwargs)->Figure: # returned by `plot`
     with rc_context(STYLE): return plot(*args, **kwargs)
 
 # %% ../../nbs/core/05_html.ipynb #c007
-def sentence(text:str, kind:str='')->Markup:
-    "A paragraph of kind '', 'lead', 'warn', 'bad' (red) or 'fine'."
-    return (Markup(f'<p class="{kind}">') if kind else Markup('<p>')) + escape(text) + Markup('</p>')
+def sentence(text:str, # plain text
+             kind:str='' # 'lead', 'warn', 'bad' (red) or 'fine'
+            )->Markup:
+    "A paragraph."
+    return Markup('<p{}>{}</p>').format(Markup(f' class="{kind}"') if kind else '', text)
 
 def counted(n:int, # how many
             one:str, # what follows the number 1, e.g. 'group is'
@@ -61,19 +63,18 @@ def html_table(d:pd.DataFrame, # its index and columns become header cells
               )->Markup:
     "An accessible HTML table."
     # A path may be broken after a slash, so that a table of pairs of files is not wider than the page.
-    text = lambda v: v if hasattr(v, '__html__') else Markup(escape(v).replace('/', Markup('/<wbr>')))
-    cell = lambda v, tag, scope: Markup(f'<{tag} scope="{scope}">') + text(v) + Markup(f'</{tag}>')
-    join = lambda parts: Markup('').join(parts)
+    text = lambda v: v if hasattr(v, '__html__') else escape(v).replace('/', Markup('/<wbr>'))
+    head = lambda v, scope: Markup('<th scope="{}">{}</th>').format(scope, text(v))
+    join = Markup('').join
     # On a narrow screen each cell stands in a line of its own, with the name of its column before it (in the style of `PAGE`).
     named = lambda v, column: Markup('<td data-column="{}">{}</td>').format(column, text(v))
-    row = lambda i, values: Markup('<tr>') + cell(i, 'th', 'row') + join(map(named, values, d.columns)) + Markup('</tr>')
+    row = lambda i, values: Markup('<tr>{}{}</tr>').format(head(i, 'row'), join(map(named, values, d.columns)))
     rows = join(row(i, values) for i, values in zip(d.index, d.astype(object).to_numpy()))
-    corner = cell(d.index.name, 'th', 'col') if d.index.name else Markup('<td></td>')
-    head = corner + join(cell(c, 'th', 'col') for c in d.columns)
-    name = Markup('<caption>') + escape(caption) + Markup('</caption>') if caption else Markup('')
-    box = Markup('<div class="wide" role="region" tabindex="0" aria-label="') + escape(caption or 'Table') + Markup('">')
-    head = Markup('<thead><tr>') + head + Markup('</tr></thead>')
-    return box + (Markup('<table class="many">') if d.shape[1] > MANY else Markup('<table>')) + name + head + Markup('<tbody>') + rows + Markup('</tbody></table></div>')
+    corner = head(d.index.name, 'col') if d.index.name else Markup('<td></td>')
+    name = Markup('<caption>{}</caption>').format(caption) if caption else ''
+    table = Markup('<table{}>{}<thead><tr>{}{}</tr></thead><tbody>{}</tbody></table>').format(
+        Markup(' class="many"')*(d.shape[1] > MANY), name, corner, join(head(c, 'col') for c in d.columns), rows)
+    return Markup('<div class="wide" role="region" tabindex="0" aria-label="{}">{}</div>').format(caption or 'Table', table)
 
 def html_figure(fig:Figure, # figure to show
                 alt:str, # text alternative for screen readers
@@ -81,9 +82,8 @@ def html_figure(fig:Figure, # figure to show
                 name:str='' # prefix of ids, see `to_svg`
                )->Markup:
     "A figure with its text alternative and caption."
-    text = Markup('<figcaption>') + escape(caption) + Markup('</figcaption>') if caption else Markup('')
-    image = Markup('<div role="img" aria-label="') + escape(alt) + Markup('">') + Markup(to_svg(fig, name)) + Markup('</div>')
-    return Markup('<figure>') + image + text + Markup('</figure>')
+    text = Markup('<figcaption>{}</figcaption>').format(caption) if caption else ''
+    return Markup('<figure><div role="img" aria-label="{}">{}</div>{}</figure>').format(alt, Markup(to_svg(fig, name)), text)
 
 def html_picture(images:Sequence[Image.Image], # RGB images, shown side by side
                  alt:str, # text alternative for screen readers
@@ -96,13 +96,14 @@ def html_picture(images:Sequence[Image.Image], # RGB images, shown side by side
     for i, img in enumerate(images): strip.paste(ImageOps.pad(img, (side, side), color='white'), (i*(side + 4), 0))
     strip.save(out, 'JPEG', quality=88)
     data = base64.b64encode(out.getvalue()).decode()
-    image = Markup('<img alt="{}" width="{}" height="{}" src="data:image/jpeg;base64,{}">').format(alt, *strip.size, data)
-    start = Markup('<figure id="{}">').format(id) if id else Markup('<figure>')
-    return start + image + Markup('<figcaption>{}</figcaption></figure>').format(caption)
+    mark = Markup(' id="{}"').format(id) if id else ''
+    return Markup('<figure{}><img alt="{}" width="{}" height="{}" src="data:image/jpeg;base64,{}"><figcaption>{}</figcaption></figure>').format(
+        mark, alt, *strip.size, data, caption)
 
-def in_a_row(pictures:Sequence[Markup])->Markup:
+def in_a_row(pictures:Sequence[Markup] # HTML of each
+            )->Markup:
     "Pictures beside each other, as many as the page is wide."
-    return Markup('<div class="pictures">') + Markup('').join(pictures) + Markup('</div>')
+    return Markup('<div class="pictures">{}</div>').format(Markup('').join(pictures))
 
 EDGES = dict(bad='#d00000', warn='#d07000', lead='#0072B2') # of a verdict in a notebook, which has no style sheet of ours
 
@@ -112,9 +113,11 @@ def verdict_box(v:dict # `verdict`, `evidence`, `advice`, and `kind`: 'bad', 'wa
     text = Markup('').join(sentence(v[k]) for k in ('verdict', 'evidence', 'advice'))
     return Markup('<div style="border-left: 6px solid {}; padding-left: 12px">{}</div>').format(EDGES[v['kind']], text)
 
-def folded(title:str, inside:Markup)->Markup:
+def folded(title:str, # plain text, always seen
+           inside:Markup # HTML that is seen once it is opened
+          )->Markup:
     "A collapsible part of the page."
-    return Markup('<details><summary>') + escape(title) + Markup('</summary>') + inside + Markup('</details>')
+    return Markup('<details><summary>{}</summary>{}</details>').format(title, inside)
 
 # %% ../../nbs/core/05_html.ipynb #c010
 PAGE = """<!doctype html>

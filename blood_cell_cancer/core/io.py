@@ -71,7 +71,7 @@ def write_csv(d, path:str|Path # table; file to write or to replace
     return Path(path)
 
 # %% ../../nbs/core/01_io.ipynb #ed8e1486
-def shown(name:str)->str:
+def shown(name:str)->str: # as it stands in a table
     "A file name for a table: control characters and odd bytes escaped, and no formula."
     name = re.sub('[\0-\x1f\x7f\ud800-\udfff]', lambda m: ascii(m[0])[1:-1], name)
     return f'./{name}' if name[:1] in ('=', '+', '-', '@') else name

@@ -78,7 +78,8 @@ def progress_bar(items=None, # iterable; None: call `update`
     return tqdm(items, desc, total, initial=initial, unit=f' {unit}', disable=not progress, leave=False, position=0)
 
 # %% ../../nbs/core/02_progress.ipynb #c020
-def tell(line:str)->None:
+def tell(line:str # without a line break at its end
+        )->None:
     "Print a line, above the progress bar if there is one."
     tqdm.write(line)
     sys.stdout.flush() # keeps the order of lines in a log that also receives the error stream

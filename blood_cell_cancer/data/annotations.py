@@ -28,6 +28,9 @@ def annotation_table(images:pd.DataFrame, # image table
     if unknown := [n for n in annotations if n not in known]:
         raise ValueError(f'{len(unknown)} annotated images are not in the table, the first is {unknown[0]}')
     d = images.loc[images['name'].isin(list(annotations)), ['name', 'sha256', 'label']].reset_index(drop=True)
+    if len(shared := d['name'][d['name'].duplicated()]):
+        raise ValueError(f'several images have the name {shared.iloc[0]}: '
+                         'name them by images.assign(name=pair_names(images)) (data.audit.duplicates)')
     for c in ANNOTATION_COLUMNS[3:]: d[c] = [annotations[n].get(c, '') for n in d['name']]
     return check_annotations(d, classes_of(images))
 
@@ -44,7 +47,7 @@ def check_annotations(d:pd.DataFrame, # should be an annotation table
         if (r.annotation == 'relabel') != bool(r.new_label): raise ValueError(f"{r.name}: give new_label with 'relabel', and only with it")
         if r.new_label and classes and r.new_label not in classes:
             raise ValueError(f'{r.name}: the new class {r.new_label!r} is none of the declared classes {list(classes)}')
-    twice = d['name'][d['name'].duplicated()]
+    twice = d['name'][d.duplicated(['name', 'sha256'])]
     if len(twice): raise ValueError(f'{twice.iloc[0]} is annotated twice: keep one of the two rows')
     return d
 

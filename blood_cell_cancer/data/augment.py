@@ -8,6 +8,7 @@ __all__ = ['AUGMENTATIONS', 'STAIN_SHARES', 'ORIENTATIONS', 'Augmentation', 'aug
 
 # %% ../../nbs/data/06_augment.ipynb #c002
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from PIL import Image
@@ -28,6 +29,15 @@ class Augmentation:
     stain: float = 0. # optical densities are mixed by a random matrix: 1 +- this on its diagonal, half of it elsewhere, a quarter added
     blur: float = 0. # Gaussian blur with a standard deviation of up to this many pixels
 
+    def __post_init__(self):
+        for k in ('rotation', 'width_shift', 'height_shift', 'zoom', 'stain', 'blur'):
+            v, most = getattr(self, k), 1 if k == 'zoom' else np.inf
+            if not isinstance(v, Real) or not 0 <= v < most: raise ValueError(f'{k} is {v!r}: give a number, 0 <= {k} < {most}')
+        if self.flip not in (True, False): raise ValueError(f'flip is {self.flip!r}: give True or False')
+        if (b := np.asarray(self.brightness)).shape != (2,) or b.dtype.kind not in 'fiu' or not 0 <= b[0] <= b[1] < np.inf:
+            raise ValueError(f'brightness is {self.brightness!r}: give the least and the largest factor, such as (0.8, 1.2)')
+        object.__setattr__(self, 'brightness', tuple(self.brightness)) # JSON has lists
+
 AUGMENTATIONS = {a.name: a for a in (
     Augmentation('none'),
     Augmentation('system1', rotation=20, width_shift=.1, height_shift=.1, zoom=.1, flip=True, brightness=(.8, 1.2)),
@@ -40,7 +50,7 @@ def augmentation(which:'str|dict|Augmentation' # a name in `AUGMENTATIONS`, its 
                 )->Augmentation:
     "An augmentation by name or by its fields."
     if isinstance(which, Augmentation): return which
-    if isinstance(which, dict): return Augmentation(**{**which, 'brightness': tuple(which.get('brightness', (1., 1.)))})
+    if isinstance(which, dict): return Augmentation(**which)
     if which not in AUGMENTATIONS: raise ValueError(f'unknown augmentation {which!r}; use one of {list(AUGMENTATIONS)}')
     return AUGMENTATIONS[which]
 

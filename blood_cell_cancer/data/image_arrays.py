@@ -18,7 +18,7 @@ import pandas as pd
 from joblib import Parallel, delayed, hash as digest_of
 
 from .. import __version__
-from ..core.io import read_image, write_json
+from ..core.io import ImageError, read_image, write_json
 from ..core.machine import cores
 from ..core.progress import progress_bar
 from ..core.tables import check_images
@@ -83,11 +83,23 @@ def _files(folder, n, shapes, images, makers)->dict: # name -> memory map; and `
     write_json(want | dict(sizes=sizes()), mark)
     return new
 
-def _make(paths, nbytes, makers)->dict: # name -> array with one row per image
+def _row(path, nbytes, makers, like=None)->dict: # name -> array
+    "The arrays of one image, of the kinds and shapes of those of the first one (`like`)."
+    row, img = {}, read_image(path)
+    for m in makers:
+        try: made = {k: np.asarray(v) for k, v in m(img, path, nbytes).items()}
+        except (ImageError, MemoryError): raise
+        except Exception as e: raise RuntimeError(f'{path}: the maker {getattr(m, "__name__", m)} failed: {type(e).__name__}: {e}') from e
+        if taken := sorted(made.keys() & {*row, 'done'}): raise ValueError(f'{", ".join(taken)}: each array needs a name of its own, other than done')
+        row |= made
+    kinds = [{k: f'{v.dtype}{list(v.shape)}' for k, v in r.items()} for r in (row, row if like is None else like)]
+    if kinds[0] != kinds[1]: raise ValueError(f'{path}: the makers give {kinds[0]}, but gave {kinds[1]} for the first image: give each the same')
+    return row
+
+def _make(paths, nbytes, makers, like)->dict: # name -> array with one row per image
     "All arrays of some images."
-    pictures = ((read_image(p), p, b) for p, b in zip(paths, nbytes))
-    rows = [{k: np.asarray(v) for m in makers for k, v in m(*one).items()} for one in pictures]
-    return {k: np.stack([r[k] for r in rows]) for k in rows[0]}
+    rows = [_row(p, b, makers, like) for p, b in zip(paths, nbytes)]
+    return {k: np.stack([r[k] for r in rows]) for k in like}
 
 def image_arrays(images:pd.DataFrame, # image table
                  makers:list[Callable], # functions of (RGB image, path, bytes) that return {name: array}
@@ -100,7 +112,7 @@ def image_arrays(images:pd.DataFrame, # image table
     ok, paths, nbytes = (images['error'] == '').to_numpy(), images['path'].to_numpy(), images['bytes'].to_numpy()
     if not ok.any(): return {}
     first = ok.argmax()
-    shapes = {k: v[0] for k, v in _make(paths[[first]], nbytes[[first]], makers).items()}
+    shapes = _row(paths[first], nbytes[first], makers)
     if folder: out = _files(folder, len(images), shapes, images, makers)
     else: out = {k: np.zeros((len(images), *v.shape), v.dtype) for k, v in (shapes | dict(done=np.zeros((), bool))).items()}
     done = out.pop('done')
@@ -109,7 +121,7 @@ def image_arrays(images:pd.DataFrame, # image table
             Parallel(n_jobs or cores(), prefer='threads') as pool:
         for block in (todo[s:s + BLOCK] for s in range(0, len(todo), BLOCK)):
             chunks = [block[s:s + CHUNK] for s in range(0, len(block), CHUNK)]
-            for rows, made in zip(chunks, pool(delayed(_make)(paths[c], nbytes[c], makers) for c in chunks)):
+            for rows, made in zip(chunks, pool(delayed(_make)(paths[c], nbytes[c], makers, shapes) for c in chunks)):
                 for k, kept in out.items(): kept[rows] = made[k]
             # A row is marked when it is complete, so that a killed process leaves no half a row behind.
             done[block] = True

@@ -7,6 +7,7 @@ __all__ = ['ViewTransform', 'epoch_order', 'EpochDL', 'image_datasets', 'image_l
 
 # %% ../../nbs/data/09_loaders.ipynb #c002
 from collections.abc import Sequence
+from numbers import Integral
 
 from ..core.machine import cores, in_order, triton_first
 
@@ -59,6 +60,11 @@ class EpochDL(TfmdDL):
         b = (*b[:2], torch.zeros(len(b[0]), dtype=torch.int64))
         return super()._decode_batch(b, max_n, full).map(lambda item: item[:2])
 
+    def new(self, *args, **kwargs):
+        made = super().new(*args, **kwargs)
+        made.seed, made.epoch, made.views = self.seed, self.epoch, self.views
+        return made
+
     def shuffle_fn(self, idxs): return epoch_order(idxs, self.seed, self.epoch)
 
     def create_batches(self, samps):
@@ -78,14 +84,14 @@ class EpochDL(TfmdDL):
 # %% ../../nbs/data/09_loaders.ipynb #c012
 # Classes of this module, since a loader process that does not begin as a copy of this one (on macOS and Windows) is sent them by name.
 class _Opened(Transform):
-    "The image of a row."
-    def __init__(self, paths, sums, size, preprocess): self.paths, self.sums, self.size, self.preprocess = paths, sums, size, preprocess
-    def encodes(self, i): return PILImage.create(read_pixels(self.paths[i], self.size, self.preprocess, self.sums[i]))
+    "The image of a path; what is known of the table's files must be so still."
+    def __init__(self, sums, size, preprocess): self.sums, self.size, self.preprocess = sums, size, preprocess
+    def encodes(self, path): return PILImage.create(read_pixels(path, self.size, self.preprocess, self.sums.get(path, '')))
 
 class _Of(Transform):
-    "The value of a row."
+    "What a table says of a path."
     def __init__(self, values): self.values = values
-    def encodes(self, i): return self.values[i]
+    def encodes(self, path): return self.values[path]
 
 def image_datasets(images:pd.DataFrame, # split image table
                    size:int=224, # side of the square, pixels
@@ -93,10 +99,11 @@ def image_datasets(images:pd.DataFrame, # split image table
                   )->Datasets: # fastai datasets of (image, class, key), train and validation
     "fastai `Datasets` of the training and validation rows."
     d = readable(images[images['split'].isin(['train', 'validation'])]).reset_index(drop=True)
-    paths, labels, keys = d['path'].to_numpy(), d['label'].astype(str).to_numpy(), image_keys(d['sha256'])
+    paths = d['path'].astype(str).tolist()
+    sums, labels, keys = (dict(zip(paths, v)) for v in (checksums(d), d['label'].astype(str), image_keys(d['sha256']).tolist()))
     splits = [np.flatnonzero(d['split'] == s).tolist() for s in ('train', 'validation')]
     category = Categorize(vocab=list(classes_of(images)), sort=False)
-    return Datasets(range(len(d)), [[_Opened(paths, checksums(d), size, preprocess)], [_Of(labels), category], [_Of(torch.tensor(keys))]], splits=splits, n_inp=1)
+    return Datasets(paths, [[_Opened(sums, size, preprocess)], [_Of(labels), category], [_Of(keys)]], splits=splits, n_inp=1)
 
 def image_loaders(images:pd.DataFrame, # split image table
                   mean:Sequence=(.485, .456, .406), # normalisation of the backbone, per channel, for pixels between 0 and 1
@@ -111,6 +118,10 @@ def image_loaders(images:pd.DataFrame, # split image table
                   device=None # device of the batches; default: the GPU if there is one
                  )->DataLoaders: # `train` and `valid`; batches of (n, 3, size, size), normalised, and class numbers
     "fastai `DataLoaders` of an image table."
+    for k, v in dict(size=size, batch=batch).items():
+        if not isinstance(v, Integral) or v < 1: raise ValueError(f'{k} is {v!r}: give a whole number, at least 1')
+    if callable(preprocess) or not all(map(callable, preprocess)):
+        raise ValueError(f'preprocess is {preprocess!r}: give functions, as make_preprocess makes of names')
     if not {'train', 'validation'} <= set(check_images(images)['split']): raise ValueError('there are no training and validation images: call split_images first')
     dss, aug = image_datasets(images, size, preprocess), augmentation(augment)
     device = device or default_device()

@@ -16,10 +16,10 @@ from ..core.tables import softmax
 from .preprocess import central_nucleus
 
 # %% ../../nbs/data/10_nucleus.ipynb #n105
-def nucleus_width(img # an RGB image
+def nucleus_width(img # a PIL image of any mode
                  )->float: # pixels; NaN where no nucleus is near the centre
     "Square root of the area of the nucleus near the centre."
-    found = central_nucleus(np.asarray(img))
+    found = central_nucleus(np.asarray(img.convert('RGB')))
     return np.nan if found is None or found[1] == 0 else float(found[1])
 
 def nucleus_widths(images, # image table

@@ -26,7 +26,7 @@ class Mask:
     "Fill a box with the median colour of its surroundings."
     box: tuple # left, top, right, bottom; fractions of width and height
     def __call__(self, img):
-        a = np.array(img)
+        a = np.array(img.convert('RGB'))
         h, w = a.shape[:2]
         x0, y0, x1, y1 = (round(f*s) for f, s in zip(self.box, (w, h, w, h)))
         ring, m = np.zeros((h, w), bool), max(2, h//30)
@@ -40,7 +40,7 @@ class Mask:
 class Background:
     "Scale each channel so that the empty background becomes a neutral grey of 240."
     def __call__(self, img):
-        a = np.asarray(img).astype(np.float32)
+        a = np.asarray(img.convert('RGB')).astype(np.float32)
         grey = a.mean(axis=2)
         ground = np.median(a[grey >= np.quantile(grey, .9)], axis=0)
         return Image.fromarray(np.clip(a*240/np.maximum(ground, 1), 0, 255).astype(np.uint8))
@@ -64,7 +64,7 @@ def _moved(channel, mean, std): # uint8 (h, w), float64 scalars
 class Reinhard:
     "Give the image the mean and standard deviation of the reference in Lab."
     def __call__(self, img):
-        lab = cv2.split(cv2.cvtColor(np.asarray(img), cv2.COLOR_RGB2LAB))
+        lab = cv2.split(cv2.cvtColor(np.asarray(img.convert('RGB')), cv2.COLOR_RGB2LAB))
         moved = [_moved(*c) for c in zip(lab, *np.array(REFERENCE))]
         return Image.fromarray(cv2.cvtColor(cv2.merge(moved), cv2.COLOR_LAB2RGB))
 
@@ -77,7 +77,7 @@ STRENGTH = np.array([1.2, .8], np.float32)
 class Macenko:
     "Replace an image's two stains by reference stains."
     def __call__(self, img):
-        a = np.asarray(img)
+        a = np.asarray(img := img.convert('RGB'))
         od = -np.log((a.reshape(-1, 3).astype(np.float32) + 1)/256)
         dense = od[(od > .15).all(axis=1)]
         if len(dense) < 100: return img # an empty image has no stain to normalise
@@ -122,7 +122,7 @@ class CropCell:
     "Crop to a square around the nucleus, scaled by the size of the nucleus."
     reach: float = 3.2 # side of the square, in widths of the nucleus
     def __call__(self, img):
-        a = np.asarray(img)
+        a = np.asarray(img := img.convert('RGB'))
         h, w = a.shape[:2]
         if (found := central_nucleus(a)) is None: return img # nothing to crop to
         middle, width = found # 3/32 to 10/32 of the image, if it was found well
@@ -168,10 +168,10 @@ def _nuclei(mask:np.ndarray)->tuple: # areas, are they away from the borders?, l
     rows, columns = np.nonzero(np.r_[False, large][part])
     return area, large & inside, np.hypot(rows - LOOK/2, columns - LOOK/2).min()/LOOK
 
-def not_one_cell(img:Image.Image # an RGB image
+def not_one_cell(img:Image.Image # of any mode
                 )->str: # '' if it may show one cell
     "Why a picture does not show one cell."
-    density = green_density(cv2.resize(np.asarray(img), (LOOK, LOOK), interpolation=cv2.INTER_AREA))
+    density = green_density(cv2.resize(np.asarray(img.convert('RGB')), (LOOK, LOOK), interpolation=cv2.INTER_AREA))
     mask = nucleus_mask(density)
     ground = np.bincount(density.ravel()).cumsum().searchsorted(density.size/20)
     if density.max() - ground < 40: return NO_CELL
@@ -188,12 +188,13 @@ def reads_one_cell(specs:Sequence # preprocessing steps by name
     return any(s.startswith('crop:') for s in specs)
 
 def content_reasons(images, # image table
-                    specs:Sequence # preprocessing steps of the model, by name
+                    specs:Sequence, # preprocessing steps of the model, by name
+                    size:int=224 # side of its input, pixels: each picture is examined as it is read for the network
                    )->'list|None': # texts of `not_one_cell`, '' for unreadable files; None if the model doesn't read single cells
     "Why pictures of a table do not show what a model reads."
     if not reads_one_cell(specs): return None
     def look(row):
         path, error = row
-        try: return '' if error else not_one_cell(read_image(path, ENOUGH*LOOK))
+        try: return '' if error else not_one_cell(read_image(path, ENOUGH*size))
         except (ImageError, OSError): return '' # an error for the row
     return list(in_order(look, zip(images['path'], images['error'])))

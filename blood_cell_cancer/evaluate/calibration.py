@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from ..core.plots import Figure
 
 from ..core.html import PALETTE
 from ..core.intervals import MOST, bootstrap_chunks, bootstrap_ci, clustered_share, group_codes, outer, with_ci
 from ..core.io import SEED
+from ..core.plots import Figure
 from ..core.tables import probs_of
 from .curves import grouped_area_interval, roc_area, shortened
 from .metrics import Judged, judge
@@ -52,11 +52,28 @@ def _bins(confidence, right, groups, cell):
     rows = [(int(m.sum()), confidence[m].mean(), *clustered_share(right[m], groups[m])) for m in (cell == b for b in np.unique(cell))]
     return pd.DataFrame(rows, columns=['n', 'confidence', 'right', 'low', 'high'])
 
-def _expected(confidence, cell, seed):
-    "Calibration error if each prediction is right with its stated probability: mean, and the range of 95 % of 200 draws."
-    right = np.random.default_rng(seed).random((200, len(confidence))) < confidence
-    error = sum(np.abs((right[:, cell == b] - confidence[cell == b]).sum(axis=1)) for b in np.unique(cell))/len(confidence)
+def _expected(confidence, right, cell, codes, seed):
+    "Calibration error if the stated probabilities were true: mean, and the range of 95 % of 200 draws."
+    rng, n, m = np.random.default_rng(seed), len(confidence), codes.max() + 1
+    drawn = rng.random((200, n)) < confidence
+    error = sum(np.abs((drawn[:, cell == b] - confidence[cell == b]).sum(axis=1)) for b in np.unique(cell))/n
+    if m == 1: return float(error.mean()), np.nan, np.nan
+    if m < n: # the gaps of the groups, each up or down by chance
+        gaps = np.zeros((m, cell.max() + 1))
+        np.add.at(gaps, (codes, cell), right - confidence)
+        error = max(error, np.abs(rng.choice([-1, 1], (200, m)) @ gaps).sum(1)/n, key=np.mean)
     return float(error.mean()), *map(float, np.percentile(error, [2.5, 97.5]))
+
+def _losses(p, truth):
+    "Brier score and log loss of each image, (2, n)."
+    return np.array([((p - np.eye(p.shape[1])[truth])**2).sum(1), -np.log(np.maximum(p[np.arange(len(p)), truth], 1e-12))])
+
+def _by_mistakes(p, loss, right, share):
+    "Brier score and log loss at the lowest and the highest share of mistakes, (2, 2)."
+    order = np.argsort(p, 1)
+    def mean(rows, others): return (loss[:, rows].sum(1) + _losses(p, others).mean(1))/(rows.sum() + 1) # of these images and of one more
+    sure, wrong = mean(right, order[:, -1]), mean(~right, order[:, -2:][:, 0]) # a further mistake is for the second class
+    return np.sort([(1 - x)*sure + x*wrong for x in share], 0).T
 
 def calibration(preds:pd.DataFrame|Judged, # prediction table with targets; a column `group` is respected
                 bins:int=15, # of equal width
@@ -65,20 +82,22 @@ def calibration(preds:pd.DataFrame|Judged, # prediction table with targets; a co
                )->Calibration:
     "Calibration of a prediction table, with 95 % intervals."
     j = judge(preds)
-    p, y = j.probs, np.eye(len(j.classes))[j.targets]
-    confidence, right = p.max(1), p.argmax(1) == j.targets
+    p, confidence, right, codes = j.probs, j.probs.max(1), j.right, group_codes(j.groups)
+    loss = _losses(p, j.targets)
     cell = np.minimum((confidence*bins).astype(int), bins - 1)
     def drawn(w): # the three figures of resamples
         gap = sum(np.abs(w[:, cell == b] @ (right - confidence)[cell == b]) for b in np.unique(cell))
-        return np.array([gap, w @ ((p - y)**2).sum(1), w @ -np.log(np.maximum((p*y).sum(1), 1e-12))])/w.sum(1)
+        return np.array([gap, *(w @ v for v in loss)])/w.sum(1)
     # The first of them has each image once.
     gap, brier, log_loss = np.hstack([drawn(np.ones((1, len(j)))), *map(drawn, bootstrap_chunks(j.groups, draws, seed))])
-    def figure(v): return float(v[0]), *bootstrap_ci(v[1:])
-    ece, expected = figure(gap), _expected(confidence, cell, seed)
-    if not np.isnan(ece[1]): # images of one group have no interval
-        low, high = max(0., 2*ece[0] - ece[2]), max(2*ece[0] - ece[1], ece[0]) # the basic interval; extended where the estimate lies below all resamples
-        ece = ece[0], 0. if ece[0] <= expected[2] else low, high
-    return Calibration(len(j), ece, expected, figure(brier), figure(log_loss), _bins(confidence, right, j.groups, cell))
+    share = clustered_share(~right, j.groups)[1:] # of mistakes
+    def figure(v, *ends): return float(v[0]), *(outer((v[0], v[0]), *ends) if codes.max() else (np.nan, np.nan)) # one group has no interval
+    brier, log_loss = (figure(v, bootstrap_ci(v[1:]), ends) for v, ends in zip((brier, log_loss), _by_mistakes(p, loss, right, share)))
+    low, high = bootstrap_ci(gap[1:])
+    basic, overall = (2*gap[0] - high, 2*gap[0] - low), (gap[0], max(abs(confidence.mean() - (1 - x)) for x in share))
+    (ece, low, high), expected = figure(gap, basic, overall), _expected(confidence, right, cell, codes, seed)
+    ece = ece, 0. if ece <= expected[2] else max(low, 0.), high # where it is NaN, low stays it
+    return Calibration(len(j), ece, expected, brier, log_loss, _bins(confidence, right, j.groups, cell))
 
 # %% ../../nbs/evaluate/04_calibration.ipynb #c009
 @patch
@@ -221,9 +240,9 @@ def _draw_sizes(u, ax):
     ax.set(xlabel='classes in the set', ylabel='images', xticks=range(min(u.sizes.index), max(u.sizes.index) + 1))
 
 def _draw_risk(u, ax):
-    ax.step(u.curve['coverage'], u.curve['risk'], where='post', color=PALETTE[0])
-    ax.axvline(u.selective_coverage[0], color='black', lw=.8, ls=':')
-    ax.set(xlabel='selective coverage (dotted: now)', ylabel='risk: share of wrong predictions', xlim=(0, 1.02))
+    ax.step(np.r_[0, u.curve['coverage']], np.r_[u.curve['risk'].iloc[0], u.curve['risk']], where='pre', color=PALETTE[0]) # the area below is `risk_area`
+    ax.plot(u.selective_coverage[0], 1 - u.selective_accuracy[0], 'o', color='black')
+    ax.set(xlabel='selective coverage (dot: this model)', ylabel='risk: share of wrong predictions', xlim=(0, 1.02))
     ax.set_ylim(bottom=0)
 
 _DRAW = dict(coverage=_draw_coverage, sizes=_draw_sizes, risk=_draw_risk)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from ..core.plots import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from ..core.intervals import area_interval, area_variance, bootstrap_chunks, bootstrap_ci, design_effect, group_codes, mean_estimate, outer, with_ci
+from ..core.intervals import (area_interval, area_variance, bootstrap_chunks, bootstrap_ci, design_effect, group_codes, mean_estimate,
+                                             outer, wilson, with_ci)
 from ..core.io import SEED
+from ..core.plots import Figure
 from .metrics import Judged, judge
 
 # %% ../../nbs/evaluate/02_curves.ipynb #c005
@@ -70,19 +71,20 @@ def _points(kind, y, s):
     precision, recall, _ = precision_recall_curve(y, s)
     return recall, precision
 
-def grouped_area_interval(area, draws, y, codes)->tuple: # low, high
-    "Newcombe's interval of an area under the ROC curve, whose images count less where they belong together in groups."
+def grouped_area_interval(area, draws, y, codes, kind='roc')->tuple: # low, high
+    "Newcombe's interval of an area under the ROC curve, or Wilson's of average precision; images count less where they belong together in groups."
     n, m, (pos, neg) = len(y), codes.max() + 1, [(k.sum(), len(set(codes[k]))) for k in (y, ~y)]
     variance = np.var(draws[~np.isnan(draws)]) if not np.isnan(draws).all() else 0.
-    effect = design_effect(variance, area_variance(area, pos[0], neg[0]), n, m)
-    return area_interval(area, *(k/effect if groups > 1 else 1 for k, groups in (pos, neg))) # those of one group are worth one image
+    effect = design_effect(variance, area_variance(area, pos[0], neg[0]) if kind == 'roc' else area*(1 - area)/pos[0], n, m)
+    pos, neg = (k/effect if groups > 1 else 1 for k, groups in (pos, neg)) # those of one group are worth one image
+    return area_interval(area, pos, neg) if kind == 'roc' else wilson(area*pos, pos)
 
 def curves(preds:pd.DataFrame|Judged, # prediction table with targets; a column `group` is respected
            kind:str='roc', # 'roc' or 'pr'
            draws:int=1000, # bootstrap resamplings
            seed:int=SEED # of the bootstrap
           )->Curves:
-    "Curves of each class against the rest, their areas with 95 % intervals: bootstrap, for ROC widened by Newcombe's (2006)."
+    "Curves of each class against the rest, their areas with 95 % intervals: bootstrap, widened by a formula."
     if kind not in KINDS: raise ValueError(f'kind={kind!r}: use one of {list(KINDS)}')
     j, area = judge(preds), KINDS[kind][0]
     parts = {c: (j.targets == i, j.probs[:, i]) for i, c in enumerate(j.classes)}
@@ -93,8 +95,8 @@ def curves(preds:pd.DataFrame|Judged, # prediction table with targets; a column 
     boots = np.hstack([[area(y, s, w) for y, s in parts.values()] for w in bootstrap_chunks(j.groups, draws, seed)]) # (classes, draws)
     ends = [bootstrap_ci(b) for b in boots]
     macro = bootstrap_ci(np.where(np.isnan(boots), values[:, None], boots).mean(0))
-    if kind == 'roc' and codes.max():
-        exact = [grouped_area_interval(v, b, y, codes) for v, b, (y, _) in zip(values, boots, parts.values())]
+    if codes.max():
+        exact = [grouped_area_interval(v, b, y, codes, kind) for v, b, (y, _) in zip(values, boots, parts.values())]
         ends = [outer(*v) for v in zip(ends, exact)]
         macro = outer(macro, mean_estimate(np.column_stack([values, exact]))[1:])
     rows = [(c, int(y.sum()), float(v), *e) for (c, (y, _)), v, e in zip(parts.items(), values, ends)] + [('macro', len(j), float(values.mean()), *macro)]
@@ -114,8 +116,9 @@ def plot(self:Curves)->Figure:
     columns = 1 if max(map(len, names)) > 18 else 2 # of the legend
     fig = Figure(figsize=(4.6, 4 + .17*-(-len(names)//columns)), layout='constrained')
     ax, styles = fig.subplots(), ['-', '--', '-.', ':']
+    steps = 'steps-post' if self.kind == 'pr' else 'default' # average precision is the area under steps
     for i, (c, (x, y)) in enumerate(zip(names, self.points.values())):
-        ax.plot(x, y, styles[i % 4], label=f'{c} ({self.areas["area"].iloc[i]:.3f})')
+        ax.plot(x, y, styles[i % 4], drawstyle=steps, label=f'{c} ({self.areas["area"].iloc[i]:.3f})')
     ax.set(xlabel=KINDS[self.kind][1], ylabel=KINDS[self.kind][2], xlim=(-.01, 1.01), ylim=(-.01, 1.02))
     fig.legend(loc='outside lower center', ncols=columns, fontsize=8, frameon=False)
     return fig

@@ -19,7 +19,7 @@ from ..core.intervals import clustered_share, difference, points_with_ci, with_c
 from ..core.io import as_path
 from ..core.tables import classes_of, image_table, images_below, with_groups
 from ..data.audit.seen import refuse_seen, seen_among, seen_text
-from ..data.classes import SYNONYMS, map_classes, map_name, read_mapping # noqa: F401 (part of this module's interface)
+from ..data.classes import groups_with_copies, map_classes, read_mapping
 from ..data.datasets import lab_folders, load_images
 from .metrics import Judged, confusion, judge
 
@@ -128,9 +128,11 @@ def external_validation(home:pd.DataFrame|Judged, # prediction table of the home
             found.append(clustered_share(j.right[own], j.groups[own]))
             row |= {f'{side}_k': int(m.loc[c, c]), f'{side}_n': int(own.sum()), f'{side}_low': found[-1][1], f'{side}_high': found[-1][2]}
         rows.append(row | dict(zip(('drop', 'low', 'high'), difference(*found))))
-    t = pd.DataFrame(rows)
-    home, external = (clustered_share(j.right[k], j.groups[k], j.targets[k]) for j in judged for k in [(here & there)[j.targets]])
-    return ExternalValidation(home, external, difference(home, external), t, list(a.index[here != there]))
+    def balanced(j):
+        both = (here & there)[j.targets]
+        return clustered_share(j.right[both], j.groups[both], j.targets[both])
+    at_home, away = map(balanced, judged)
+    return ExternalValidation(at_home, away, difference(at_home, away), pd.DataFrame(rows), list(a.index[here != there]))
 
 # %% ../../nbs/evaluate/05_external.ipynb #f802a9cc
 def validate_laboratories(model, # a `Model` or an `Ensemble`
@@ -140,16 +142,17 @@ def validate_laboratories(model, # a `Model` or an `Ensemble`
                           progress:bool=True # show bars
                          )->tuple: # laboratory -> `ExternalValidation`, the worst first; their prediction tables; unknown classes; warnings
     "External validation by laboratory, with the images of unknown classes and their controls."
-    external, judged, unknown, said = {}, [], {}, []
+    home, external, judged, unknown, said = judge(home), {}, [], {}, []
     for name, images in laboratories.items():
-        known, other = map_classes(images, model.classes)
+        known, other = map_classes(images.assign(group=groups_with_copies(images)), model.classes)
         found = refuse_seen(seen_among(model, known, progress=progress), allow_training_images, f' of {name}')
         if found['seen']: said.append(f"{seen_text(found, f' of {name}')}.")
         if theirs := ', '.join(f'{c} ({n})' for c, n in other['their_label'].value_counts(sort=False).items()):
             said.append(f'{name}: counted as unknown: {theirs}. Where the model has such a class under another name, say so in a mapping (rename_classes; --mapping).')
         if len(known):
             preds = with_groups(model.predict(known, progress), known)
-            external[name] = external_validation(home, preds)
+            if set(preds.loc[preds['predicted'].notna(), 'target']) & set(home.rows['target']): external[name] = external_validation(home, preds)
+            else: said.append(f'{name}: not compared, because none of its images that could be predicted is of a class that the evaluated images have.')
             judged.append(preds.assign(laboratory=name, used='external'))
         if len(other): unknown[f'unknown classes, {name}'] = with_groups(model.predict(other, progress), other)
         if len(other) and len(known): unknown[f'(control) known classes, {name}'] = preds

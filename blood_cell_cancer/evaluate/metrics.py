@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from ..core.plots import Figure
 from sklearn.metrics import confusion_matrix as _confusion
 
 from ..core.intervals import bootstrap_chunks, bootstrap_ci, clustered_share, group_codes, mean_estimate, mean_share, outer, wilson
 from ..core.io import SEED
+from ..core.plots import Figure
 from ..core.tables import SPLITS, evaluable, probs_of
+from ..data.annotations import dropped_by_hand
 from ..data.audit.report import leaked_test_images
 from ..data.classes import groups_with_copies
 from ..data.splits import leakage
@@ -67,12 +68,14 @@ def judge(preds:pd.DataFrame|Judged # prediction table with targets; a column `g
 def leakage_of(images:pd.DataFrame, # split image table
                split:str='test', # the evaluated rows; those without a label, or that can't be read, are not counted
                looked:bool=False # did an audit look for overlapping fields? Otherwise groups in the table tell it
-              )->dict: # `known, groups, test, duplicates, share, low, high`, see above
+              )->dict: # `known, groups, tested, test, duplicates, share, low, high`, see above
     "How many of the evaluated images training has already seen."
-    key = groups_with_copies(images[images['split'].isin(SPLITS)]).reindex(images.index, fill_value='')
-    judged = (images['split'] != split) | images['label'].notna() & (images['error'] == '')
-    return dict(known=looked or bool((images['group'] != '').any()), groups=len(leakage(images)),
-                **leaked_test_images(images.assign(group=key)[judged], split))
+    # Copies that a split dropped still tell whose pictures belong together.
+    key = groups_with_copies(images[~dropped_by_hand(images)]).reindex(images.index, fill_value='').where(images['split'].isin(SPLITS), '')
+    other = images['split'] != split
+    judged = ~other & images['label'].notna() & (images['error'] == '')
+    return dict(known=looked or bool((images['group'] != '').any()), groups=len(leakage(images)), tested=len(set(key[judged]) & set(key[other]) - {''}),
+                **leaked_test_images(images.assign(group=key)[judged | other], split))
 
 # %% ../../nbs/evaluate/00_metrics.ipynb #c008
 def confusion(preds:pd.DataFrame|Judged # prediction table with targets
@@ -107,6 +110,8 @@ def _counted(m)->tuple: # counts (c, c), names of the classes, and the judged ro
     a = np.asarray(m)
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not np.issubdtype(a.dtype, np.number) or (a < 0).any() or (a != np.round(a)).any():
         raise ValueError(f'{str(m)[:100]!r} is no confusion matrix of counts: give what `confusion` returns, or a prediction table')
+    if j is None and isinstance(m, pd.DataFrame) and (list(m.index) != list(m.columns) or 'All' in m.index[-1:] and (a[-1] == a[:-1].sum(0)).all()):
+        raise ValueError(f'the rows are {list(m.index)}, the columns {list(m.columns)}: give the same classes in both, in the same order, and no sums')
     if not a.sum(): raise ValueError('the confusion matrix holds no image: there is nothing to score')
     repeat = j is not None and group_codes(j.groups).max() + 1 < len(j)
     return a.astype(int), list(m.index) if isinstance(m, pd.DataFrame) else list(range(len(a))), j if repeat else None
@@ -173,30 +178,32 @@ def class_scores(m:pd.DataFrame|Judged # prediction table, whose column `group` 
     return pd.DataFrame(rows)
 
 # %% ../../nbs/evaluate/00_metrics.ipynb #c018
+def _heat_map(t, shares, numbers, size, **kwargs)->Figure:
+    "Shares as shades, with a number in each, under the columns' names of a table."
+    import seaborn # which takes a second
+    fig = Figure(figsize=size, layout='constrained')
+    ax = fig.subplots()
+    seaborn.heatmap(shares, vmin=0, vmax=1, annot=numbers, fmt='.0f', cbar=False, xticklabels=False, yticklabels=False, ax=ax, **kwargs)
+    # seaborn would take a $ in a name for a formula.
+    ax.set_xticks(np.arange(t.shape[1]) + .5, t.columns)
+    ax.set_yticks(np.arange(len(t)) + .5, t.index)
+    ax.spines[:].set_visible(True)
+    return fig
+
 def plot_confusion(m:pd.DataFrame # of `confusion`
                   )->Figure:
     "The confusion matrix as a picture: counts as text, share of the true class as shade."
-    n = len(m)
-    fig = Figure(figsize=(1.6 + .75*n, 1.2 + .6*n), layout='constrained')
-    ax = fig.subplots()
-    share = m.to_numpy()/np.maximum(m.to_numpy().sum(1, keepdims=True), 1)
-    ax.imshow(share, cmap='Blues', vmin=0, vmax=1)
-    for i in range(n):
-        for j in range(n): ax.text(j, i, m.iat[i, j], ha='center', va='center', color='white' if share[i, j] > .5 else 'black')
-    ax.set_xticks(range(n), m.columns, rotation=35, ha='right')
-    ax.set_yticks(range(n), m.index)
-    ax.set(xlabel='predicted class', ylabel='true class')
+    n, counts = len(m), m.to_numpy()
+    fig = _heat_map(m, counts/np.maximum(counts.sum(1, keepdims=True), 1), counts, (1.6 + .75*n, 1.2 + .6*n), cmap='Blues', square=True)
+    fig.axes[0].set(xlabel='predicted class', ylabel='true class')
+    for name in fig.axes[0].get_xticklabels(): name.set(rotation=35, ha='right')
     return fig
 
 def plot_grid(t:pd.DataFrame # accuracies: one row per corruption, one column per severity
              )->Figure:
     "A table of shares as a heat map with the figure in each cell; dark is low."
-    fig = Figure(figsize=(2.6 + .9*t.shape[1], .8 + .3*len(t)), layout='constrained')
-    ax, v = fig.subplots(), t.to_numpy(float)
-    ax.imshow(v, cmap='cividis', vmin=0, vmax=1, aspect='auto')
-    for i, j in np.ndindex(*v.shape):
-        ax.text(j, i, f'{100*v[i, j]:.0f}', ha='center', va='center', color='black' if v[i, j] > .55 else 'white')
-    ax.set_xticks(range(t.shape[1]), t.columns)
-    ax.set_yticks(range(len(t)), t.index)
-    ax.set_xlabel('severity')
+    v = t.to_numpy(float)
+    fig = _heat_map(t, v, 100*v, (2.6 + .9*t.shape[1], .8 + .3*len(t)), cmap='cividis')
+    fig.axes[0].set_xlabel('severity')
+    for text in fig.axes[0].texts: text.set_color('black' if float(text.get_text()) > 55 else 'white') # seaborn's white is faint on khaki
     return fig

@@ -15,15 +15,16 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from markupsafe import Markup
-from ..core.plots import Figure, captioned
 
 from ..core.html import drawn, html_table, page_path, verdict_box
 from ..core.intervals import percent, with_ci
 from ..core.io import read_image, write_json, write_text
+from ..core.plots import Figure, captioned
 from ..core.tables import NOT_FINITE, check_images, jsonable, with_groups
 from ..data.audit.checks import known_set
 from ..data.audit.report import audit_rows, audited_groups
 from ..data.audit.seen import NO_RECORD, new_to, refuse_seen, seen_among
+from ..data.classes import groups_with_copies
 from .baselines import baselines_of
 from .calibration import calibration, evaluate_uncertainty, risk_area
 from .compare import best_baseline
@@ -158,7 +159,10 @@ def _warnings(r, model, others, lacking)->list: # of a report; (name, image tabl
     return warns
 
 # %% ../../nbs/evaluate/09_report.ipynb #c013
-def _unlabelled(images, classes): return images.assign(label=pd.Categorical([None]*len(images), categories=list(classes)))
+def _unknown(model, images, progress)->pd.DataFrame: # prediction table with groups
+    "Predictions for images that belong to no class."
+    images = images.assign(label=pd.Categorical([None]*len(images), categories=list(model.classes)), group=groups_with_copies(images))
+    return with_groups(model.predict(images, progress), images)
 
 def _saliency(model, rows, preds, n, progress)->dict: # fields of a report
     "Saliency maps of the first `n` evaluated images of each class, and of the hardest ones."
@@ -198,29 +202,32 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
             )->Report:
     "Evaluate a model on a split, beside the most frequent class and a colour histogram."
     model, called = load_model(model), split
-    if split in FITTED and new_to(model, mine := check_images(images)[images['split'] == split], progress): images, called = mine, 'new' # of another laboratory
+    if split in FITTED:
+        mine = check_images(images)[images['split'] == split]
+        if new_to(model, mine, progress): images, called = mine, 'new' # of another laboratory
     if called == 'new': images, split = check_images(images).assign(split='test'), 'test'
-    rows = check_images(images)[images['split'] == split]
-    _check_asked(model, images, rows, called, external, unknowns, robust)
-    grouped, looked, lacking = (images, False, 0) if audit is None else audited_groups(images, audit)
+    _check_asked(model, images, check_images(images)[images['split'] == split], called, external, unknowns, robust)
+    images, looked, lacking = (images, False, 0) if audit is None else audited_groups(images, audit)
+    leaks, images = leakage_of(images, split, looked), images.assign(group=groups_with_copies(images)) # copies are no further images
+    rows = images[images['split'] == split]
     seen = refuse_seen(seen_among(model, rows[rows['label'].notna()], images, progress), allow_training_images)
     preds = with_groups(model.predict(rows, progress), rows)
     judged = judge(preds)
     shared = (images['split'] != split) | images['path'].isin(judged.rows['path']) # baselines are judged on the same images
-    named, others = known_set(images) or ', '.join(dict.fromkeys(images.get('set', []))), [*(external or {}).items(), *(unknowns or {}).items()]
+    named = known_set(images) or ', '.join(dict.fromkeys(images.get('set', [])))
+    others = [*(external or {}).items(), *(unknowns or {}).items()]
     laboratories, away, unknown, said = validate_laboratories(model, judged, external or {}, allow_training_images, progress)
     here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=called)
     if robust is True: robust = robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged)
     r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=called, preds=preds,
-               baselines=baselines_of(images[shared], split, baselines, progress),
-               history=model.history, facts=_facts(model, named), data_set=named, leakage=leakage_of(grouped, split, looked),
-               seen=seen, elsewhere=unreadable_files(others),
-               calibration=calibration(judged), laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)),
-               external=laboratories, robustness=robust or None, audit=audit_rows(audit), **_saliency(model, rows, preds, saliency, progress))
+               baselines=baselines_of(images[shared], split, baselines, progress), history=model.history, facts=_facts(model, named), data_set=named,
+               leakage=leaks, seen=seen, elsewhere=unreadable_files(others), calibration=calibration(judged), external=laboratories,
+               laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)), robustness=robust or None,
+               audit=audit_rows(audit), **_saliency(model, rows, preds, saliency, progress))
     r.warnings = _warnings(r, model, others, lacking) + said
     if len(np.unique(judged.targets)) > 1: r.curves = {k: curves(judged, k) for k in ('roc', 'pr')}
     if model.uncertainty:
-        unknown = {n: model.predict(_unlabelled(t, model.classes), progress) for n, t in (unknowns or {}).items()} | unknown
+        unknown = {n: _unknown(model, t, progress) for n, t in (unknowns or {}).items()} | unknown
         r.uncertainty = evaluate_uncertainty(judged, model.uncertainty, unknown)
     r.card = short_card(model, dict(metrics=r.to_dict(), audit=r.audit))
     return r
@@ -234,11 +241,9 @@ def _parts(r)->dict:
     keys = ('coverage', 'nominal', 'selective_coverage', 'selective_accuracy', 'accuracy', 'unknowns')
     return dict(calibration=c and _fields(c, 'n', 'ece', 'expected', 'brier', 'log_loss', 'bins'),
                 uncertainty=u and dict(lead=u.lead(), sizes=u.sizes.to_dict(), risk_area=risk_area(u.curve)) | _fields(u, *keys),
-                external={n: dict(lead=f.lead()) | _fields(f, 'home', 'external', 'drop', 'classes', 'missing')
-                          for n, f in r.external.items()},
+                external={n: dict(lead=f.lead()) | _fields(f, 'home', 'external', 'drop', 'classes', 'missing') for n, f in r.external.items()},
                 robustness=r.robustness and dict(lead=r.robustness.lead(), rows=r.robustness.rows),
-                saliency=s and dict(lead=saliency_text(r.saliency_places), images=len(s.images),
-                                    places=r.saliency_places) | _fields(s, 'method', 'preprocess'))
+                saliency=s and dict(lead=saliency_text(r.saliency_places), images=len(s.images), places=r.saliency_places) | _fields(s, 'method', 'preprocess'))
 
 @patch
 def to_dict(self:Report,
@@ -248,10 +253,8 @@ def to_dict(self:Report,
     out = dict(model=self.model, split=self.split, lead=self.lead(), verdict=self.verdict, data_set=self.data_set,
                date=self.date, data=data_text(self), leakage=self.leakage, seen=self.seen, scores=self.figures,
                classes=self.by_class, confusion=self.confusion.to_numpy().tolist(),
-               **{f'{k}_areas': c.areas for k, c in self.curves.items()},
-               **_parts(self), laboratories=self.laboratories, audit=self.audit, card=self.card, facts=dict(self.facts),
-               warnings=self.warnings,
-               unreadable=self.unreadable)
+               **{f'{k}_areas': c.areas for k, c in self.curves.items()}, **_parts(self), laboratories=self.laboratories,
+               audit=self.audit, card=self.card, facts=dict(self.facts), warnings=self.warnings, unreadable=self.unreadable)
     if points:
         out['points'] = {k: {n: dict(x=x, y=y) for n, (x, y) in c.points.items()} for k, c in self.curves.items()}
         out['points']['risk'] = self.uncertainty.curve if self.uncertainty else None
@@ -286,7 +289,7 @@ def plot_roc(self:Report)->Figure:
 
 @patch
 def plot_top_losses(self:Report, n:int=8, # maximum number of images
-                    columns:int=4
+                    columns:int=4 # of the grid
                    )->Figure:
     "The misclassified images with the highest loss, the worst first."
     wrong = top_losses(self.preds).query('not right').head(n)

@@ -29,14 +29,14 @@ from ..models.bundle import load_model
 def _kernel(img, k):
     return cv2.filter2D(img, -1, (k/k.sum()).astype(np.float32), borderType=cv2.BORDER_REFLECT)
 
-def defocus(img, s, rng):
+def defocus(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "A circle of confusion, up to 6 % of the width in diameter."
     r = max(.5, .03*s*img.shape[1])
     n = int(np.ceil(r))
     y, x = np.mgrid[-n:n + 1, -n:n + 1]
     return _kernel(img, np.clip(r + .5 - np.hypot(x, y), 0, 1))
 
-def motion_blur(img, s, rng):
+def motion_blur(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "A blur along a line in a random direction, up to 10 % of the width long."
     n, a = max(1, round(.05*s*img.shape[1])), rng.uniform(0, np.pi)
     k, d = np.zeros((2*n + 1,)*2, np.float32), np.array([np.cos(a), np.sin(a)])*n
@@ -46,19 +46,19 @@ def motion_blur(img, s, rng):
 # %% ../../nbs/evaluate/07_robustness.ipynb #c007
 def _bytes(x): return np.clip(np.round(x), 0, 255).astype(np.uint8)
 
-def brightness_up(img, s, rng):
+def brightness_up(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Pixel values times up to 1.6."
     return _bytes(img*(1 + .6*s))
 
-def brightness_down(img, s, rng):
+def brightness_down(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Pixel values times 0.4 or more."
     return _bytes(img*(1 - .6*s))
 
-def contrast_down(img, s, rng):
+def contrast_down(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Differences from the mean colour of the image, down to a quarter."
     return _bytes(img.mean((0, 1)) + (img - img.mean((0, 1)))*(1 - .75*s))
 
-def saturation(img, s, rng):
+def saturation(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Differences from grey, down to a twentieth."
     grey = cv2.cvtColor(img, cv2.COLOR_RGB2GRAY)[..., None].astype(float)
     return _bytes(grey + (img - grey)*(1 - .95*s))
@@ -67,26 +67,26 @@ def saturation(img, s, rng):
 def _density(img): return -np.log10(np.maximum(img, 1)/255.)
 def _light(density): return _bytes(255*10**-density)
 
-def stain_strong(img, s, rng):
+def stain_strong(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Optical densities times up to 2.2."
     return _light(_density(img)*(1 + 1.2*s))
 
-def stain_weak(img, s, rng):
+def stain_weak(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Optical densities, down to a quarter."
     return _light(_density(img)*(1 - .75*s))
 
-def stain_hue(img, s, rng):
+def stain_hue(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "The density of each channel times a factor of its own, between 0.5 and 1.5."
     factor = rng.permutation([1., 0., -1.])*s*.5
     return _light(_density(img)*(1 + factor))
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #c011
-def jpeg(img, s, rng):
+def jpeg(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "JPEG of a quality between 60 and 5."
     ok, data = cv2.imencode('.jpg', img[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, round(60 - 55*s)])
     return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
 
-def pixelate(img, s, rng):
+def pixelate(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Squares of one colour, up to about 4.5 % of the width wide."
     h, w = img.shape[:2]
     n = 1/(1 + 9*s*w/224)
@@ -94,7 +94,7 @@ def pixelate(img, s, rng):
     return cv2.resize(small, (w, h), interpolation=cv2.INTER_NEAREST)
 
 # %% ../../nbs/evaluate/07_robustness.ipynb #c013
-def bubbles(img, s, rng):
+def bubbles(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Up to five bubbles."
     h, w = img.shape[:2]
     out, (y, x) = img.astype(np.float32), np.mgrid[:h, :w]
@@ -106,7 +106,7 @@ def bubbles(img, s, rng):
         out = np.where(inside, .45*soft + .55*245, out)*(1 - .75*rim)
     return _bytes(out)
 
-def stain_debris(img, s, rng):
+def stain_debris(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Up to forty clots of dye, dark purple."
     h, w = img.shape[:2]
     mask = np.zeros((h, w), np.float32)
@@ -122,11 +122,11 @@ def _zoom(img, factor):
     flags = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     return cv2.warpAffine(img, m, (w, h), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
 
-def scale_up(img, s, rng):
+def scale_up(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Magnified up to 1.8 times: less of the slide."
     return _zoom(img, 1 + .8*s)
 
-def scale_down(img, s, rng):
+def scale_down(img:np.ndarray, s:float, rng:np.random.Generator)->np.ndarray: # uint8 (h, w, 3), as `img`
     "Reduced to as little as half: more of the slide, mirrored at the edges."
     return _zoom(cv2.GaussianBlur(img, (0, 0), .3 + .5*s), 1 - .5*s)
 

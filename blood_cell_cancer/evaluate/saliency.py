@@ -94,8 +94,10 @@ def keras_grad_cam(net, # a Keras network
     saliency = torch.from_numpy(tf.nn.relu(tf.reduce_sum(weight*seen, -1)).numpy())[:, None]
     return LayerAttribution.interpolate(saliency, tuple(x.shape[2:]), 'bilinear')[:, 0]
 
-def keras_occlusion(net, x:torch.Tensor, targets:torch.Tensor, name:str='', **kwargs)->torch.Tensor:
-    "Occlusion of a Keras network; arguments as in `occlusion`."
+def keras_occlusion(net, # a Keras network
+                    x:torch.Tensor, # as in `occlusion`, also those that follow
+                    targets:torch.Tensor, name:str='', **kwargs)->torch.Tensor: # (n, size, size)
+    "Occlusion of a Keras network."
     return occlusion(lambda v: torch.from_numpy(net.predict_on_batch(v.permute(0, 2, 3, 1).numpy())), x, targets, name, **kwargs)
 
 # %% ../../nbs/evaluate/06_saliency.ipynb #c017
@@ -125,11 +127,14 @@ class Saliency:
     method: str
     preprocess: tuple = () # the recipe's preprocessing, which the maps' images went through
 
-    def picture(self, i:int)->Image.Image:
+    def picture(self, i:int # row of `images`
+               )->Image.Image:
         "The image in row `i`, as the network sees it, under its map."
         return overlay(_seen(self.images['path'].iloc[i], self.preprocess), self.maps[i])
 
-    def plot(self, n:int=8, columns:int=4)->Figure:
+    def plot(self, n:int=8, # maximum number of images
+             columns:int=4 # of the grid
+            )->Figure:
         "Images with their maps, the same number of each class as far as there are as many."
         chosen = self.images.groupby(self.images['label'].astype(str)).cumcount().to_numpy().argsort(kind='stable')[:n]
         said = [f'{d.name}\nsaliency for {d.explained}' for d in self.images.iloc[chosen][['name', 'explained']].itertuples(index=False)]

@@ -161,6 +161,9 @@ def _labelled(model, images, coverage):
     if (counts > 0).sum() < 2: raise ValueError(f'all labelled images are of one class, {counts.idxmax()}: adapt needs at least two')
     if model.uncertainty and (need := images_needed(coverage)) > len(rows):
         raise ValueError(f'{len(rows)} labelled images: prediction sets with a coverage of {coverage:g} need at least {need} in all: label more')
+    if none := [c for c, n in counts.items() if not n]:
+        warnings.warn(f'there are no labelled images of {", ".join(none)}: the adapted model may no longer recognise them, and its figures '
+                      'say nothing about that. Label some of these cells too')
     return rows
 
 def _recalls(logits, y, groups, classes):
@@ -277,7 +280,10 @@ def adaptation_text(model)->str: # of `adapt` or `adapt_unlabelled`
     if a := model.extra.get('unlabelled'): return f"{a['images']} images without labels: from now on the width of the nuclei counts."
     a = model.extra['adaptation']
     shares = ', '.join(f"{with_ci(*a[k]['balanced_accuracy'])} {k}" for k in ('before', 'after'))
-    return f"{a['images']} labelled images. Balanced accuracy: {shares} ({a['folds']}-fold cross-validation)."
+    *judged, last = a['after']['recall'] # two classes or more
+    none = [c for c in model.classes if c not in (*judged, last)]
+    of, lost = (f" of {', '.join(judged)} and {last}", f" There were no images of {', '.join(none)}: it may no longer recognise them.") if none else ('', '')
+    return f"{a['images']} labelled images. Balanced accuracy{of}: {shares} ({a['folds']}-fold cross-validation).{lost}"
 
 # %% ../../nbs/models/17_adapt.ipynb #c022
 def least_certain(preds:pd.DataFrame, # prediction table of a model

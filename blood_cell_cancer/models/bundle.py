@@ -30,7 +30,7 @@ from .ensemble import Ensemble, check_members, check_weights
 from .facts import ENSEMBLE, FORMAT, VERSION, BundleError, bundle_tensors, inside, read_bundle
 from .engines import engine_module
 from .model import Model
-from .shipped import SHIPPED, bundle_folder, check_bundle, own_bundle, push_bundle, shipped_bundles
+from .shipped import FILES, SHIPPED, bundle_folder, check_bundle, own_bundle, push_bundle, shipped_bundles
 from .uncertainty import Uncertainty
 
 # %% ../../nbs/models/14_bundle.ipynb #c011
@@ -52,14 +52,14 @@ def describe(model:Model # a trained model
     preprocessing = dict(size=r.size, colour='RGB', resize='squeezed to a square, anti-aliased bilinear', pixel_range=[0, 255],
                          formula='(pixels/255 - mean)/std', mean=list(model.mean), std=list(model.std), preprocess=list(r.preprocess))
     return dict(format=FORMAT, version=VERSION, engine=model.engine, classes=list(model.classes), preprocessing=preprocessing,
-                recipe=asdict(r), pretrained=model.weights, parameters=dict(total=model.parameters[0], trainable=model.parameters[1]),
+                recipe=asdict(r) | dict(weights=Path(r.weights).name), pretrained=model.weights, parameters=dict(total=model.parameters[0], trainable=model.parameters[1]),
                 data=model.data, interrupted=model.interrupted, build=model.build,
                 history=model.history.to_dict('records'), extra=model.extra,
                 uncertainty=model.uncertainty.to_dict() if model.uncertainty else None,
                 nucleus=model.nucleus.to_dict() if model.nucleus else None, intended_use=INTENDED_USE, versions=_versions(), created=datetime.now(timezone.utc).isoformat(timespec='seconds'))
 
 # %% ../../nbs/models/14_bundle.ipynb #c014
-OWN = 'bundle.json', 'README.md', 'weights.safetensors', 'uncertainty.safetensors', 'training_images.safetensors', 'model.onnx', 'model.int8.onnx', 'members'
+OWN = *FILES, 'members'
 
 def _clear(old:Path, folder:Path)->None:
     "Delete a replaced bundle; files of other kinds that lay in it move to the new one."
@@ -70,8 +70,10 @@ def _clear(old:Path, folder:Path)->None:
 def check_place(folder:str|Path # where a bundle will be written
                )->None:
     "`BundleError` if other files are there; long work asks before it begins."
-    if Path(folder).exists() and not (Path(folder)/'bundle.json').exists(): raise BundleError(f'{folder} exists and is no bundle: choose another name')
-    check_parent(Path(folder).resolve())
+    there = Path(folder)
+    if there.is_file() or there.is_dir() and any(there.iterdir()) and not (there/'bundle.json').exists():
+        raise BundleError(f'{folder} exists and is no bundle: choose another name')
+    check_parent(there.resolve())
 
 @contextmanager
 def placed(folder:str|Path # the bundle's folder
@@ -115,7 +117,7 @@ def write_facts(facts:dict, # the bundle's JSON
 # %% ../../nbs/models/14_bundle.ipynb #c016
 def save_bundle(model:Model, # a trained model
                 folder:str|Path, # the bundle's folder
-                half:bool=False # weights in half precision: half the size, probabilities that differ in the third digit
+                half:bool=False # weights in half precision: half the size, probabilities that differ by up to a few hundredths
                )->Path: # the folder
     "Write a model as a bundle."
     with placed(folder) as part:
@@ -136,7 +138,7 @@ def report_facts(report # of `evaluate.report.evaluate`
 def save(self:Model, # a trained model
          folder:str|Path, # the bundle's folder
          report=None, # an `evaluate.report.Report`, whose figures and audit go into the bundle and its card
-         half:bool=False # weights in half precision: half the size, probabilities that differ in the third digit
+         half:bool=False # weights in half precision: half the size, probabilities that differ by up to a few hundredths
         )->Path: # the folder
     "Write the model as a bundle."
     if report is not None: self.extra |= report_facts(report)

@@ -10,6 +10,7 @@ import copy
 import hashlib
 import io
 import json
+import os
 import warnings
 import zlib
 from functools import cache
@@ -26,7 +27,7 @@ from ..core.machine import autocast, onnx_options, pick_precision
 from ..core.progress import progress_bar
 from ..core.tables import classes_of, readable
 from ..data.augment import apply_views, augmentation, draw_views, image_keys
-from ..data.cache import checksums, need_space
+from ..data.cache import DiskSpaceError, checksums, need_space, told_apart
 from ..data.loaders import epoch_order
 from .distributed import first_process_first
 from .nets import AT_ONCE, CutNet, fold_batch_norm
@@ -47,16 +48,32 @@ def cache_key(net:CutNet, # network with its cut
 class CacheError(RuntimeError):
     "A feature cache that cannot be made; the message says what to do."
 
+def _reserve(path:Path)->None:
+    "Give a file all of its space on the disk: one that fills up later would end the process when it writes to the mapped file."
+    if not hasattr(os, 'posix_fallocate'): return
+    size = path.stat().st_size
+    with open(path, 'r+b') as f:
+        try: os.posix_fallocate(f.fileno(), 0, size)
+        except OSError as e:
+            raise DiskSpaceError(f'{path}: no room for a feature cache of {size/1e9:.1f} GB ({e}): use fewer views, another folder, or no cache') from e
+
 def _lay_out(path:Path, shape:tuple, dtype:str)->np.ndarray:
     "Open the cache file, or make it if it isn't there or is cut, and there is room for it."
     if path.exists():
         try: out = np.lib.format.open_memmap(path, mode='r+')
         except (ValueError, OSError): out = None
-        if out is not None and (out.shape, out.dtype) == (shape, np.dtype(dtype)): return out
+        if out is not None and (out.shape, out.dtype) == (shape, np.dtype(dtype)):
+            _reserve(path) # the process that made it may have been stopped before
+            return out
         del out # Windows removes no file that is mapped
         path.unlink()
     need_space(path.parent, int(np.prod(shape))*np.dtype(dtype).itemsize, 'the feature cache needs', 'use fewer views, another folder, or no cache')
-    return np.lib.format.open_memmap(path, mode='w+', dtype=dtype, shape=shape)
+    out = np.lib.format.open_memmap(path, mode='w+', dtype=dtype, shape=shape)
+    try: _reserve(path)
+    except DiskSpaceError:
+        path.unlink() # with what it was given of the disk
+        raise
+    return out
 
 def _finished(rows:np.ndarray, note:Path, known:int=0, crc:int=0)->tuple[int, int]: # rows whose numbers are intact, and their checksum
     "How far a cache is, `known` of whose rows need no second look. One whose numbers don't have the noted checksum is computed anew."
@@ -172,7 +189,7 @@ class FeatureCache:
         folder.mkdir(parents=True, exist_ok=True)
         by = _filled_by(len(images)*views, device, precision)
         key = cache_key(net, images.get('decoded', images['sha256']), mean=mean, std=std, augment=aug, views=views, seed=seed, size=size,
-                        preprocess=[repr(f) for f in preprocess], precision=precision, dtype=dtype, by=by, order='view by view')
+                        preprocess=told_apart(preprocess), precision=precision, dtype=dtype, by=by, order='view by view')
         sample = torch.linspace(-2, 2, 3*size*size, device=device).view(1, 3, size, size)
         self.net, self.note, self.n, self.progress = fold_batch_norm(net, sample, 'prefix'), folder/f'{key}.json', len(images), progress
         self.cast = autocast(device, precision)

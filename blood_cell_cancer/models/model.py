@@ -149,7 +149,7 @@ def predict(self:Model, images:pd.DataFrame, # image table; labels, if it has an
     check_classes(images, self.classes)
     if self.uncertainty is None: return output_table(images, self.classes, self.logits(images, progress, **kwargs))
     features, logits = self.features(images, progress, **kwargs)
-    return output_table(images, self.classes, logits, features, self.uncertainty, content_reasons(images, self.recipe.preprocess))
+    return output_table(images, self.classes, logits, features, self.uncertainty, content_reasons(images, self.recipe.preprocess, self.recipe.size))
 
 # %% ../../nbs/models/08_model.ipynb #3cf51e1f
 def plot_epochs(history:pd.DataFrame # of a model, one row per epoch

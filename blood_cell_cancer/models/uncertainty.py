@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['METHODS', 'OOD_REASON', 'UNREAD', 'PRIOR', 'set_scores', 'prediction_sets', 'unit', 'knn_score', 'mahalanobis_score',
            'Uncertainty', 'finite_rows', 'fit_temperature', 'images_needed', 'conformal_thresholds', 'bank_rows',
-           'whitening', 'uncertainty_of', 'fit_uncertainty', 'try_fit_uncertainty']
+           'whitening', 'uncertainty_of', 'validation_rows', 'fit_uncertainty', 'try_fit_uncertainty']
 
 # %% ../../nbs/models/09_uncertainty.ipynb #c002
 import warnings
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.io import SEED
-from ..core.tables import check_classes, check_images, check_labelled, readable, softmax
+from ..core.tables import check_classes, check_labelled, readable, softmax
 
 if TYPE_CHECKING: import pandas as pd # what only fitting needs is imported there: prediction loads none of it
 
@@ -89,20 +89,23 @@ class Uncertainty:
     arrays: dict # `bank`, or `centre, whiten, means`
     facts: dict = field(default_factory=dict) # how it was fitted: counts
 
-    def probs(self, logits:np.ndarray)->np.ndarray:
+    def probs(self, logits:np.ndarray)->np.ndarray: # both (n, classes)
         "Calibrated probabilities."
         return softmax(np.asarray(logits, float)/self.temperature)
 
-    def sets(self, probs:np.ndarray)->np.ndarray:
-        "Possible classes, bool (n, classes)."
+    def sets(self, probs:np.ndarray # (n, classes), of `probs`
+            )->np.ndarray: # bool (n, classes)
+        "Possible classes."
         return prediction_sets(probs, self.thresholds, self.method)
 
-    def ood(self, features:np.ndarray)->np.ndarray:
-        "OOD score (n,), higher is less like the training images."
+    def ood(self, features:np.ndarray # pooled features (n, d)
+           )->np.ndarray: # (n,)
+        "OOD score, higher is less like the training images."
         if self.kind == 'knn': return knn_score(features, self.arrays['bank'], self.k)
         return mahalanobis_score(features, **self.arrays)
 
-    def columns(self, logits:np.ndarray, features:np.ndarray,
+    def columns(self, logits:np.ndarray, # (n, classes)
+                features:np.ndarray, # pooled features (n, d)
                 content=None # texts: why a picture does not show what the model reads; '' or None where it may
                )->dict:
         "The columns `prediction_set, ood_score, abstained, reason` of a prediction table."
@@ -171,6 +174,7 @@ def fit_temperature(logits:np.ndarray, # (n, classes)
 def images_needed(coverage:float # between 0 and 1
                  )->int: # the smallest n for which the ceil((n + 1) coverage)-th of n scores exists
     "Fewest images that a conformal threshold can be fitted to."
+    if not 0 < coverage < 1: raise ValueError(f'coverage={coverage}: it must lie between 0 and 1')
     return int(np.ceil(coverage/(1 - coverage) - 1e-9))
 
 def _quantile(scores, coverage, of):
@@ -186,7 +190,6 @@ def conformal_thresholds(probs:np.ndarray, # (n, classes), of the validation ima
                          classes=None # names, for messages
                         )->np.ndarray: # (classes,)
     "Thresholds for `prediction_sets`."
-    if not 0 < coverage < 1: raise ValueError(f'coverage={coverage}: it must lie between 0 and 1')
     probs, targets = _fitting(probs, targets)
     if (probs < 0).any() or not np.allclose(probs.sum(axis=1), 1, atol=1e-3): raise ValueError('probabilities must lie between 0 and 1, and sum to 1 in each row: logits need softmax first')
     own = set_scores(probs, method)[np.arange(len(probs)), targets]
@@ -251,16 +254,35 @@ def uncertainty_of(classes, # the model's
     d.limit = _limit(d.ood(valid), d.sets(d.probs(logits)).sum(1) == 1, answered)
     return d
 
-def fit_uncertainty(model, # a trained `Model`
+def validation_rows(members, # of `Model`
+                    images:'pd.DataFrame', # split image table
+                    progress:bool=True # show bars
+                   )->'pd.DataFrame': # image table
+    "The validation images; `ValueError` if any trained a member, which would look too good on them."
+    from blood_cell_cancer.data.audit.seen import seen_among
+    from blood_cell_cancer.models.model import data_facts
+    check_classes(images, members[0].classes)
+    rows = readable(check_labelled(images[images['split'] == 'validation']), allow=True)
+    if not len(rows): raise ValueError('there are no validation images to fit weights or uncertainty on: call split_images, or apply the split of the training')
+    sha256 = data_facts(images)['sha256']
+    for i, m in enumerate(members):
+        # A record doesn't tell training from validation images: only the very split of the training does.
+        if m.data.get('sha256') == sha256: continue
+        found, who = seen_among(m, rows, progress=progress), f'member {i}' if len(members) > 1 else 'the model'
+        if not found['known']: warnings.warn(f"{who} carries no record of its training images: whether the validation images were among them can't be told")
+        if found['seen']: raise ValueError(f"{found['seen']} of these {found['of']} validation images were in the training or validation of {who}, which had "
+                                           f"other images or another split (the first is {found['first']}): give the images and the split of its training (--data, --split), or new images")
+    return rows
+
+def fit_uncertainty(model, # a trained `Model` or `Ensemble`
                     images:'pd.DataFrame', # split image table that it was trained with
                     progress:bool=True, # show bars
                     **kwargs # for `uncertainty_of`: coverage, method, conditional, kind, k, answered, bank
                    )->Uncertainty:
     "Fit temperature, prediction sets and OOD score, and put them into the model."
-    check_classes(check_images(images), model.classes)
-    train, valid = (readable(check_labelled(images[images['split'] == s]), allow=True) for s in ('train', 'validation'))
-    if not len(train) or not len(valid):
-        raise ValueError('uncertainty needs training and validation images: call split_images, or apply the split of the training')
+    valid = validation_rows(getattr(model, 'members', (model,)), images, progress)
+    train = readable(check_labelled(images[images['split'] == 'train']), allow=True)
+    if not len(train): raise ValueError('there are no training images to fit uncertainty on: call split_images, or apply the split of the training')
     (features, _), (inner, logits) = model.features(train, progress), model.features(valid, progress)
     model.uncertainty = uncertainty_of(model.classes, features, train['label'].cat.codes.to_numpy(), train['sha256'].to_numpy(),
                                        inner, logits, valid['label'].cat.codes.to_numpy(), **kwargs)

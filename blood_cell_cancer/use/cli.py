@@ -18,8 +18,8 @@ from typing import Annotated, Optional
 import typer
 
 from ..core.machine import settle_threads
-from ..models.shipped import DEFAULT
-from .options import (GOES_ON, Bundle, By, Classes, Coverage, Data, Drop, Features, Interrupted, Mapping, NewBundle, NewPage, Preprocess, Quiet, Seed, Split, Weights, check_keep,
+from ..models.shipped import DEFAULT, bundle_folder
+from .options import (GOES_ON, Bundle, By, Classes, Coverage, Data, Drop, Features, Interrupted, Mapping, NewBundle, NewPage, Patients, Preprocess, Quiet, Seed, Split, Weights, check_keep,
                                            check_pictures, fit_for_unknown, in_a_sentence, load_data, load_split, local_path, member_weights, network_features, new_file, new_table, print_epochs, print_places,
                                            print_report, print_summary, rows_to_judge, write_predictions)
 
@@ -44,14 +44,14 @@ def fetch(name:Annotated[str, typer.Argument(help='A named set, such as wbc5')])
 
 # %% ../../nbs/use/06_cli.ipynb #c010
 @app.command()
-def audit(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False,
+def audit(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, patients:Patients=None,
           by:Annotated[str, typer.Option(help='What grouped folds keep together: group or block')]='group',
           out:Annotated[Path, NewPage]=Path('audit.html'),
           pictures:Annotated[bool, typer.Option(help='Show the images that the findings are about on the page')]=True,
           features:Features=None, quiet:Quiet=False):
     "Examine a data set: unreadable files, duplicates, overlaps, shortcuts, label errors, class counts."
     from blood_cell_cancer.data.audit.report import audit
-    images = load_data(data, classes, mapping, drop_unmapped, quiet)
+    images = load_data(data, classes, mapping, drop_unmapped, quiet, patients=patients)
     found = audit(images, by=by, features=network_features(features, images, quiet), folder=out.with_suffix('.work'), progress=not quiet)
     if len(set(found.images['source'])) > 1 and not found.interrupted: typer.echo(found['balance'].table.to_string(index=False))
     for s in found.sections: typer.echo(f'{s.verdict:<5} {s.name:<10} {s.sentence} [{s.seconds:.0f} s]')
@@ -65,7 +65,7 @@ def audit(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
 
 # %% ../../nbs/use/06_cli.ipynb #c011
 @app.command()
-def split(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False,
+def split(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, patients:Patients=None,
           by:Annotated[str, typer.Option(help='image, group, block, source, a column, or: wbc5_published, ball4_published')]='group',
           held_out:Annotated[Optional[str], typer.Option(help='With --by source: the laboratory to test on')]=None,
           groups:Annotated[Optional[Path], typer.Option(help='CSV of groups that `audit` wrote')]=None,
@@ -75,7 +75,7 @@ def split(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
     from blood_cell_cancer.data.annotations import apply_annotations
     from blood_cell_cancer.data.audit.report import apply_groups
     from blood_cell_cancer.data.splits import save_split, split_images
-    images = load_data(data, classes, mapping, drop_unmapped, quiet)
+    images = load_data(data, classes, mapping, drop_unmapped, quiet, patients=patients)
     if groups: images = apply_groups(images, groups)
     if annotations: images = apply_annotations(images, annotations)
     images = split_images(images, by, seed=seed, held_out=held_out)
@@ -84,7 +84,7 @@ def split(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
 
 # %% ../../nbs/use/06_cli.ipynb #c013
 @app.command()
-def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, split:Split=None, by:By='group',
+def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, patients:Patients=None, split:Split=None, by:By='group',
           recipe:Annotated[str, typer.Option(help='A named recipe, such as wbc5_mobilenetv2')]='demo',
           engine:Annotated[str, typer.Option(help='fastai or keras')]='fastai',
           weights:Annotated[Optional[str], Weights]=None,
@@ -103,7 +103,7 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
     from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
     if coverage and not uncertainty: raise typer.BadParameter('--coverage is for the uncertainty: leave it out, or --no-uncertainty')
     changes = {k: v for k, v in dict(weights=weights, epochs=epochs, views=views, preprocess=tuple(preprocess or ()) or None, seed=seed).items() if v is not None}
-    images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet)
+    images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet, patients=patients)
     model = train(images, find_recipe(recipe, **changes), engine, run, resume, allow_leakage, not quiet)
     typer.echo(repr(model))
     if not is_first(): return
@@ -114,7 +114,7 @@ def train(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
 
 # %% ../../nbs/use/06_cli.ipynb #c015
 @app.command()
-def evaluate(bundle:Bundle, data:Data, classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False,
+def evaluate(bundle:Bundle, data:Data, classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, patients:Patients=None,
              split:Split=None, by:By='group', on:Annotated[str, typer.Option(help='train, validation, test, or new: all images, of a laboratory new to the model')]='test', seed:Seed=None, coverage:Coverage=None,
              external:Annotated[Optional[list[Path]], typer.Option(help='Another laboratory: a folder of class folders, or of labs. May be repeated')]=None,
              unknown:Annotated[Optional[list[Path]], typer.Option(help='A folder of images of no class. May be repeated')]=None,
@@ -133,7 +133,7 @@ def evaluate(bundle:Bundle, data:Data, classes:Classes=None, mapping:Mapping=Non
     check_keep(keep, bundle, on, allow_training_images)
     model, labs, photos = load_model(bundle), laboratories(external or [], not quiet), names_apart(unknown or [])
     if coverage and (model.uncertainty or not unknown): raise typer.BadParameter('--coverage: uncertainty is fitted with --unknown alone, for a bundle that has none: leave it out')
-    images = load_data(data, classes, mapping, drop_unmapped, quiet, model.classes, labs)
+    images = load_data(data, classes, mapping, drop_unmapped, quiet, model.classes, labs, patients)
     images, on = rows_to_judge(model, images, split, by, seed, on, quiet)
     check_keep(keep, bundle, on, allow_training_images)
     if unknown and model.uncertainty is None: fit_for_unknown(model, images, on, coverage or .95, quiet)
@@ -150,7 +150,7 @@ def evaluate(bundle:Bundle, data:Data, classes:Classes=None, mapping:Mapping=Non
 def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundles that know the same classes')],
              weights:Annotated[str, typer.Option(help='equal, validation (fitted on those images), or a number per bundle: 2,1,1')]='equal',
              tta:Annotated[bool, typer.Option('--tta', help='Test-time augmentation: average over eight orientations')]=False,
-             data:Data=(), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, split:Split=None,
+             data:Data=(), classes:Classes=None, mapping:Mapping=None, drop_unmapped:Drop=False, patients:Patients=None, split:Split=None,
              by:By='group', seed:Seed=None, coverage:Coverage=None, out:NewBundle=Path('ensemble.bundle'), quiet:Quiet=False):
     "Combine bundles into one that averages their probabilities. With the data and the split of their training it gets uncertainty, too."
     from blood_cell_cancer.models.bundle import load_model
@@ -159,7 +159,7 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
     if (how := member_weights(weights)) == 'validation' and not data: raise typer.BadParameter('--weights validation needs --data')
     if coverage and not data: raise typer.BadParameter('--coverage needs --data, to fit the uncertainty on')
     models = [load_model(b) for b in bundles]
-    images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet, models[0].classes) if data else None
+    images = load_split(data, classes, mapping, drop_unmapped, split, by, seed, quiet, models[0].classes, patients) if data else None
     both = ensemble(models, how, images, tta, not quiet)
     typer.echo(repr(both))
     if not data: typer.echo("no uncertainty: it doesn't abstain (to fit one, give --data and --split as the bundles were trained with)")
@@ -169,9 +169,9 @@ def ensemble(bundles:Annotated[list[Path], typer.Argument(help='Folders of bundl
 # %% ../../nbs/use/06_cli.ipynb #n047
 @app.command()
 def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGES', help='Labelled images: a folder of class folders (with --unlabelled any folder of images)')],
-          mapping:Mapping=None, drop_unmapped:Drop=False,
+          mapping:Mapping=None, drop_unmapped:Drop=False, patients:Patients=None,
           unlabelled:Annotated[bool, typer.Option('--unlabelled', help='Let the size of the nuclei count, found from 20 or more cells of one magnification')]=False,
-          deep:Annotated[bool, typer.Option('--deep', help='Train the last block of the network as well: slower, and better')]=False,
+          deep:Annotated[bool, typer.Option('--deep', help='Train the last block of the network as well: slower; compare both on your cells')]=False,
           allow_training_images:Annotated[bool, typer.Option('--allow-training-images', help='Go on if images trained the model')]=False,
           out:NewBundle=Path('adapted.bundle'), quiet:Quiet=False):
     "Fit a bundle to a laboratory with some labelled images, at least five of each class and twenty in all, or with unlabelled ones."
@@ -179,13 +179,13 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
     from blood_cell_cancer.data.datasets import load_images
     from blood_cell_cancer.models.adapt import adapt, adapt_unlabelled, adaptation_text
     from blood_cell_cancer.models.bundle import load_model
-    labelled = dict(mapping=mapping, drop_unmapped=drop_unmapped, deep=deep, allow_training_images=allow_training_images)
+    labelled = dict(mapping=mapping, drop_unmapped=drop_unmapped, patients=patients, deep=deep, allow_training_images=allow_training_images)
     if unlabelled and (given := ', '.join(f'--{k.replace("_", "-")}' for k, v in labelled.items() if v)):
         raise typer.BadParameter(f'{given}: for labelled images alone, so not with --unlabelled')
     model = load_model(bundle)
     if unlabelled: ours = adapt_unlabelled(model, image_table([p for d in data for p in images_below(d)], progress=not quiet), not quiet)
     # A list of folders: a laboratory need not have every class of the model.
-    else: ours = adapt(model, load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error'),
+    else: ours = adapt(model, load_images(data, None, list(model.classes), not quiet, mapping, 'drop' if drop_unmapped else 'error', patients=patients),
                        progress=not quiet, deep=deep, allow_training_images=allow_training_images)
     typer.echo(adaptation_text(ours))
     print_places(bundle=ours.save(out))
@@ -197,7 +197,7 @@ def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', 
             out:Annotated[Optional[Path], typer.Option(help='CSV to write (with an exported bundle also .parquet); default: predictions.csv '
                                                        'for a folder, none for one image', callback=new_table)]=None,
             int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
-            overwrite:Annotated[bool, typer.Option('--overwrite', help='Replace a table that is there, also an unfinished one')]=False,
+            overwrite:Annotated[bool, typer.Option('--overwrite', help='Replace a table that is there; an unfinished one of the same model and images is continued, any other begun anew')]=False,
             ray:Annotated[int, typer.Option(metavar='N', min=0, help='Use N Ray workers (extra ray); 0: no Ray, this computer')]=0,
             quiet:Quiet=False):
     "Classify images: one row per file, unreadable files with their error. Exported bundles are faster, and continue after a kill."
@@ -205,11 +205,11 @@ def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', 
     from blood_cell_cancer.core.io import as_path
     bundle, images = Path(what[0]) if len(what) == 2 else Path(DEFAULT), as_path(what[-1])
     check_pictures(images)
-    kept = out or (Path('predictions.csv') if images.is_dir() else None)
+    kept = out or (new_table(Path('predictions.csv')) if images.is_dir() else None)
     if kept and kept.exists() and not overwrite:
         raise ValueError(f'{kept} is there already: choose another name with --out, or replace it with --overwrite')
     about = ', eight classes of single cells, which comes with the package (see its README for its limits)'
-    if not quiet: typer.echo(f'bundle: {bundle}{about*(len(what) == 1)}', err=True)
+    if not quiet: typer.echo(f'bundle: {bundle}{about*(len(what) == 1 and bundle_folder(bundle) != bundle)}', err=True) # a folder here may have its name
     with TemporaryDirectory() as folder:
         table = kept or Path(folder)/'one.csv'
         write_predictions(bundle, images, table, int8, overwrite, ray, quiet, kept is not None)
@@ -219,9 +219,9 @@ def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', 
 # %% ../../nbs/use/06_cli.ipynb #c021
 @app.command()
 def export(bundle:Annotated[Path, typer.Argument(help='Folder of a bundle of yours')]):
-    "Write a bundle's model as ONNX with its preprocessing inside; `predict` then needs no torch."
-    from blood_cell_cancer.use.export import export_onnx
-    print_places(onnx=export_onnx(bundle))
+    "Write a bundle's model as ONNX with its normalisation inside; `predict` then needs no torch."
+    from blood_cell_cancer.use.export import export_onnx, left_outside
+    print_places(onnx=export_onnx(bundle), not_in_the_file=left_outside(bundle))
 
 # %% ../../nbs/use/06_cli.ipynb #pg102
 @app.command('page')

@@ -63,7 +63,7 @@ def predict_ray(bundle:str|Path, # bundle with a `model.onnx`, in reach of every
                 batch:int=64, # files that a worker takes at a time
                 int8:bool=False, # use `model.int8.onnx`
                 progress:bool=True, # show a progress bar
-                overwrite:bool=False # start anew, also where another unfinished table lies?
+                overwrite:bool=False # replace a table that is there, and an unfinished one of anything else?
                )->Path: # the file
     "`predict_stream` by the workers of a Ray cluster: the same table; called again after a kill, it continues."
     (root, names), model = file_names(what), open_onnx(bundle, int8)

@@ -9,6 +9,7 @@ __all__ = ['SEARCHED', 'similar_origin', 'SimilarImages']
 import numpy as np
 import pandas as pd
 
+from ..core.io import ImageError
 from ..models.model import Model, data_facts
 from ..models.uncertainty import unit
 
@@ -39,8 +40,10 @@ class SimilarImages:
     def nearest(self, image:pd.DataFrame, # image table of one row
                 n:int=5 # how many
                )->pd.DataFrame: # rows of the data set, and `similarity` (-1 to 1, decreasing) and `same` (is it this very file?)
-        "The most similar images."
-        similarity = self._features @ self._of(image)[0]
+        "The most similar images; `ImageError` for one that can't be read, which is like none."
+        features = self._of(image)[0]
+        if np.isnan(features).any(): raise ImageError(image['error'].iloc[0] or f"{image['path'].iloc[0]} can't be read, or the model gives no finite features of it")
+        similarity = self._features @ features
         order = np.argsort(-similarity, kind='stable')[:n]
         found, file = self.images.iloc[order], image['sha256'].iloc[0]
         return found.assign(similarity=similarity[order], same=found['sha256'] == file)

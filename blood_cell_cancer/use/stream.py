@@ -22,7 +22,7 @@ import numpy as np
 from ..core.io import ENOUGH, ImageError, as_path, atomic, file_sha256, locked, read_image, shown, to_pixels, write_json
 from ..core.machine import cores, in_order
 from ..core.progress import progress_bar
-from ..core.tables import NOT_UTF8, utf8_text, errors_with, images_below, name_below, output_columns
+from ..core.tables import NOT_UTF8, check_classes, errors_with, images_below, name_below, output_columns, output_table, utf8_text
 from ..models.facts import BundleError, bundle_tensors, inside, read_bundle
 from ..models.shipped import bundle_folder
 from ..models.uncertainty import Uncertainty
@@ -80,13 +80,12 @@ class OnnxModel:
     def all_outputs(self, paths:Iterable, threads:int=0)->Iterator[tuple]:
         "`outputs` of any number of files, in their order, on all cores."
         threads = threads or cores()
-        if self.batch == 1: yield from in_order(self.outputs, paths, threads)
-        made = in_order(self.read, paths, threads, -(-2*self.batch//threads)) if self.batch > 1 else iter(()) # decoded ahead
-        while some := list(islice(made, self.batch)): yield from self.run(some)
+        if self.batch == 1: return in_order(self.outputs, paths, threads)
+        made = in_order(self.read, paths, threads, -(-2*self.batch//threads)) # decoded ahead
+        return (one for some in iter(lambda: list(islice(made, self.batch)), []) for one in self.run(some))
 
     def predict(self, images, progress=True, preprocess=()):
         "Prediction table of an image table, as `Model.predict` gives it; `preprocess` acts on the images before the bundle's own."
-        from blood_cell_cancer.core.tables import check_classes, output_table
         check_classes(images, self.classes)
         model = replace(self, before=tuple(preprocess))
         outputs = list(progress_bar(model.all_outputs(images['path']), 'predicting', len(images), progress))
@@ -201,24 +200,24 @@ def origin(model:OnnxModel, root:Path, names:list # files in order, below `root`
         try: s = (root/name).stat()
         except OSError: continue # it will be a row with an error
         digest.update(f'{name}\0{s.st_size}\0{s.st_mtime_ns}\n'.encode('utf-8', 'surrogateescape'))
-    # The bundle's JSON holds the checksums of its weights and networks.
-    return {'another model': [model.file.name, file_sha256(model.file.parent/'bundle.json')], 'another folder': shown(str(root)),
-            'other files, or files that have changed': digest.hexdigest()}
+    return {'another model': [model.file.name, file_sha256(model.file.parent/'bundle.json')], # which holds the checksums of weights and networks
+            'another folder': shown(str(root)), 'other files, or files that have changed': digest.hexdigest()}
 
 def rows_done(part:Path, # the unfinished table
               names:list, # names of the files in order
               columns:list, # of the table
               now:dict, # of `origin`
-              overwrite:bool=False # start anew, whatever there is?
+              overwrite:bool=False # replace one of anything else?
              )->int: # rows that are done
     "Start a table, or find out how far an unfinished one is; `ValueError` if it is of anything else."
     note = part.with_suffix('.json')
-    if part.exists() and not overwrite:
+    if part.exists():
         was = json.loads(note.read_text()) if note.exists() else {}
-        if other := [k for k in now if was.get(k) != now[k]]:
-            raise ValueError(f'{part} is an unfinished table of {" and ".join(other)}: choose another name, or start anew with '
-                             '--overwrite (overwrite=True)')
-        if part.stat().st_size: return whole_rows(part, names)
+        other = ' and '.join(k for k in now if was.get(k) != now[k])
+        if not other and part.stat().st_size: return whole_rows(part, names)
+        if other and not overwrite:
+            raise ValueError(f'{part} is an unfinished table of {other}: choose another name, or start anew with --overwrite (overwrite=True)')
+        part.unlink() # before the note that it does not belong to: a kill in between would join the rows of two models
     write_json(now, note)
     with open(part, 'w', newline='', encoding='utf-8') as f: csv.writer(f, lineterminator='\n').writerow(columns)
     return 0
@@ -238,12 +237,13 @@ def write_rows(out:Path, # CSV or Parquet file
                model:OnnxModel, # for header and origin
                make:Callable, # of the number of rows done: lists of rows that follow them, in order
                progress:bool, # show a progress bar
-               overwrite:bool=False # start anew, also where another unfinished table lies?
+               overwrite:bool=False # replace a table that is there, and an unfinished one of anything else?
               )->Path: # the file
     "Append rows as they come; called again after a kill, continue after the rows that are there."
     if out.suffix.lower() not in ('.csv', '.parquet'): raise ValueError(f'{out}: the table is written as .csv or .parquet')
     part = out.with_name(f'{out.name}.part.csv')
     with locked(out):
+        if out.exists() and not overwrite: raise ValueError(f'{out} is there already: choose another name, or give --overwrite (overwrite=True)')
         done = rows_done(part, names, header(model), origin(model, root, names), overwrite)
         _append(part, model, make(done), len(names), done, progress)
         return _finish(part, out, model)
@@ -267,7 +267,7 @@ def predict_stream(bundle:str|Path, # bundle with a `model.onnx` (`blood-cells e
                    batch:int=16, # rows written at a time
                    int8:bool=False, # use `model.int8.onnx`
                    progress:bool=True, # show a progress bar
-                   overwrite:bool=False # start anew, also where another unfinished table lies?
+                   overwrite:bool=False # replace a table that is there, and an unfinished one of anything else?
                   )->Path: # the file
     "Classify any number of files in constant memory; called again after a kill, it continues."
     (root, names), model = file_names(what), open_onnx(bundle, int8)

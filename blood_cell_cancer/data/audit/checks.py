@@ -17,7 +17,7 @@ from ...core.io import SEED
 from ...core.tables import classes_of
 from .duplicates import labels_disagree
 from .integrity import Section, unchecked
-from .shortcuts import find_marks, forest_proba, shortcuts, tile_map
+from .shortcuts import find_marks, forest_proba, kept_warnings, shortcuts, tile_map
 from ..classes import classes_by_laboratory, single_laboratory
 from ..datasets import compare_manifest, manifest
 from ..public import DATASETS
@@ -33,10 +33,12 @@ def check_pairs(name:str, # duplicates or overlaps
     figures = dict(pairs=len(pairs), images=touched, share=touched/max(n, 1), labels_disagree=clash)
     if 'kind' in pairs: figures |= {k: int((pairs['kind'] == k).sum()) for k in ('exact', 'near')}
     one, many = ('shows the same picture', 'are duplicates') if name == 'duplicates' else ('shows the same cells, shifted', 'show the same cells, shifted')
-    if not len(pairs): return Section(name, 'good', f'No two of {n:,} images {many}.', pairs, figures)
+    unlike = '; crops, and turns by a few degrees, are not looked for'*(name == 'duplicates')
+    if not len(pairs): return Section(name, 'good', f'No two of {n:,} images {many}{unlike}.', pairs, figures)
     text = f"{counted(len(pairs), f'pair {one}', f'pairs {many}')} ({touched:,} images, {100*touched/n:.1f} %)"
     if clash: return Section(name, 'bad', f"{text}; {counted(clash, 'of them has', 'of them have')} two different labels.", pairs, figures)
-    return Section(name, 'warning', f'{text}, all within a class: split by group to keep them together.', pairs, figures)
+    within = ', all within a class'*bool(pairs[['label_a', 'label_b']].notna().all(axis=None))
+    return Section(name, 'warning', f'{text}{within}: split by group to keep them together.', pairs, figures)
 
 # %% ../../../nbs/data/audit/04_checks.ipynb #c008
 def _sources(images:pd.DataFrame)->list[str]: # known laboratories
@@ -73,13 +75,15 @@ def check_shortcuts(images:pd.DataFrame, # labelled image table, readable files 
     d = pd.concat([shortcuts(images, t, by, features=features, progress=progress) for t in targets], ignore_index=True)
     y = images['label'].cat.codes.to_numpy()
     accuracy = tile_map(features['tiles'], y, folds(images, 4, 'image', strict=False).to_numpy())
-    marks, wrong = find_marks(accuracy, len(images)), d[d['shortcut']]
+    marks, told = find_marks(accuracy, len(images)), d[d['shortcut']]
+    wrong, labs = told[told['target'] == 'label'], told[told['target'] == 'source']
     says = [_shortcut_text(r) for r in wrong.itertuples()] + [f'a mark is burnt in (cover it: blood-cells train --preprocess {as_mask(m)}, or train(images, recipe, preprocess=({as_mask(m)!r},)))' for m in marks]
     says += ['every class comes from one laboratory only']*confounded(images)
     verdict = 'bad' if marks or confounded(images) or not wrong['holds_cell'].all() else 'warning' if len(wrong) else 'good'
     figures = dict(by=by, features=d.to_dict('records'), marks=[as_mask(m) for m in marks], confounded=confounded(images),
                    best_tile=float(accuracy.max()), median_tile=float(np.median(accuracy)), tile_map=np.round(accuracy, 3).tolist())
-    text = '; '.join(says) or 'features other than the cell predict the class hardly better than chance'
+    says = says or ['features other than the cell predict the class hardly better than chance']
+    text = '; '.join(says + [_shortcut_text(r) for r in labs.nlargest(1, 'gain').itertuples()])
     return Section('shortcuts', verdict, text[0].upper() + text[1:] + '.', d, figures)
 
 # %% ../../../nbs/data/audit/04_checks.ipynb #c014
@@ -87,13 +91,14 @@ USEFUL = .8 # minimum accuracy of a classifier that may question labels
 
 def held_out_probs(x:np.ndarray, # (n, features)
                    y:np.ndarray, # class codes
-                   fold:np.ndarray # fold of each image; images of fold -1 are not trained on, and predicted with fold 0
+                   fold:np.ndarray, # fold of each image; those of fold -1 are not trained on
+                   asked:np.ndarray # the fold with which each image is predicted; those of fold -1 with fold 0
                   )->np.ndarray: # (n, classes)
     "Probabilities from classifiers that were not trained on the image."
     probs = np.zeros((len(y), y.max() + 1))
     for i in range(int(fold.max()) + 1):
-        fit, test = (fold != i) & (fold >= 0), (fold == i) | ((fold < 0) & (i == 0))
-        classes, found = forest_proba(RandomForestClassifier(200, random_state=SEED, n_jobs=-1), x[fit], y[fit], x[test])
+        fit, test = (fold != i) & (fold >= 0), (asked == i) | ((asked < 0) & (i == 0))
+        with kept_warnings(): classes, found = forest_proba(RandomForestClassifier(200, random_state=SEED, n_jobs=-1), x[fit], y[fit], x[test])
         probs[np.ix_(test, classes)] = found
     return probs
 
@@ -103,7 +108,8 @@ def check_labels(images:pd.DataFrame, # labelled image table, readable files onl
     "Which labels may be wrong?"
     from cleanlab.filter import find_label_issues # slow to import, and needed only here
     y, classes = images['label'].cat.codes.to_numpy(), np.array(classes_of(images))
-    probs = held_out_probs(x, y, folds(images, 5, 'group', strict=False).to_numpy())
+    fold = folds(images, 5, 'group', strict=False)
+    probs = held_out_probs(x, y, fold.to_numpy(), fold.groupby(images['sha256']).transform('max').to_numpy()) # copies with their first
     right, columns = float((probs.argmax(1) == y).mean()), ['name', 'label', 'looks_like', 'own', 'other']
     if right < USEFUL:
         why = f'the quick classifier is only {100*right:.1f} % accurate, too little to question labels (give features of a trained network: --features BUNDLE)'
@@ -140,6 +146,7 @@ def _laboratories(images, d)->tuple[str, bool]: # what is to be said, and whethe
 def check_balance(images:pd.DataFrame # labelled image table
                  )->Section: # one row per class, with a column per known laboratory
     "Are all images present, is a class rare, and does a class come from one laboratory only?"
+    if images['label'].isna().all(): return unchecked('balance', 'no image has a label')
     found, name = images['label'].value_counts(sort=False), known_set(images)
     d = pd.DataFrame({'class': found.index.astype(str), 'found': found.to_numpy(), 'share': found.to_numpy()/max(1, found.sum())})
     says, ratio = [], float(found.max()/max(1, found.min()))

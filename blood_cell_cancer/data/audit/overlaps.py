@@ -129,7 +129,8 @@ def expected_by_chance(scores:np.ndarray, # of pairs
                        decoys:np.ndarray, # scores of decoy pairs
                        share:float # number of decoy pairs per pair
                       )->np.ndarray: # for each score: expected number of unrelated pairs with this score or a higher one
-    "Expectation values of scores."
+    "Expectation values of scores; without decoys nothing tells what chance does, and no score is significant."
+    if not len(decoys): return np.full(len(scores), np.inf)
     top = np.sort(decoys)[-max(10, len(decoys)//200):]
     decay = max((top - top[0]).mean(), .01)
     return len(top)/share*np.exp(-(np.asarray(scores) - top[0])/decay)

@@ -147,8 +147,8 @@ def _images(paths, text:str)->Markup:
 
 def _pair_text(d)->str: # of a row of `pair_table`
     what = f'{100*d.overlap:.0f} % of the picture shared' if 'overlap' in d._fields else 'identical files' if d.kind == 'exact' else 'near-duplicates'
-    labels = f'labelled {d.label_a} and {d.label_b}' if str(d.label_a) != str(d.label_b) else f'both labelled {d.label_a}'
-    return f'{d.a} and {d.b}: {what}, {labels}'
+    a, b = ('without a label' if pd.isna(v) else f'labelled {v}' for v in (d.label_a, d.label_b))
+    return f'{d.a} and {d.b}: {what}, ' + (f'both {a}' if a == b else f'{a} and {b}')
 
 def _label_text(d)->str: # of a row of `check_labels`
     return f'{d.name}: labelled {d.label} ({percent(d.own)}), looks like {d.looks_like} ({percent(d.other)})'
@@ -203,7 +203,8 @@ def audit_html(images:pd.DataFrame, # image table
     code = lambda t: Markup(re.sub('`([^`]+)`', r'<code>\1</code>', str(escape(t))))
     items = lambda texts: Markup('<ul>') + Markup('').join(Markup('<li>{}</li>').format(code(t)) for t in texts) + Markup('</ul>')
     what = ' in the '.join(t for t in (known, f'folder {folder_names(images)}') if t)
-    data = f'Data: {what}; {len(images):,} images of {len(classes_of(images))} classes. Audited on {when or date.today().isoformat()}.'
+    classes = f'of {len(classes_of(images))} classes' if images['label'].notna().any() else 'without labels'
+    data = f'Data: {what}; {len(images):,} images {classes}. Audited on {when or date.today().isoformat()}.'
     licence = ' This page holds images of the data set: mind their licence before you pass it on.'
     parts = [dict(id=f's{i}', title=f'{i}. {s.name.capitalize()}: {s.verdict}', html=_section_html(s, images, pictures))
              for i, s in enumerate(sections, 1)]

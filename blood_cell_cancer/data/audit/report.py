@@ -19,7 +19,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ...core.html import page_path
-from ...core.intervals import wilson, with_ci
+from ...core.intervals import clustered_share, with_ci
 from ...core.io import locked, write_csv, write_json, write_text
 from ...core.progress import progress_bar
 from ...core.tables import check_images, jsonable, read_table
@@ -43,7 +43,9 @@ class Audit:
     date: str = field(default_factory=lambda: date.today().isoformat()) # of the audit
 
     def __getitem__(self, name:str)->Section: # by name
-        return next(s for s in self.sections if s.name == name)
+        named = {s.name: s for s in self.sections}
+        if name not in named: raise KeyError(f'{name!r} is no section of this audit; it has {", ".join(named) or "none"}')
+        return named[name]
 
     @property
     def verdict(self)->str: # the worst of all sections
@@ -97,12 +99,12 @@ class Audit:
 # %% ../../../nbs/data/audit/07_report.ipynb #c006
 def leaked_test_images(images:pd.DataFrame, # split image table with groups
                        split:str='test' # the rows that are counted
-                      )->dict: # test, duplicates, share, low, high (Wilson's interval); NaN without such rows
+                      )->dict: # test, duplicates, share, low, high (of `clustered_share`, by groups); NaN without such rows
     "Test images that share a group with a training image."
     test, taught = images.loc[images['split'] == split, 'group'], set(images.loc[images['split'] == 'train', 'group']) - {''}
-    k, n = int(test.isin(taught).sum()), len(test)
-    low, high = wilson(k, n)
-    return dict(test=n, duplicates=k, share=k/n if n else np.nan, low=low, high=high)
+    leaked = test.isin(taught)
+    share, low, high = clustered_share(leaked, test)
+    return dict(test=len(test), duplicates=int(leaked.sum()), share=share, low=low, high=high)
 
 # %% ../../../nbs/data/audit/07_report.ipynb #c010
 SECTIONS = 'integrity', 'duplicates', 'overlaps', 'shortcuts', 'labels', 'balance'

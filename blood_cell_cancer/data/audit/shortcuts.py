@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['HOLDS_CELL', 'GRID', 'TREES', 'LIMITS', 'AHEAD', 'SURE', 'histogram', 'image_features', 'shortcut_features',
-           'forest_proba', 'shortcuts', 'tile_map', 'asymmetry', 'find_marks']
+           'forest_proba', 'kept_warnings', 'shortcuts', 'tile_map', 'asymmetry', 'find_marks']
 
 # %% ../../../nbs/data/audit/02_shortcuts.ipynb #c002
 import warnings
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,12 +19,12 @@ from scipy import ndimage
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier
 
-from ...core.intervals import wilson
-from ...core.io import SEED, openable
+from ...core.intervals import clustered_share
+from ...core.io import DICOM, SEED, openable
 from ...core.machine import cores
 from ...core.tables import readable
 from ..image_arrays import image_arrays
-from ..splits import folds
+from ..splits import folds, units_of
 
 # %% ../../../nbs/data/audit/02_shortcuts.ipynb #c005
 HOLDS_CELL = dict(metadata=False, corners=False, bar_corner=False, border=True, mean_colour=True, histogram=True, thumbnail=True)
@@ -30,11 +32,12 @@ GRID = 28 # the tile map divides an image into 28x28 tiles
 
 def _metadata(path)->list:
     "Features of a file that are not its pixels."
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        with Image.open(openable(path)) as img:
-            tables = [sum(t) for t in (getattr(img, 'quantization', None) or {}).values()]
-            return [*img.size, len(img.format or ''), (tables + [0, 0])[0], (tables + [0, 0])[1], len(tables), len(img.getexif())]
+    if Path(path).suffix.lower() in DICOM: return [0]*7 # Pillow can't look at its header
+    with Image.open(openable(path)) as img:
+        tables = [sum(t) for t in (getattr(img, 'quantization', None) or {}).values()]
+        try: tags = len(img.getexif())
+        except Exception: tags = 0 # damaged, see `data.audit.integrity`
+        return [*img.size, len(img.format or ''), (tables + [0, 0])[0], (tables + [0, 0])[1], len(tables), tags]
 
 def histogram(*parts:Image.Image # RGB images, counted together
              )->np.ndarray: # float (48,): 16 brightnesses each of red, green and blue; each third sums to 1
@@ -86,14 +89,21 @@ def forest_proba(forest, # `RandomForestClassifier` or `ExtraTreesClassifier`, n
         total = total + some.predict_proba(asked)/parts
     return some.classes_, total
 
-def _accuracy(x, y, fold)->tuple[int, int]: # correct predictions, number of images
-    "Cross-validated accuracy of a small forest."
-    right, forest = 0, ExtraTreesClassifier(50, min_samples_leaf=2, random_state=SEED)
+@contextmanager
+def kept_warnings():
+    "Keep the warning filters of the session while scikit-learn works in threads; each warning is shown once, afterwards."
+    with warnings.catch_warnings(record=True) as log: yield
+    told = {(str(w.message), w.category, w.filename, w.lineno): w.message for w in log if 'sklearn.utils.parallel.delayed' not in str(w.message)}
+    for (_, category, file, line), message in told.items(): warnings.warn_explicit(message, category, file, line)
+
+def _hits(x, y, fold)->np.ndarray: # bool (n,): is the prediction of an image right? False for fold -1
+    "Cross-validated predictions of a small forest."
+    right, forest = np.zeros(len(y), bool), ExtraTreesClassifier(50, min_samples_leaf=2, random_state=SEED)
     for i in range(int(fold.max()) + 1):
         fit, test = (fold != i) & (fold >= 0), fold == i
         classes, probs = forest_proba(forest, x[fit], y[fit], x[test])
-        right += int((classes[probs.argmax(1)] == y[test]).sum())
-    return right, int((fold >= 0).sum())
+        right[test] = classes[probs.argmax(1)] == y[test]
+    return right
 
 # %% ../../../nbs/data/audit/02_shortcuts.ipynb #c009
 LIMITS = {False: .10, True: .75}
@@ -112,17 +122,18 @@ def shortcuts(images:pd.DataFrame, # labelled image table
     # The forests predict `target`, so the folds are stratified by it.
     table = images.assign(label=pd.Categorical(images[target].astype(str)))
     random, grouped = (folds(table, k, b, strict=False).to_numpy() for b in ('image', by))
-    majority, rows = np.bincount(y[random >= 0]).max()/(random >= 0).sum(), []
+    live, rows = random >= 0, []
+    majority, units = np.bincount(y[live]).max()/live.sum(), units_of(table[live], by)
     # Where no two images belong together, both kinds of folds are the same.
     kinds = dict(random=random) | ({} if (random == grouped).all() else dict(grouped=grouped))
     jobs = [(name, kind) for name in HOLDS_CELL for kind in kinds]
-    found = Parallel(cores(), prefer='threads')(delayed(_accuracy)(features[name].reshape(len(y), -1), y, kinds[kind]) for name, kind in jobs)
+    with kept_warnings():
+        found = Parallel(cores(), prefer='threads')(delayed(_hits)(features[name].reshape(len(y), -1), y, kinds[kind]) for name, kind in jobs)
     known = dict(zip(jobs, found))
     for name, cell in HOLDS_CELL.items():
         row = dict(feature=name, target=target, holds_cell=cell, majority=majority)
         for kind in ('random', 'grouped'):
-            right, n = known[name, kind if kind in kinds else 'random']
-            row[kind], (row[f'{kind}_low'], row[f'{kind}_high']) = right/n, wilson(right, n)
+            row[kind], row[f'{kind}_low'], row[f'{kind}_high'] = clustered_share(known[name, kind if kind in kinds else 'random'][live], units)
         row['gain'] = max(0., (row['grouped_low'] - majority)/(1 - majority))
         row['shortcut'] = row['gain'] > LIMITS[cell]
         rows.append(row)
@@ -135,7 +146,8 @@ def tile_map(tiles:np.ndarray, # (n, 28, 28, 2), from `shortcut_features`
             )->np.ndarray: # (28, 28), cross-validated accuracy of each tile alone
     "How well each tile predicts the class."
     blocks = [np.arange(s, min(s + 1000, len(y))) for s in range(0, len(y), 1000)]
-    log, k, classes, right = lambda rows: np.log1p(np.maximum(tiles[rows], 0)).astype(float), int(fold.max()) + 1, y.max() + 1, np.zeros((GRID, GRID))
+    k, classes, right = int(fold.max()) + 1, y.max() + 1, np.zeros((GRID, GRID))
+    def log(rows): return np.log1p(np.maximum(tiles[rows], 0)).astype(float)
     # Counts, sums and sums of squares per fold and class suffice for the means and variances of all training sets.
     n, total, squares = (np.zeros((k, classes, *shape)) for shape in ((), tiles.shape[1:], tiles.shape[1:]))
     for rows in blocks:

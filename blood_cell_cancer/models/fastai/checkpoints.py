@@ -65,7 +65,9 @@ class EpochKeeper(Checkpoints, EpochLoss):
     def net(self): return getattr(self.model, 'module', self.model) # without the wrapper of several processes
 
 # %% ../../../nbs/models/fastai/00_checkpoints.ipynb #c010
-def restore(learn:Learner, run:EpochKeeper)->int: # epochs done
+def restore(learn:Learner, # of the same network
+            run:EpochKeeper # its callback, whose folder holds the checkpoint
+           )->int: # epochs done
     "Bring network, optimizer and history back from `run.folder`."
     net, optimizer, _ = run.read()
     learn.model.load_state_dict({k: torch.from_numpy(v) for k, v in net.items()}, strict=True)

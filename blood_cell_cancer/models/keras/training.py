@@ -30,7 +30,9 @@ from ..model import Model, fill_rows, register_engine
 from ..weights import Weights
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c005
-def seed_dropout(net, seed:int)->None:
+def seed_dropout(net, # a Keras network
+                 seed:int # of its first dropout layer; each further one gets the next number
+                )->None:
     "Reset the random generator of each dropout layer."
     layers = [layer for layer in net._flatten_layers() if getattr(layer, 'seed_generator', None) is not None]
     for i, layer in enumerate(layers): layer.seed_generator.state.assign([(seed + i) % 2**32, 0])
@@ -56,7 +58,7 @@ class EpochKeeper(Checkpoints, keras.callbacks.Callback):
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c007
 def restore(net, # compiled
-            run:EpochKeeper
+            run:EpochKeeper # its callback, whose folder holds the checkpoint
            )->int: # epochs done
     "Restore network, optimizer and history from `run.folder`."
     state, optimizer, _ = run.read()

@@ -246,7 +246,7 @@ def _risk_figure(state:Errors)->Figure:
     "Risk by coverage, and where the threshold is."
     fig = Figure(figsize=(5, 2.8), layout='constrained')
     ax, c, now = fig.subplots(), state.curve(), state.selective()
-    ax.step(c['coverage'], c['risk'], where='post', color='#0072B2')
+    ax.step(np.r_[0, c['coverage']], np.r_[c['risk'].iloc[0], c['risk']], where='pre', color='#0072B2')
     ax.axvline(now['coverage'][0], color='black', lw=1, ls=':')
     if now['predicted']: ax.plot(now['coverage'][0], now['risk'][0], 'o', color='#E69F00')
     ax.set(xlabel='coverage, most confident images first (dotted: now)', ylabel='risk (share of errors)', xlim=(0, 1.02))

@@ -33,8 +33,9 @@ from .widgets import EXPECTED, Persistent, View, button, check_annotated, contro
 # %% ../../../nbs/use/app/10_page.ipynb #c005
 def split_if_needed(images:pd.DataFrame)->tuple[pd.DataFrame, str]: # the split table, and what was done
     "The images as their folders split them, or split by group."
-    if set(images['split']) - {'', 'dropped'}: return images, ''
-    return split_images(images), 'The set came without a split; it is now split 70/20/10 by group.'
+    has = set(images['split']) - {'', 'dropped'}
+    if has == {'train', 'test'}: return split_images(images), 'The set came without validation images; they are now drawn from its training images, by group.'
+    return (images, '') if has else (split_images(images), 'The set came without a split; it is now split 70/20/10 by group.')
 
 # %% ../../../nbs/use/app/10_page.ipynb #c008
 class App(View):
