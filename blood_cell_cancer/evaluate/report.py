@@ -138,7 +138,7 @@ def _facts(model, data_set)->list:
         views = 'test-time augmentation with eight orientations' if model.tta else 'one view per image'
         return [('ensemble', f"weights: {model.fitted.get('by', 'given')}; {views}"), *members, *data]
     r = model.recipe
-    training = f'Adam {r.lr:g}, batch {r.batch}, at most {r.epochs} epochs, patience {r.patience}, augmentation {r.augment}, seed {r.seed}'
+    training = f'Adam {r.lr:g}, batch {r.batch}, at most {r.epochs} epochs, patience {r.patience}, augmentation {r.augment}, seed {r.seed}' if len(model.history) else r.note or 'not recorded'
     return [('backbone', r.backbone), ('engine', model.engine), ('cut and head', f'{r.cut}, {r.head}'), ('training', training),
             ('input', f'{r.size}x{r.size} RGB, (pixels/255 - {tuple(model.mean)})/{tuple(model.std)}'),
             ('preprocessing', ', '.join(r.preprocess) or 'none'), *data]
