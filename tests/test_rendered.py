@@ -129,6 +129,11 @@ def test_a_widget_becomes_a_picture_of_itself_and_a_hidden_cell_says_nothing():
     [made] = shown(out, widgets=state).outputs
     assert list(made.data) == ['text/html'] and re.sub('<[^>]+>', ' ',
                                                        made.data['text/html']).split() == 'a cell Next page Class: monocyte'.split()
+    # A grid keeps its columns, and its empty places: the corner of a confusion matrix.
+    grid = dict(state=dict(_model_name='GridBoxModel', layout='IPY_MODEL_g', children=['IPY_MODEL_e', 'IPY_MODEL_b']))
+    state |= dict(v=grid, g=dict(state=dict(grid_template_columns='50% 50%')), e=dict(state=dict(_model_name='HTMLModel', value='')))
+    [made] = shown(out, widgets=state).outputs
+    assert 'grid-template-columns:50% 50%' in made.data['text/html'] and '<div></div><span' in made.data['text/html']
     assert shown(new_output('stream', name='stdout', text='x'), source='#| hide\nf()').outputs == []
 
 
