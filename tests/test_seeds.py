@@ -44,7 +44,7 @@ def test_the_width_of_a_margin():
 
 def test_a_seed_reaches_what_draws_and_not_what_reads():
     names = seeds.seeded_names()
-    assert {'make_phantoms', 'split_images', 'recipe', 'train', 'curves'} <= names and not {'wilson', 'file_sha256'} & names
+    assert {'make_phantoms', 'split_images', 'recipe', 'train', 'curves'} <= names and not {'read_image', 'wilson', 'file_sha256'} & names
 
 
 def test_a_key_changes_with_the_modules_that_are_needed_and_no_others(monkeypatch):

@@ -202,9 +202,8 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
             )->Report:
     "Evaluate a model on a split, beside the most frequent class and a colour histogram."
     model, called = load_model(model), split
-    if split in FITTED:
-        mine = check_images(images)[images['split'] == split]
-        if new_to(model, mine, progress): images, called = mine, 'new' # of another laboratory
+    if split in FITTED and new_to(model, check_images(images)[images['split'] == split], progress):
+        images, called = images[images['split'] == split], 'new' # of another laboratory
     if called == 'new': images, split = check_images(images).assign(split='test'), 'test'
     _check_asked(model, images, check_images(images)[images['split'] == split], called, external, unknowns, robust)
     images, looked, lacking = (images, False, 0) if audit is None else audited_groups(images, audit)
@@ -218,17 +217,15 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
     others = [*(external or {}).items(), *(unknowns or {}).items()]
     laboratories, away, unknown, said = validate_laboratories(model, judged, external or {}, allow_training_images, progress)
     here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=called)
-    if robust is True: robust = robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged)
     r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=called, preds=preds,
                baselines=baselines_of(images[shared], split, baselines, progress), history=model.history, facts=_facts(model, named), data_set=named,
                leakage=leaks, seen=seen, elsewhere=unreadable_files(others), calibration=calibration(judged), external=laboratories,
-               laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)), robustness=robust or None,
-               audit=audit_rows(audit), **_saliency(model, rows, preds, saliency, progress))
+               laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)), audit=audit_rows(audit), **_saliency(model, rows, preds, saliency, progress),
+               robustness=robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged) if robust is True else robust or None)
     r.warnings = _warnings(r, model, others, lacking) + said
     if len(np.unique(judged.targets)) > 1: r.curves = {k: curves(judged, k) for k in ('roc', 'pr')}
     if model.uncertainty:
-        unknown = {n: _unknown(model, t, progress) for n, t in (unknowns or {}).items()} | unknown
-        r.uncertainty = evaluate_uncertainty(judged, model.uncertainty, unknown)
+        r.uncertainty = evaluate_uncertainty(judged, model.uncertainty, {n: _unknown(model, t, progress) for n, t in (unknowns or {}).items()} | unknown)
     r.card = short_card(model, dict(metrics=r.to_dict(), audit=r.audit))
     return r
 
