@@ -128,7 +128,7 @@ def _fuse(net, sample:torch.Tensor): # the same in bfloat16, with activations fu
     first, was = parts(sample)[0], torch.jit.onednn_fusion_enabled()
     torch.jit.enable_onednn_fusion(True)
     try:
-        fused = torch.jit.freeze(torch.jit.trace(_Prefix(copy.deepcopy(net).to(torch.bfloat16)).eval(), first))
+        fused = torch.jit.freeze(torch.jit.trace(_Prefix(copy.deepcopy(net).to(torch.bfloat16)).eval(), first, check_trace=False)) # `_checked` does
         for _ in range(3): fused(first) # the first calls make the graph
     finally: torch.jit.enable_onednn_fusion(was)
     def run(x):
@@ -180,30 +180,32 @@ class FeatureCache:
                  batch:int=32, # images per batch
                  precision:str='fp32', # of the computation: auto, bf16, fp16 or fp32
                  dtype:str='float16', # of the file
-                 progress:bool=True # show a bar for each view
+                 progress:bool=True, # show a bar for each view
+                 like=None # another `FeatureCache` of this network, size and precision: what computes that one computes this one
                 ):
         if net.cut_at() == 0:
             raise CacheError("nothing is frozen with this cut, so there is nothing to cache: use cut='last30' or 'head', or no cache")
         images, aug, device = readable(images), augmentation(augment), next(net.parameters()).device
         folder, precision = Path(folder), pick_precision(device, precision)
         folder.mkdir(parents=True, exist_ok=True)
-        by = _filled_by(len(images)*views, device, precision)
+        self.by = like.by if like else _filled_by(len(images)*views, device, precision)
         key = cache_key(net, images.get('decoded', images['sha256']), mean=mean, std=std, augment=aug, views=views, seed=seed, size=size,
-                        preprocess=told_apart(preprocess), precision=precision, dtype=dtype, by=by, order='view by view')
+                        preprocess=told_apart(preprocess), precision=precision, dtype=dtype, by=self.by, order='view by view')
         sample = torch.linspace(-2, 2, 3*size*size, device=device).view(1, 3, size, size)
-        self.net, self.note, self.n, self.progress = fold_batch_norm(net, sample, 'prefix'), folder/f'{key}.json', len(images), progress
+        self.net = like.net if like else fold_batch_norm(net, sample, 'prefix')
+        self.note, self.n, self.progress = folder/f'{key}.json', len(images), progress
         self.cast = autocast(device, precision)
         with self.cast: shape = self.net.prefix(sample).shape[1:]
         self.numbers = _lay_out(folder/f'{key}.npy', (views, self.n, *shape), dtype) # memory-mapped
         self.rows = self.numbers.reshape(-1, *shape)
         self.done = self.crc = 0
         # What the first view needs and the others use again.
-        self.run = cache(lambda: _prefix_by(by, self.net, sample))
+        self.run = like.run if like else cache(lambda: _prefix_by(self.by, self.net, sample))
         paths, sums = images['path'].tolist(), checksums(images)
         self.pixels = lambda first: pixel_batches(paths[first:], size, preprocess, batch, sums[first:])
         keys, (mean, std) = image_keys(images['sha256']), (torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
         def seen(pixels, rows, v): # the input of the network
-            x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
+            x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).contiguous().float().div_(255)
             return ((x if aug.name == 'none' else apply_views(x, *draw_views(aug, keys[rows], v, seed))) - mean)/std
         self.seen = seen
 
@@ -268,12 +270,12 @@ def cached_loaders(net:CutNet, # network with its cut
                   )->DataLoaders:
     "fastai loaders of activations at the cut, for training and validation."
     how = dict(size=r.size, preprocess=preprocess, batch=r.batch, precision=precision, dtype=dtype, progress=progress)
-    def dl(split, views, augment, **kw):
+    def dl(split, views, augment, like=None, **kw):
         rows = images[images['split'] == split]
-        filled = FeatureCache(net, rows, folder, weights.mean, weights.std, augment, views, r.seed, **how)
+        filled = FeatureCache(net, rows, folder, weights.mean, weights.std, augment, views, r.seed, **how, like=like)
         return CachedDL(filled, rows['label'].cat.codes.to_numpy().copy(), r.seed, bs=r.batch, device=device, **kw)
     n = int((images['split'] == 'train').sum())
     train = dl('train', max(1, r.views), r.augment, shuffle=True, drop_last=n % r.batch == 1)
-    dls = DataLoaders(train, dl('validation', 1, 'none'), device=torch.device(device))
+    dls = DataLoaders(train, dl('validation', 1, 'none', train.cache), device=torch.device(device))
     dls.vocab = classes_of(images)
     return dls

@@ -120,8 +120,9 @@ class CutNet(nn.Module):
 
     def prefix(self, x):
         "Images (n, 3, size, size) to activations at the cut, without gradients."
+        steps = [f for _, f in self.pieces()[:self.cut_at()]]
         def through(x):
-            for _, f in self.pieces()[:self.cut_at()]: x = f(x)
+            for f in steps: x = f(x)
             return x
         with torch.no_grad(): return torch.cat([through(part) for part in x.split(AT_ONCE if x.device.type == 'cpu' else max(1, len(x)))])
 
