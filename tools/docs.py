@@ -139,26 +139,8 @@ def names_table(source: str) -> str:
     return '\n'.join(['| name | what it is |', '|---|---|', *(f'| `{n}` | {text(line[n])} |' for n in given)])
 
 
-def last_sentence(markdown: str) -> str:
-    "The last sentence of a text, without marks; '' if it ends with a heading, a table, a list or a block of code."
-    paragraph = markdown.strip().split('\n\n')[-1]
-    if re.match(r'[#|<>`*+-]|\d+\. ', paragraph) and not re.match(r'`[^`]|\*\*', paragraph): return ''
-    plain = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', ' '.join(paragraph.split())).replace('`', '').replace('*', '')
-    return re.split(r'(?<=[.!?:]) (?=[A-Z])', plain)[-1].rstrip(':')
-
-
-def alt_text(cell, before: str, module: str) -> str:
-    "What a picture shows: as its output says, or the cell, or the text before it, or the docstring of what drew it."
-    said = next((t for o in cell.outputs if (t := o.get('metadata', {}).get('image/png', {}).get('alt'))), '') or cell.metadata.get('alt', '')
-    if said or not any('image/png' in o.get('data', ()) for o in cell.outputs): return said
-    if said := last_sentence(before): return said
-    names = vars(import_module(module)) if module else {}
-    called = [c.func.id for c in ast.walk(ast.parse(cell.source)) if isinstance(c, ast.Call) and isinstance(c.func, ast.Name)]
-    return next((getdoc(names[n]).split('\n')[0] for n in called if getdoc(names.get(n))), '')
-
-
-def present(cell, before: str, place: Place):
-    "A cell as the site shows it, after this text, or None."
+def present(cell, place: Place):
+    "A cell as the site shows it, or None."
     tags = set(cell.metadata.get('tags', []))
     if 'hide' in tags or 'google.colab' in cell.source: return None
     if cell.cell_type == 'markdown':
@@ -178,7 +160,7 @@ def present(cell, before: str, place: Place):
         if not imports_only(cell.source): return new_code_cell(cell.source, metadata=dict(tags=['hide-input']))
         return new_markdown_cell(relink(names_table(cell.source), place)) if place.module == f'{package.__name__}.all' else None
     # MyST-NB takes a picture's text from the cell and not from the output.
-    alt = alt_text(cell, before, place.module)
+    alt = cell.metadata.get('alt', '')
     return new_code_cell(cell.source, outputs=cell.outputs, execution_count=None, metadata=dict(mystnb=dict(image=dict(alt=alt))) if alt else {})
 
 
@@ -189,11 +171,7 @@ def as_page(nb, place: Place) -> nbformat.NotebookNode:
         cells = list(run_of)
         # nbdev puts the last name first.
         order = [*order[:-1], *reversed(cells), order[-1]] if is_api else [*order, *cells]
-    made, before = [], ''
-    for c in order:
-        if c.cell_type == 'markdown': before = c.source
-        made.append(present(c, before, place))
-    return new_notebook(cells=[c for c in made if c is not None], metadata=nb.metadata)
+    return new_notebook(cells=[made for c in order if (made := present(c, place)) is not None], metadata=nb.metadata)
 
 
 def opening(path: Path) -> tuple[str, str]:
