@@ -255,8 +255,8 @@ def test_fields_other_uncertainty_and_the_size_of_nuclei(browser, served, cells,
     with page.expect_file_chooser(): page.keyboard.press('Enter')
     # A folder: names below it, images alone, nothing hidden.
     folder = tmp_path/'mine'
-    (folder/'sub'/'.kept').mkdir(parents=True)
-    for where in ('b.png', 'sub/a.png', '.c.png', 'sub/.kept/d.png'): shutil.copy(cells/'01.png', folder/where)
+    for hidden in ('.kept', '@eaDir'): (folder/'sub'/hidden).mkdir(parents=True)
+    for where in ('b.png', 'sub/a.png', '.c.png', 'sub/.kept/d.png', 'sub/@eaDir/a.png'): shutil.copy(cells/'01.png', folder/where)
     (folder/'notes.txt').write_text('no image')
     page.locator('#folder').set_input_files(folder)
     state(page, re.compile('^2 images; the model answers'))

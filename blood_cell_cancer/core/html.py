@@ -21,6 +21,8 @@ from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from .io import as_path
+
 # %% ../../nbs/core/05_html.ipynb #c005
 PALETTE = '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000'
 STYLE = {'axes.prop_cycle': f'cycler("color", {list(PALETTE)})', 'svg.fonttype': 'none', 'svg.hashsalt': 'report',
@@ -187,7 +189,7 @@ def page_html(title:str, # title of the page
 def page_path(path:str|Path # of a page whose figures are written beside it under the same name, as JSON
              )->Path:
     "The path; `ValueError` for one that the figures would replace."
-    path = Path(path)
+    path = as_path(path, here=True)
     if path.suffix == '.json': raise ValueError(f'{path}: the page is HTML, and its figures are written beside it as JSON: give a name that ends in .html')
     return path
 

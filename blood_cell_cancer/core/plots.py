@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.text import Text
 
-from .io import SEED, read_image, to_pixels
+from .io import SEED, read_pixels
 from .tables import check_images, readable
 
 # %% ../../nbs/core/06_plots.ipynb #n013
@@ -74,7 +74,7 @@ def show_images(images:pd.DataFrame, # image table
     d = readable(check_images(images), allow=True)
     if not len(d): raise ValueError('the table has no readable image to show')
     if n < 1: raise ValueError(f'n={n}: show at least 1 image per class')
-    titles = d['label'].cat.add_categories([UNLABELLED]).fillna(UNLABELLED)
-    chosen = {t: d['path'][titles == t] for t in titles.cat.categories if (titles == t).any()}
+    titles = d['label'].astype(object).fillna(UNLABELLED)
+    chosen = {t: d['path'][titles == t] for t in (*d['label'].cat.categories, UNLABELLED) if (titles == t).any()}
     chosen = {t: p.sample(min(n, len(p)), random_state=seed) for t, p in chosen.items()}
-    return image_grid({t: [to_pixels(read_image(path), size) for path in p] for t, p in chosen.items()})
+    return image_grid({t: [read_pixels(path, size) for path in p] for t, p in chosen.items()})

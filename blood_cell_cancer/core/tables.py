@@ -29,7 +29,7 @@ if TYPE_CHECKING: import pandas as pd # loaded where a table is made: prediction
 SPLITS = 'train', 'validation', 'test'
 IMAGE_COLUMNS = 'path', 'name', 'label', 'split', 'group', 'source', 'sha256', 'bytes', 'width', 'height', 'error'
 IMAGE_SUFFIXES = '.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.gif', *DICOM
-HIDDEN = '.', '@eaDir', '__MACOSX' # so begin the names that nobody gave: hidden ones, thumbnails on a Synology disk, what macOS adds to a ZIP file
+HIDDEN = '.', '@eaDir', '__MACOSX', 'lost+found', '$RECYCLE.BIN', 'System Volume Information' # so begin the names that systems give
 SLIDES = '.svs', '.ndpi', '.mrxs', '.scn', '.vsi', '.bif', '.czi'
 OTHER_PICTURES = '.heic', '.heif', '.avif', '.jxl', '.jp2', '.lif', '.nd2', '.raw', '.cr2', '.nef', '.dng'
 
@@ -63,7 +63,8 @@ def image_table(paths:Iterable[str|Path], # image files
     d = pd.DataFrame([f | dict(error=utf8_text(f['error'])) for f in facts], columns=['sha256', 'bytes', 'width', 'height', 'error'])
     d['path'], d['name'] = [utf8_text(str(p)) for p in files], [utf8_text(name_below(p, as_path(root).absolute()) if root else p.name) for p in files]
     d.loc[[str(p) != q for p, q in zip(files, d['path'])], 'error'] = NOT_UTF8
-    d['label'], d['split'], d['group'], d['source'] = pd.Categorical(labels, categories=list(classes or [])), split, '', source
+    d['label'], d['group'] = pd.Categorical(labels, categories=list(classes or [])), ''
+    d['split'], d['source'] = (v if isinstance(v, str) else list(v) for v in (split, source)) # pandas would match a Series by its index
     return check_images(d[list(IMAGE_COLUMNS)])
 
 # %% ../../nbs/core/03_tables.ipynb #c008
@@ -215,8 +216,7 @@ def prediction_table(images:'pd.DataFrame', # an image table
     d = pd.DataFrame({'path': images['path'].to_numpy(), 'name': images['name'].to_numpy()})
     d['target'] = pd.Categorical(list(images['label']), categories=list(images['label'].cat.categories))
     for i, c in enumerate(classes): d[f'p_{c}'] = probs[:, i]
-    ok = np.isfinite(probs).all(axis=1)
-    best = np.where(ok, np.nan_to_num(probs).argmax(axis=1), -1)
+    best = np.where(np.isfinite(probs).all(axis=1), np.nan_to_num(probs).argmax(axis=1), -1)
     d['predicted'] = pd.Categorical.from_codes(best, categories=list(classes))
     d['error'] = errors_with(images['error'], probs, d['path'])
     return check_predictions(d)

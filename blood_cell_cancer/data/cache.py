@@ -14,7 +14,7 @@ from uuid import uuid4
 import pandas as pd
 from PIL import Image
 
-from ..core.io import read_pixels
+from ..core.io import as_path, read_pixels
 from ..core.machine import in_order
 from ..core.progress import progress_bar
 from ..core.tables import readable
@@ -65,7 +65,7 @@ def decode_once(images:pd.DataFrame, # image table
                 progress:bool=True # show a progress bar
                )->pd.DataFrame: # the same table with the paths of the cached files, and their names in a column `decoded`
     "Decode, preprocess and resize images once for all epochs."
-    images, folder = readable(images), Path(folder)
+    images, folder = readable(images), as_path(folder, here=True)
     folder.mkdir(parents=True, exist_ok=True)
     names = [decoded_name(s, size, preprocess) for s in images['sha256']]
     targets = [folder/n for n in names]

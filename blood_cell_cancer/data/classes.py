@@ -19,6 +19,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..core.intervals import group_codes
+from ..core.io import as_path
 from ..core.tables import check_images, classes_of, read_table
 
 # %% ../../nbs/data/00_classes.ipynb #c005
@@ -69,7 +70,7 @@ def map_classes(images:pd.DataFrame, # another laboratory's image table
 def _mapping_file(path:Path)->dict: # (set or '', folder) -> class
     columns = 'the columns folder,class or set,folder,class'
     if not path.is_file(): raise FileNotFoundError(f'there is no mapping file {path}: give a CSV with {columns}')
-    d, out = read_table(path, skipinitialspace=True), {}
+    d, out = read_table(str(path), skipinitialspace=True), {}
     if missing := {'folder', 'class'} - set(d): raise ValueError(f'{path} lacks {sorted(missing)}: it needs {columns}')
     for s, f, c in zip(d['set'] if 'set' in d else [''] * len(d), d['folder'], d['class']):
         if out.setdefault((s, f), c) != c: raise ValueError(f'{path} gives the folder {s and s + "/"}{f} two classes, {out[s, f]!r} and {c!r}: remove one of the rows')
@@ -82,7 +83,7 @@ def read_mapping(mapping, # CSV file; or a dict: folder -> class, or set -> such
     file = f' in {mapping}' if isinstance(mapping, (str, Path)) else ''
     if not file and not isinstance(mapping, (dict, type(None))):
         raise ValueError(f"mapping={mapping!r}: give a dict, such as {{'PMN': 'neutrophil'}}, or a CSV file with the columns folder,class")
-    if file: got = _mapping_file(Path(mapping))
+    if file: got = _mapping_file(as_path(mapping))
     else:
         nested = {k: v if isinstance(v, dict) else {k: v} for k, v in (mapping or {}).items()}
         got = {(k if isinstance(mapping[k], dict) else '', f): '' if pd.isna(c) else c for k, v in nested.items() for f, c in v.items()}

@@ -238,6 +238,7 @@ def _load_tables(whats, data, classes, progress, patients)->dict: # name of the 
     if patients and not _grouped(tables[lab] for lab in own): # the folders around the class folders are patients
         if len(own) < 2: raise DataError(NO_PATIENTS)
         tables |= {lab: tables[lab].assign(group=lab, source='') for lab in own}
+    elif patients and (none := [lab for lab in own if not _grouped([tables[lab]])]): warnings.warn(f'{", ".join(none)}: no folders of patients: each image is taken for one of its own')
     return tables
 
 def _mapping_here(mapping, classes, tables, elsewhere)->dict: # for `join_images`
@@ -259,7 +260,7 @@ def declared_classes(text:str|None # 'a,b,c', 'folders', or the name of a list i
 def _warn_of_namesake(name:str)->None:
     "A name means the data set, also where a folder of images here is called so."
     here, place = Path(name), os.environ.get('BLOOD_CELLS_DATA')
-    if not here.is_dir() or place and here.resolve() in (Path(place).resolve(), (Path(place)/name).resolve()): return # the set itself
+    if not here.is_dir() or place and here.resolve() in (as_path(place).resolve(), (as_path(place)/name).resolve()): return # the set itself
     if list_images(here)[0]: warnings.warn(f'{name} is the data set of this name; for the folder {name} that is here, write ./{name}')
 
 def load_images(what:str|Path|list|tuple='phantoms', # a set in `DATASETS` or `COLLECTIONS`, a folder, or a list of them, which are joined

@@ -92,14 +92,14 @@ def lab_folders(folder:str|Path, # one folder per class, or one folder per labor
                       f'share a class. If {names} are the classes, put the images directly into them')
     return {p.resolve().name if p.name in ('', '..') else p.name: p for p in (inner if many else [folder])}
 
-def _check_level(root:Path, inner:dict)->None: # name of a folder that is taken as a class -> the folders in it that hold images
+def _check_level(root:Path, inner:dict, patients)->None: # name of a folder that is taken as a class -> the folders in it that hold images; are these patients?
     "Laboratories are no classes: an error where the names say so, and a warning where they may be some."
     names, below = list(inner), set().union(*inner.values())
     if len(names) < 2 or not all(inner.values()) or any(map(_is_class, names)): return
     text = (f'If they are laboratories, name each of them: --data {",".join(str(root/n) for n in names)} (in Python a list of folders). '
             f'If they are the classes, declare them: classes={names} (--classes {shlex.quote(",".join(names))})')
     if all(map(_is_class, below)): raise DataError(f'{root}: {names} hold folders with the names of classes, {sorted(below)}, as laboratories do. {text}')
-    if all(f == below for f in inner.values()): warnings.warn(f'{root}: {names} all hold the folders {sorted(below)}, and are taken as the classes. {text}')
+    if not patients and all(f == below for f in inner.values()): warnings.warn(f'{root}: {names} all hold the folders {sorted(below)}, and are taken as the classes. {text}')
 
 # %% ../../nbs/data/02_folders.ipynb #f008
 def ordered_classes(classes # declared: a list, a tuple or another sequence; or 'folders', or the name of a list in `CLASS_LISTS`; or None
@@ -222,7 +222,9 @@ def _folder_files(folder:Path, root:Path, classes, dataset, patients)->tuple[lis
         if not split: inner[f.name] = {w[0] for w in within if w}
     if aside: warnings.warn(f'{root}: class folders hold folders called {sorted(aside)}, whose images are read as cells of the class. '
                             'If they are masks or the like, move them elsewhere')
-    if classes == 'folders' and not dataset: _check_level(root, inner)
+    if patients and 0 < (alone := [p for *_, p in rows].count('')) < len(rows):
+        warnings.warn(f'{root}: {alone} of {len(rows)} images lie in no folder of a patient, and each is taken for a patient of its own')
+    if classes == 'folders' and not dataset: _check_level(root, inner, patients)
     return rows, others, declared
 
 def folder_images(folder:str|Path, # class folders, or split folders with class folders below; or the layout of `dataset`

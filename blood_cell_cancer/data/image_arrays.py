@@ -18,7 +18,7 @@ import pandas as pd
 from joblib import Parallel, delayed, hash as digest_of
 
 from .. import __version__
-from ..core.io import ImageError, read_image, write_json
+from ..core.io import ImageError, as_path, read_image, write_json
 from ..core.machine import cores
 from ..core.progress import progress_bar
 from ..core.tables import check_images
@@ -51,7 +51,7 @@ MARK = 'belongs_to.json' # the file in a folder of arrays that says whose they a
 
 def work_folder(folder:str|Path)->Path: # the folder
     "A folder for arrays: a new one, an empty one, or one that `image_arrays` has made; `FileExistsError` where other files are."
-    folder = Path(folder)
+    folder = as_path(folder, here=True)
     if folder.is_dir() and not (folder/MARK).exists() and any(folder.iterdir()):
         raise FileExistsError(f'{folder} holds other files: give an empty folder, or the name of a new one')
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def _written(folder)->list: # files
 
 def clear_folder(folder:str|Path)->None: # of `work_folder`
     "Remove what was written into a folder of arrays, and the folder where nothing else is in it."
-    for f in (*_written(folder := Path(folder)), folder/MARK):
+    for f in (*_written(folder := as_path(folder, here=True)), folder/MARK):
         with suppress(OSError): f.unlink()
     with suppress(OSError): folder.rmdir() # other files stay
 

@@ -8,6 +8,7 @@ __all__ = ['ViewTransform', 'epoch_order', 'EpochDL', 'image_datasets', 'image_l
 # %% ../../nbs/data/09_loaders.ipynb #c002
 from collections.abc import Sequence
 from numbers import Integral
+from pathlib import Path
 
 from ..core.machine import cores, in_order, triton_first
 
@@ -85,8 +86,9 @@ class EpochDL(TfmdDL):
 # Classes of this module, since a loader process that does not begin as a copy of this one (on macOS and Windows) is sent them by name.
 class _Opened(Transform):
     "The image of a path; what is known of the table's files must be so still."
+    input_types = str, Path # of the items that fastai opens by this transform
     def __init__(self, sums, size, preprocess): self.sums, self.size, self.preprocess = sums, size, preprocess
-    def encodes(self, path): return PILImage.create(read_pixels(path, self.size, self.preprocess, self.sums.get(path, '')))
+    def encodes(self, path): return PILImage.create(read_pixels(path, self.size, self.preprocess, self.sums.get(str(path), '')))
 
 class _Of(Transform):
     "What a table says of a path."

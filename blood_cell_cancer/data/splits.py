@@ -50,8 +50,8 @@ def allocate(labels:np.ndarray, # class codes, int (n,)
     want = quotas(np.bincount(labels, minlength=labels.max() + 1), sizes).astype(float)
     d = pd.DataFrame(dict(label=labels, unit=units, key=keys))
     # The order of the units depends on the content of their images, not on the order of the rows.
-    first, length = d.groupby('unit')['key'].min(), d['unit'].value_counts()
-    order = sorted(first.index, key=lambda u: (-length[u], hashlib.sha256(f'{seed}:{first[u]}'.encode()).hexdigest())) # random, but of content and seed
+    first, length = d.groupby('unit')['key'].min().to_dict(), d['unit'].value_counts().to_dict()
+    order = sorted(first, key=lambda u: (-length[u], hashlib.sha256(f'{seed}:{first[u]}'.encode()).hexdigest())) # random, but of content and seed
     m = pd.crosstab(d['unit'], d['label']).reindex(index=order, columns=range(len(want)), fill_value=0).to_numpy()
     have, place = np.zeros_like(want), []
     for c in m:
@@ -284,7 +284,7 @@ def check_split(images:pd.DataFrame, # a split image table
                )->pd.DataFrame: # the same table
     "Raise unless two or more classes are all in training and validation, without leakage; warn of classes without test images."
     t, classes = pd.crosstab(images['label'], images['split']), classes_of(images)
-    if len(classes) < 2: raise ValueError(f'there is only one class ({classes[0]}): a classifier needs two or more, each with its own sub-folder')
+    if len(classes) < 2: raise ValueError(f'{f"there is only one class ({classes[0]})" if classes else "no class is declared"}: a classifier needs two or more, each with its own sub-folder')
     lacking = {s: [c for c in classes if s not in t or c not in t.index or t.loc[c, s] == 0] for s in SPLITS}
     for s in SPLITS[:2]:
         if few := [f'{c} ({(images["label"] == c).sum()} images in all)' for c in lacking[s]]:

@@ -13,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 from ..core.io import SEED, read_image
 from ..core.machine import in_order
 from ..core.progress import progress_bar
-from ..core.tables import check_labelled, classes_of, prediction_table, readable, with_groups
+from ..core.tables import classes_of, prediction_table, readable, with_groups
 from ..data.audit.shortcuts import histogram
 
 # %% ../../nbs/evaluate/01_baselines.ipynb #c004
@@ -43,11 +43,12 @@ def histogram_baseline(images:pd.DataFrame, # split image table
                        seed:int=SEED, # of the forest
                        progress:bool=True # show a bar
                       )->pd.DataFrame: # prediction table
-    "A random forest on the colour histograms of the training images."
+    "A random forest on the colour histograms of the training images that can be read."
     classes = classes_of(images)
     # By name, for a forest depends on the order of its images.
-    fit = readable(check_labelled(images[images['split'] == 'train'])).sort_values('name', kind='stable')
+    fit = readable(images[(images['split'] == 'train') & images['label'].notna()], allow=True).sort_values('name', kind='stable')
     rows = images[images['split'] == split]
+    if not len(fit): raise ValueError('no labelled training image (a row whose split is train) can be read: there are no colours to learn from')
     if not len(rows): raise ValueError(f'the split {split} is empty')
     forest = RandomForestClassifier(300, random_state=seed, n_jobs=-1)
     forest.fit(colour_histograms(fit, progress=progress), fit['label'].cat.codes)

@@ -94,10 +94,11 @@ def calibration(preds:pd.DataFrame|Judged, # prediction table with targets; a co
     def figure(v, *ends): return float(v[0]), *(outer((v[0], v[0]), *ends) if codes.max() else (np.nan, np.nan)) # one group has no interval
     brier, log_loss = (figure(v, bootstrap_ci(v[1:]), ends) for v, ends in zip((brier, log_loss), _by_mistakes(p, loss, right, share)))
     low, high = bootstrap_ci(gap[1:])
-    basic, overall = (2*gap[0] - high, 2*gap[0] - low), (gap[0], max(abs(confidence.mean() - (1 - x)) for x in share))
-    (ece, low, high), expected = figure(gap, basic, overall), _expected(confidence, right, cell, codes, seed)
-    ece = ece, 0. if ece <= expected[2] else max(low, 0.), high # where it is NaN, low stays it
-    return Calibration(len(j), ece, expected, brier, log_loss, _bins(confidence, right, j.groups, cell))
+    over = [float(confidence.mean()) - 1 + x for x in share] # how far the mean probability is above the share of right predictions
+    (ece, low, high), expected = figure(gap, (2*gap[0] - high, 2*gap[0] - low), (gap[0], max(map(abs, over)))), _expected(confidence, right, cell, codes, seed)
+    if ece <= expected[2]: low = 0.
+    elif codes.max() + 1 < len(j): low = max(min(low, ece - expected[2]), over[0], -over[1]) # groups add so much by chance
+    return Calibration(len(j), (ece, max(low, 0.), high), expected, brier, log_loss, _bins(confidence, right, j.groups, cell))
 
 # %% ../../nbs/evaluate/04_calibration.ipynb #c009
 @patch

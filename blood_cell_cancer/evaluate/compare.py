@@ -11,8 +11,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, chi2, norm, t as student
+from scipy.stats import norm, t as student
 
+from ..core.html import counted
 from ..core.intervals import group_codes
 from .metrics import Judged, judge
 
@@ -24,7 +25,7 @@ def _pair(a, b):
     if twice := [i for r in right for i in r.index[r.index.duplicated()]]: raise ValueError(f'{twice[0]} is in a table twice: each image counts once')
     paths = right[0].index
     if odd := sorted(set(paths) ^ set(right[1].index)):
-        raise ValueError(f'the tables are not of the same images: {len(odd)} are in one alone, the first is {odd[0]}')
+        raise ValueError(f'the tables are not of the same images: {counted(len(odd), "is", "are")} in one alone, the first is {odd[0]}')
     targets = [j.rows.set_index('path')['target'].astype(str) for j in (a, b)]
     if (targets[0] != targets[1].loc[paths]).any(): raise ValueError('the tables name different targets for the same image')
     groups = a.groups if (a.groups != '').any() else pd.Series(b.groups, right[1].index).loc[paths]
@@ -36,26 +37,34 @@ def _bonett_price(only_a, only_b, n)->tuple: # low, high
     half = norm.ppf(.975)*np.sqrt((pa + pb - (pa - pb)**2)/(n + 2))
     return pa - pb - half, pa - pb + half
 
-def _by_group(d, groups)->tuple: # low, high, p
-    "Obuchowski's test (1998), and an interval from the same sums, of differences d = 1, 0 or -1 of n images in m groups."
-    n, m, sums = len(d), groups.max() + 1, np.bincount(groups, d)
-    p = float(chi2.sf(sums.sum()**2/(sums**2).sum(), 1)) if sums.any() else 1.
-    only_a, only_b = (d > 0).sum(), (d < 0).sum()
-    apart = sums - np.bincount(groups)*d.mean()
-    if np.abs(apart).max() < 1e-9: return *_bonett_price(only_a*m/n, only_b*m/n, m), p # all groups say the same: each counts as one image
-    half = student.ppf(.975, m - 1)*np.sqrt((apart**2).sum()*m/(m - 1))/n
+def _by_group(d, groups)->tuple: # low, high
+    "95 % interval of the mean of differences d = 1, 0 or -1 of n images in m groups."
+    n, m, only_a, only_b = len(d), groups.max() + 1, (d > 0).sum(), (d < 0).sum()
     low, high = _bonett_price(only_a, only_b, n)
-    return min(d.mean() - half, low), max(d.mean() + half, high), p
+    if m == n: return low, high
+    apart = np.bincount(groups, d) - np.bincount(groups)*d.mean()
+    if np.abs(apart).max() < 1e-9: return _bonett_price(only_a*m/n, only_b*m/n, m) # all groups say the same: each counts as one image
+    half = student.ppf(.975, m - 1)*np.sqrt((apart**2).sum()*m/(m - 1))/n
+    return min(d.mean() - half, low), max(d.mean() + half, high)
+
+def _by_chance(sums)->float:
+    "The probability that the sum of whole numbers is as far from 0, or farther, if each is up or down by the toss of a coin."
+    steps = np.abs(sums[sums != 0]).astype(int)
+    chance = np.eye(1, steps.sum() + 1)[0] # of each sum of those that are up
+    for k in steps:
+        chance /= 2
+        chance[k:] += chance[:-k]
+    return float(min(1, chance[np.abs(2*np.arange(len(chance)) - steps.sum()) >= abs(sums.sum())].sum()))
 
 def mcnemar(a:pd.DataFrame|Judged, # prediction table of one model; a column `group` is respected
             b:pd.DataFrame|Judged # of another, on the same images
            )->dict: # `n, groups, only_a, only_b, difference, low, high, p`; difference: accuracy of a minus that of b
-    "McNemar's test of two models on the same images: exact, or Obuchowski's (1998) where images belong together in groups."
+    "McNemar's exact test of two models on the same images, by group where they belong together."
     right_a, right_b, groups = _pair(a, b)
-    n, m, only_a, only_b = len(right_a), int(groups.max() + 1), int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    if m < n: low, high, p = _by_group(right_a.astype(int) - right_b, groups)
-    else: (low, high), p = _bonett_price(only_a, only_b, n), float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.
-    return dict(n=n, groups=m, only_a=only_a, only_b=only_b, difference=(only_a - only_b)/n, low=float(max(-1, low)), high=float(min(1, high)), p=p)
+    d = right_a.astype(int) - right_b
+    low, high = _by_group(d, groups)
+    return dict(n=len(d), groups=int(groups.max() + 1), only_a=int((d > 0).sum()), only_b=int((d < 0).sum()), difference=float(d.mean()),
+                low=float(max(-1, low)), high=float(min(1, high)), p=_by_chance(np.bincount(groups, d)))
 
 # %% ../../nbs/evaluate/03_compare.ipynb #c009
 def holm(p # p-values of a family of tests
@@ -90,7 +99,7 @@ def best_baseline(preds:pd.DataFrame|Judged, # prediction table of the model
     name = max(others, key=lambda n: others[n].right.mean())
     paths = [set(j.rows['path']) for j in (model, others[name])]
     if odd := sorted(paths[0] ^ paths[1]):
-        warnings.warn(f'{len(odd)} images are left out of the comparison with {name}, because only one of the two has predicted them; the first is {odd[0]}')
+        warnings.warn(f'{counted(len(odd), "image is", "images are")} left out of the comparison with {name}, because only one of the two has predicted them; the first is {odd[0]}')
         if not paths[0] & paths[1]: raise ValueError(f'the model and {name} have no image in common')
         model, others[name] = (judge(j.rows[j.rows['path'].isin(paths[0] & paths[1])]) for j in (model, others[name]))
     return dict(name=name, **mcnemar(model, others[name]))

@@ -17,7 +17,7 @@ from ..core.intervals import (area_interval, area_variance, bootstrap_chunks, bo
                                              outer, wilson, with_ci)
 from ..core.io import SEED
 from ..core.plots import Figure
-from .metrics import Judged, judge
+from .metrics import Judged, grouped_mean_interval, judge
 
 # %% ../../nbs/evaluate/02_curves.ipynb #c005
 def _by_score(y, s, w):
@@ -94,11 +94,13 @@ def curves(preds:pd.DataFrame|Judged, # prediction table with targets; a column 
     values = np.array([area(y, s)[0] for y, s in parts.values()])
     boots = np.hstack([[area(y, s, w) for y, s in parts.values()] for w in bootstrap_chunks(j.groups, draws, seed)]) # (classes, draws)
     ends = [bootstrap_ci(b) for b in boots]
-    macro = bootstrap_ci(np.where(np.isnan(boots), values[:, None], boots).mean(0))
+    means = np.where(np.isnan(boots), values[:, None], boots).mean(0)
+    macro = bootstrap_ci(means)
     if codes.max():
         exact = [grouped_area_interval(v, b, y, codes, kind) for v, b, (y, _) in zip(values, boots, parts.values())]
         ends = [outer(*v) for v in zip(ends, exact)]
         macro = outer(macro, mean_estimate(np.column_stack([values, exact]))[1:])
+        if codes.max() + 1 < len(j): macro = outer(macro, grouped_mean_interval(values.mean(), means, codes))
     rows = [(c, int(y.sum()), float(v), *e) for (c, (y, _)), v, e in zip(parts.items(), values, ends)] + [('macro', len(j), float(values.mean()), *macro)]
     return Curves(kind, pd.DataFrame(rows, columns=['class', 'n', 'area', 'low', 'high']), {c: _points(kind, y, s) for c, (y, s) in parts.items()})
 

@@ -64,12 +64,14 @@ FITTED = 'train', 'validation' # splits of which a figure is no test
 def _finding(r, d, leaky)->tuple[str, str, str]: # 'bad', 'warn' or 'lead', the verdict in words, and what to do next
     "Are these images a test, and what does the comparison with the best baseline mean?"
     if r.seen.get('seen'): return 'bad', f'{seen_text(r.seen)}.', 'evaluate images that the model has not seen.'
-    if r.split in FITTED: return ('warn', f'No test: these are {dict(train="training").get(r.split, r.split)} images, to which the model was fitted.',
+    if r.split in FITTED: return ('warn', f'No test: these are {split_word(r)}images, to which the model was fitted.',
                                   'evaluate the test images, to which the model was not fitted.')
     if r.split == 'new': return ('warn', 'All these images are new to the model, so there is no baseline: '
                                  'the colour histogram would have to be trained on images of this laboratory.', 'look at the classes with the lowest recall; '
                                  'labelled images of this laboratory, five or more of each class and twenty in all, fit the model to it (`blood-cells adapt`).')
     if not d: return 'warn', 'There is no baseline to compare with.', 'evaluate on a table that also has the training images, so that baselines can be trained on them.'
+    if (r.confusion.sum(axis=1) > 0).sum() == 1: return ('warn', 'All these images are of one class, so there is no fair comparison: '
+                                                         'always naming one class is right about all of them, or about none.', 'evaluate images of every class.')
     missing = ' and '.join(['audit the images for duplicates and shortcuts']*(not r.audit) + ['evaluate images of another laboratory']*(not r.external))
     if r.scores['correct'] == r.scores['n'] and d['difference'] == 0: # every image, by both
         return ('warn', f"As good as {BASELINES.get(d['name'], d['name'])}, and no better: both classify every image correctly, "
@@ -80,7 +82,7 @@ def _finding(r, d, leaky)->tuple[str, str, str]: # 'bad', 'warn' or 'lead', the 
     better = 'Better than its best baseline' if shown else 'Not clearly better than its best baseline'
     if leaky: return ('warn', f"{better}, {'but' if shown else 'and'} this is no fair test.",
                       'split by group, which keeps duplicates and overlapping fields together, train again, and evaluate again.')
-    if not shown: return 'warn', f'{better}.', f"evaluate more images: among {d['n']}, chance can make such a difference."
+    if not shown: return 'warn', f'{better}.', f"evaluate more {'groups of '*(d['groups'] < d['n'])}images: among {d['groups']}, chance can make such a difference."
     return 'lead', f'{better}.', f"{missing or 'look at the classes with the lowest recall'} before you trust it."
 
 def _doubts(r)->list: # (what to add to a verdict, what to do)
@@ -97,12 +99,12 @@ def verdict_of(r # a `Report`
     kind, words, advice = _finding(r, d, bool(r.leakage.get('tested')))
     if kind == 'lead' and (doubts := _doubts(r)):
         kind, words, advice = 'warn', f"{words[:-1]}, but {', and '.join(t for t, _ in doubts)}.", '; '.join(todo for _, todo in doubts) + '.'
-    said = f"{words} {with_ci(*s['accuracy'])} of {'these' if r.seen.get('seen') else f'the {r.split}'} images are classified correctly"
+    said = f"{words} {with_ci(*s['accuracy'])} of {f'the {split_word(r)}' if split_word(r) else 'these '}images are classified correctly"
     evidence = f"{s['correct']} of {counted(s['n'], 'image')} {'is' if s['correct'] == 1 else 'are'} right."
     if d:
         said += f", against {with_ci(*r.figures[d['name']]['accuracy'])} by {BASELINES.get(d['name'], d['name'])}"
         by = points_with_ci(*(d[k] for k in ('difference', 'low', 'high')))
-        test = f"McNemar's test by {d['groups']} groups of images, after Obuchowski" if d['groups'] < d['n'] else 'McNemar'
+        test = f"McNemar's test by {d['groups']} groups of images" if d['groups'] < d['n'] else 'McNemar'
         evidence += (f" {counted(d['only_a'], 'is', 'are')} right by the model alone, {d['only_b']} by the baseline alone: "
                      f"a difference in accuracy of {by}, p = {d['p']:.2g} ({test}).")
     return dict(kind=kind, verdict=f'{said}.', evidence=evidence, advice=f'What to do next: {advice}')
@@ -110,17 +112,16 @@ def verdict_of(r # a `Report`
 def data_text(r # a `Report`
              )->str:
     "What was evaluated, when, and of which data; of images that belong together also how many groups they are, on which the intervals rest."
-    groups, n = group_codes(r.judged.groups).max() + 1, r.scores['n']
+    groups, n, have = group_codes(r.judged.groups).max() + 1, r.scores['n'], (r.confusion.sum(axis=1) > 0).sum()
     what = ' in the '.join([t for t in (r.data_set, f'folder {folder_names(r.preds)}') if t])
     grouped = f", in {counted(groups, 'group')} (patients, duplicates)" if groups < n else ''
-    have = (r.confusion.sum(axis=1) > 0).sum()
     some = f"{have} of the model's "*bool(have < len(r.confusion))
-    return f"Data: {what}; {n} {split_word(r)}images of {some}{len(r.confusion)} classes{grouped}. Model: {r.model}. Evaluated on {r.date}."
+    return f"Data: {what}; {counted(n, f'{split_word(r)}image')} of {some}{len(r.confusion)} classes{grouped}. Model: {r.model}. Evaluated on {r.date}."
 
 def split_word(r # a `Report`
               )->str: # '' or with a space behind it
     "Which images were evaluated; of images that have trained the model their split says nothing."
-    return '' if r.seen.get('seen') else f'{r.split} '
+    return '' if r.seen.get('seen') else f"{dict(train='training').get(r.split, r.split)} "
 
 # %% ../../nbs/evaluate/08_pages.ipynb #c008
 def _baselines(r, pictures):
@@ -163,7 +164,7 @@ def _calibration(r, pictures):
     notes = ('In brackets: 95 % intervals; of a perfectly calibrated model, the range of 95 % of its possible outcomes. Lower is better in all rows.',
              'Expected calibration error: how far the stated probability lies from the share of right predictions, on average; 0 to 1 (0.05: five points).',
              'Brier score: the squared distance of the probabilities from the truth, summed over the classes; 0 (always right, and sure of it) to 2 '
-             f'(always wrong, and sure of it). Equal probabilities for all {k} classes have {1 - 1/k:.3f}. For two classes it is twice the score of scikit-learn.',
+             f'(always wrong, and sure of it). Equal probabilities for the {k} classes have {1 - 1/k:.3f}. For two classes it is twice the score of scikit-learn.',
              'Log loss: 0 if the true class always has the probability 1, without an upper limit, and much raised by a mistake that the model is '
              f'sure of. Equal probabilities have {log(k):.3f}.')
     return Markup('').join([html_figure(drawn(c.plot), alt, caption, 'r-'), html_table(c.table().rename_axis('figure'), 'Calibration'), *(sentence(n, 'fine') for n in notes)])
@@ -281,7 +282,7 @@ def _notes(r):
     "What comes before the sections: verdict, evidence, advice, data, leakage, other laboratories, warnings."
     v = r.verdict
     top = [sentence(v['verdict'], v['kind']), sentence(v['evidence']), sentence(v['advice']), sentence(data_text(r), 'fine')]
-    leaks = [leakage_text(r.leakage)] if r.leakage and r.split != 'new' else [] # where all images are evaluated, there is no other side
+    leaks = [leakage_text(r.leakage)] if r.leakage and r.split not in ('new', *FITTED) else [] # where all are evaluated, there is no other side; the others are no test
     drops = [sentence(f'{name}: {f.lead()}', 'warn' if f.drop[1] > 0 else '') for name, f in r.external.items()]
     others = [w for w in r.warnings if w not in [t for t, _ in leaks]]
     warnings = [Markup('<p class="warn"><strong>Warning:</strong> ') + escape(w) + Markup('</p>') for w in others]

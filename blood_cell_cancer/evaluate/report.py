@@ -144,8 +144,8 @@ def _facts(model, data_set)->list:
             ('preprocessing', ', '.join(r.preprocess) or 'none'), *data]
 
 def _warnings(r, model, others, lacking)->list: # of a report; (name, image table) of other images; how many images the audit lacks
-    warns, preds = [f'The figures are of {r.split} images, to which the model was fitted: they say nothing of other images.']*(r.split in FITTED), r.preds
-    warns += ([leakage_text(r.leakage)[0]] if leakage_text(r.leakage)[1] else []) + ([] if r.seen['known'] else [NO_RECORD])
+    warns, preds = [f'The figures are of {split_word(r)}images, to which the model was fitted: they say nothing of other images.']*(r.split in FITTED), r.preds
+    warns += ([leakage_text(r.leakage)[0]] if leakage_text(r.leakage)[1] and r.split not in FITTED else []) + ([] if r.seen['known'] else [NO_RECORD])
     if lacking: warns.append(f'The audit was made without {lacking} of these images, and says nothing of their duplicates and overlapping fields: audit all of them, and evaluate again.')
     if model.interrupted: warns.append('Training was interrupted before the end of its recipe.')
     if 'random' in [w.strip().split(' ')[0] for w in model.weights.split(';')]:
@@ -212,7 +212,8 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
     seen = refuse_seen(seen_among(model, rows[rows['label'].notna()], images, progress), allow_training_images)
     preds = with_groups(model.predict(rows, progress), rows)
     judged = judge(preds)
-    shared = (images['split'] != split) | images['path'].isin(judged.rows['path']) # baselines are judged on the same images
+    # Baselines are judged on the same images, but not on training images, which they have learned by heart.
+    shared = ((images['split'] != split) | images['path'].isin(judged.rows['path'])) & (called != 'train')
     named = known_set(images) or ', '.join(dict.fromkeys(images.get('set', [])))
     others = [*(external or {}).items(), *(unknowns or {}).items()]
     laboratories, away, unknown, said = validate_laboratories(model, judged, external or {}, allow_training_images, progress)

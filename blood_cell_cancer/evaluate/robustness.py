@@ -22,6 +22,7 @@ from ..core.plots import Figure
 from ..core.intervals import clustered_share, with_ci
 from ..core.progress import progress_bar
 from ..core.tables import check_images, readable, with_groups
+from ..data.classes import groups_with_copies
 from .metrics import Judged, judge, plot_grid
 from ..models.bundle import load_model
 
@@ -165,6 +166,10 @@ class Robustness:
         clean = r.loc[r['severity'] == 0, 'accuracy'].iloc[0]
         return (clean - r[r['severity'] > 0].groupby('corruption', sort=False)['accuracy'].mean()).sort_values(ascending=False)
 
+    def _points(self):
+        "The drop as text, in percentage points; a rounding error below 0 is no -0.0."
+        return ((100*self.drop()).round(1) + 0.).map('{:.1f}'.format)
+
     def _grid(self, values):
         "One row per corruption, the worst first, and one column per severity."
         t = self.rows.assign(value=values)
@@ -173,7 +178,7 @@ class Robustness:
     def lead(self)->str:
         "The worst corruptions in one sentence."
         clean = with_ci(*self.rows.loc[self.rows['severity'] == 0, ['accuracy', 'low', 'high']].iloc[0])
-        worst = ', '.join(f'{n.replace("_", " ")} {100*v:.1f}' for n, v in self.drop().head(3).items())
+        worst = ', '.join(f'{n.replace("_", " ")} {points}' for n, points in self._points().head(3).items())
         severities = ', '.join(map(str, sorted(set(self.rows['severity']) - {0})))
         if not severities: return f'Accuracy on clean images: {clean}. No corrupted images were asked for.'
         return (f'Accuracy on clean images: {clean}. Mean drop over the severities {severities}, in percentage points, '
@@ -182,8 +187,7 @@ class Robustness:
     def table(self)->pd.DataFrame:
         "Accuracies as text: one row per corruption, one column per severity."
         text = [with_ci(*r) for r in self.rows[['accuracy', 'low', 'high']].to_numpy()]
-        drop = [f'{100*v:.1f} points' for v in self.drop()]
-        return self._grid(text).assign(**{'mean drop': drop}).rename_axis(f'clean: {text[0]}')
+        return self._grid(text).assign(**{'mean drop': self._points() + ' points'}).rename_axis(f'clean: {text[0]}')
 
     def __repr__(self): return self.table().to_string() if len(self.rows) > 1 else self.lead()
 
@@ -200,12 +204,12 @@ def robustness(model, # a `Model` or an `Ensemble`, or the folder of a bundle
                corruptions=tuple(CORRUPTIONS), # names; an empty tuple for the clean images alone
                severities=SEVERITIES, # 1 to 5
                progress:bool=True, # show a bar
-               clean:pd.DataFrame|Judged|None=None, # predictions for the uncorrupted rows, if they exist already
+               clean:pd.DataFrame|Judged|None=None, # predictions for the uncorrupted rows and no others, if they exist already
                **kwargs # for `model.predict`: batch, precision
               )->Robustness:
     "Accuracy on corrupted images."
-    model = load_model(model)
-    rows = readable(check_images(images)[images['split'] == split], allow=True)
+    model, images = load_model(model), images.assign(group=groups_with_copies(check_images(images))) # copies are no further images
+    rows = readable(images[images['split'] == split], allow=True)
     if not len(rows): raise ValueError(f'the split {split!r} has no image that can be read: call split_images, or choose among {sorted(set(images["split"]))}')
     names = list(dict.fromkeys([corruptions] if isinstance(corruptions, str) else corruptions))
     levels = list(dict.fromkeys(severities if isinstance(severities, Iterable) else [severities]))
@@ -214,7 +218,9 @@ def robustness(model, # a `Model` or an `Ensemble`, or the folder of a bundle
     jobs = [(Corrupt(c, s), c, s) for c in names for s in levels]
     def predicted(**how): return with_groups(model.predict(rows, progress=False, **how, **kwargs), rows)
     if isinstance(clean, pd.DataFrame) and 'group' not in clean: clean = with_groups(clean, images)
-    out = [_row('clean', 0, predicted() if clean is None else clean)]
+    clean = judge(predicted() if clean is None else clean)
+    if odd := set(clean.rows['path']) - set(rows['path']): raise ValueError(f'clean has predictions of {len(odd)} images that are not in the split {split!r}, such as {min(odd)}: predict its rows only')
+    out = [_row('clean', 0, clean)]
     for corrupt, name, severity in progress_bar(jobs, 'robustness', progress=progress, unit='corruptions'):
         out.append(_row(name, severity, predicted(preprocess=(corrupt,))))
     return Robustness(pd.DataFrame(out, columns=['corruption', 'severity', 'n', 'correct', 'accuracy', 'low', 'high']))

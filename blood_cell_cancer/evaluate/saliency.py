@@ -83,12 +83,11 @@ def keras_grad_cam(net, # a Keras network
     "Grad-CAM of a Keras network, enlarged to the image."
     import tensorflow as tf # torch, and with it triton, came first
     from blood_cell_cancer.models.keras.data import keras
-    body, head = net.layers
-    both = keras.Model(body.inputs, [keras_target(body), body.output])
-    with tf.GradientTape() as tape:
-        pixels = tf.constant(x.permute(0, 2, 3, 1).numpy())
-        tape.watch(pixels) # else a frozen body would leave no gradient
-        seen, z = both(pixels, training=False)
+    (body, head), target = net.layers, keras_target(net.layers[0])
+    seen = keras.Model(body.inputs, target)(x.permute(0, 2, 3, 1).numpy(), training=False)
+    with tf.GradientTape() as tape: # of what follows alone, for gradients of the whole body take longer than all else
+        tape.watch(seen)
+        z = keras.Model(target, body.output)(seen, training=False)
         score = tf.gather(head(z, training=False), targets.numpy(), axis=1, batch_dims=1)
     weight = tf.reduce_mean(tape.gradient(score, seen), (1, 2), keepdims=True)
     saliency = torch.from_numpy(tf.nn.relu(tf.reduce_sum(weight*seen, -1)).numpy())[:, None]

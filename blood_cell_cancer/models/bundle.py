@@ -20,17 +20,17 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from fastcore.basics import patch
 
-from ..core.io import check_parent, file_sha256, locked, write_json, write_tensors, write_text
+from ..core.io import as_path, check_parent, file_sha256, locked, write_json, write_tensors, write_text
 from ..data.audit.seen import SeenImages
 from ..data.nucleus import NucleusSize
 from ..data.preprocess import make_preprocess
 from .backbones import backbone, recipe
 from .card import CARD_SECTIONS, card_text
 from .ensemble import Ensemble, check_members, check_weights
-from .facts import ENSEMBLE, FORMAT, VERSION, BundleError, bundle_tensors, inside, read_bundle
+from .facts import ENSEMBLE, FORMAT, VERSION, BundleError, bundle_tensors, check_finite, inside, json_facts, read_bundle
 from .engines import engine_module
 from .model import Model
-from .shipped import FILES, SHIPPED, bundle_folder, check_bundle, own_bundle, push_bundle, shipped_bundles
+from .shipped import FILES, SHIPPED, bundle_folder, check_bundle, check_member, own_bundle, push_bundle, shipped_bundles
 from .uncertainty import Uncertainty
 
 # %% ../../nbs/models/14_bundle.ipynb #c011
@@ -70,7 +70,7 @@ def _clear(old:Path, folder:Path)->None:
 def check_place(folder:str|Path # where a bundle will be written
                )->None:
     "`BundleError` if other files are there; long work asks before it begins."
-    there = Path(folder)
+    check_member(there := as_path(folder, here=True))
     if there.is_file() or there.is_dir() and any(there.iterdir()) and not (there/'bundle.json').exists():
         raise BundleError(f'{folder} exists and is no bundle: choose another name')
     check_parent(there.resolve())
@@ -79,7 +79,7 @@ def check_place(folder:str|Path # where a bundle will be written
 def placed(folder:str|Path # the bundle's folder
           ): # gives an empty folder to write into, which then takes the bundle's place
     "Write a folder whole or not at all."
-    folder = Path(folder).resolve() # a link to a bundle stays one
+    folder = as_path(folder, here=True).resolve() # a link to a bundle stays one
     part, old = (folder.with_name(f'.{folder.name}.{kind}') for kind in ('part', 'old'))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -110,9 +110,11 @@ def write_seen(seen, folder:Path)->dict: # for the JSON; empty without a record
 def write_facts(facts:dict, # the bundle's JSON
                 folder:Path
                )->None:
-    "Write the JSON and the model card made from it."
-    write_json(facts, folder/'bundle.json', nan=False)
-    write_text(card_text(facts), folder/'README.md')
+    "Write the JSON and the model card made from it; `BundleError` for what could not be opened again."
+    facts = json_facts(facts)
+    card = card_text(facts)
+    write_json(facts, folder/'bundle.json')
+    write_text(card, folder/'README.md')
 
 # %% ../../nbs/models/14_bundle.ipynb #c016
 def save_bundle(model:Model, # a trained model
@@ -121,11 +123,11 @@ def save_bundle(model:Model, # a trained model
                )->Path: # the folder
     "Write a model as a bundle."
     with placed(folder) as part:
-        facts = describe(model)
-        facts['weights'] = _entry(write_tensors(engine_module(model.engine).net_state(model.net), part/'weights.safetensors', half))
+        facts, state = describe(model), check_finite(engine_module(model.engine).net_state(model.net), 'this model')
+        facts['weights'] = _entry(write_tensors(state, part/'weights.safetensors', half))
         facts |= write_uncertainty(model.uncertainty, part) | write_seen(model.seen, part)
         write_facts(facts, part)
-    return Path(folder)
+    return as_path(folder)
 
 # %% ../../nbs/models/14_bundle.ipynb #dbfca882
 def report_facts(report # of `evaluate.report.evaluate`
@@ -162,6 +164,18 @@ def read_seen(facts:dict, # of `read_bundle`
     try: return SeenImages.from_arrays(bundle_tensors(Path(folder), facts, 'training_images'))
     except ValueError as e: raise BundleError(f'{folder}: {e}') from None
 
+def _check_shapes(r, state, facts)->None:
+    "An error unless the arrays are those of the network, whose own could take any amount of memory."
+    n = len(facts['classes'])
+    if (n,) not in {v.shape for v in state.values()}: raise ValueError(f'size mismatch: its weights are not those of a network with {n} classes')
+    if facts['engine'] != 'fastai': return # Keras' networks are few and small
+    import torch
+    from blood_cell_cancer.models.nets import CutNet
+    try:
+        with torch.device('meta'): net = CutNet(r.backbone, n, r.cut, r.head, **facts['build'])
+    except RuntimeError: return # some compute numbers while they are built
+    net.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()}, strict=True, assign=True)
+
 def load_model(which # a bundle's folder, or the name of a shipped one; an open model is returned as it is
               ): # a `Model` or an `Ensemble`, which predicts as the saved one did, to the bit
     "Open a model."
@@ -175,10 +189,11 @@ def load_model(which # a bundle's folder, or the name of a shipped one; an open 
         r = recipe(facts['recipe'])
         if (r.size, list(r.preprocess)) != (pre['size'], pre['preprocess']): raise ValueError('its recipe contradicts its preprocessing')
         make_preprocess(r.preprocess)
+        _check_shapes(r, state, facts)
         net = module.load_net_state(r, len(facts['classes']), state, facts)
     except (LookupError, RuntimeError, TypeError, ValueError) as e: raise BundleError(f'{folder} can\'t be opened: {" ".join(str(e).split())[:400]}') from e
     return Model(net, facts['engine'], r, tuple(facts['classes']), tuple(pre['mean']), tuple(pre['std']), facts['pretrained'],
-                 history=pd.DataFrame(facts['history']), data=facts['data'], parameters=(facts['parameters']['total'], facts['parameters']['trainable']),
+                 history=pd.DataFrame([{k: float('nan') if v is None else v for k, v in h.items()} for h in facts['history']]), data=facts['data'], parameters=(facts['parameters']['total'], facts['parameters']['trainable']),
                  interrupted=facts['interrupted'], build=facts['build'], extra=facts['extra'], seen=read_seen(facts, folder),
                  nucleus=NucleusSize.from_dict(facts['nucleus']) if facts.get('nucleus') else None,
                  uncertainty=read_uncertainty(facts, folder, backbone(r.backbone).features))
@@ -205,7 +220,7 @@ def save_ensemble(e:Ensemble, # to save
         facts['members'] = [dict(folder=f'members/{n}', sha256=file_sha256(part/'members'/n/'bundle.json')) for n in names]
         facts |= write_uncertainty(e.uncertainty, part)
         write_facts(facts, part)
-    return Path(folder)
+    return as_path(folder)
 
 def load_ensemble(folder:Path, # the bundle's folder
                   facts:dict # its JSON

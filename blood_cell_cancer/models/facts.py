@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'VERSION', 'ENSEMBLE', 'COMMON', 'SINGLE', 'SEVERAL', 'PARTS', 'OPTIONAL', 'HISTORY', 'EXTRA', 'BundleError',
-           'check_fields', 'check_facts', 'inside', 'read_bundle', 'bundle_tensors']
+           'check_fields', 'check_facts', 'inside', 'json_facts', 'check_finite', 'read_bundle', 'bundle_tensors']
 
 # %% ../../nbs/models/04_facts.ipynb #c002
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.io import file_sha256, read_tensors, shown
+from ..core.tables import jsonable
 from .shipped import bundle_folder, shipped_bundles
 
 # %% ../../nbs/models/04_facts.ipynb #c005
@@ -30,7 +31,8 @@ def _texts(v): return type(v) is list and all(type(x) is str for x in v)
 _TEXT, _FLAG, _OBJECT, _NUMBER = (_of(str), 'text'), (_of(bool), 'true or false'), (_of(dict), 'an object'), (_number, 'a number')
 _COUNT = lambda v: type(v) is int and v >= 0, 'a whole number, 0 or more'
 _OBJECTS = lambda v: type(v) is list and all(type(x) is dict for x in v), 'a list of objects'
-_CLASSES = lambda v: _texts(v) and v and all(c and c.isprintable() and shown(c) == c for c in v) and len(set(v)) == len(v), 'a list of names that differ, none of which begins with =, +, - or @'
+# As in an image table: a name that can be trained must not be refused here.
+_CLASSES = lambda v: _texts(v) and v and all(c and '|' not in c and shown(c) == c for c in v) and len(set(v)) == len(v), 'a list of names that differ, none of which begins with =, +, - or @ or holds |'
 
 COMMON = dict(engine=_TEXT, classes=_CLASSES, pretrained=_TEXT, parameters=_OBJECT, data=_OBJECT, interrupted=_FLAG, extra=_OBJECT,
               uncertainty=(_of(dict, type(None)), 'an object or null'), intended_use=_TEXT, versions=_OBJECT, created=_TEXT)
@@ -53,7 +55,7 @@ PARTS = dict(
                      k=(lambda v: type(v) is int and v >= 1, 'a whole number above 0'), limit=_NUMBER, answered=_NUMBER, facts=_OBJECT))
 
 OPTIONAL = dict(uncertainty_arrays=_OBJECT, training_images=_OBJECT, nucleus=_OBJECT, name=_TEXT, engines=(_texts, 'a list of names'))
-HISTORY = dict(epoch=_COUNT, train_loss=_NUMBER, valid_loss=_NUMBER, valid_accuracy=_NUMBER) # of an epoch
+HISTORY = dict(epoch=_COUNT, train_loss=(lambda v: v is None or _number(v), 'a number or null'), valid_loss=_NUMBER, valid_accuracy=_NUMBER) # of an epoch
 EXTRA = dict(metrics=_OBJECT, audit=_OBJECTS, adaptation=_OBJECT, unlabelled=_OBJECT) # what the card reads of `extra`
 
 def check_fields(d, fields:dict, where)->None: # an object of JSON, name -> (test, words), and its place for the message
@@ -98,6 +100,21 @@ def inside(folder:Path, # a bundle's folder
                           'download the bundle with snapshot_download(..., local_dir=folder)')*path.is_symlink())
     return path
 
+def json_facts(facts:dict # what a bundle's JSON shall say
+              )->dict: # as it is read again
+    "The facts with null for NaN and infinities, which JSON does not have; `BundleError` for what could not be opened again."
+    facts = json.loads(json.dumps(jsonable(facts)), parse_constant=lambda _: None)
+    check_facts(facts, 'this model')
+    return facts
+
+def check_finite(arrays:dict, # names to arrays
+                 where # the file, for the message
+                )->dict: # the same
+    "`BundleError` if an array holds NaN or an infinity."
+    bad = [k for k, v in arrays.items() if v.dtype.kind == 'f' and not np.isfinite(v).all()]
+    if bad: raise BundleError(f'{where}: {len(bad)} of {len(arrays)} tensors hold numbers that are not finite, the first is {bad[0]}')
+    return arrays
+
 def read_bundle(folder:str|Path, # a bundle's folder
                 weights:bool=True # are its weights needed? A network in ONNX has them inside
                )->dict: # its JSON
@@ -125,8 +142,5 @@ def bundle_tensors(folder:Path, # a bundle's folder
                   )->dict: # names to arrays
     "The arrays of one of a bundle's files; `BundleError` if a number is not finite."
     file = inside(folder, facts[what]['file'])
-    try: arrays = read_tensors(file)
+    try: return check_finite(read_tensors(file), file)
     except ValueError as e: raise BundleError(str(e)) from None
-    bad = [k for k, v in arrays.items() if v.dtype.kind == 'f' and not np.isfinite(v).all()]
-    if bad: raise BundleError(f'{file}: {len(bad)} of {len(arrays)} tensors hold numbers that are not finite, the first is {bad[0]}')
-    return arrays

@@ -185,6 +185,7 @@ class FeatureCache:
                 ):
         if net.cut_at() == 0:
             raise CacheError("nothing is frozen with this cut, so there is nothing to cache: use cut='last30' or 'head', or no cache")
+        if dtype not in ('float16', 'float32'): raise CacheError(f"dtype={dtype!r}: activations are kept as 'float16' or 'float32'")
         images, aug, device = readable(images), augmentation(augment), next(net.parameters()).device
         folder, precision = Path(folder), pick_precision(device, precision)
         folder.mkdir(parents=True, exist_ok=True)

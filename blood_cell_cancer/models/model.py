@@ -68,7 +68,7 @@ def epoch_table(rows:pd.DataFrame, # one row per epoch of a training
     "The history of a training that was not made by `train`."
     kept = len(rows) - 1 if kept is None else kept
     history = rows.reindex(columns=['train_loss', 'valid_loss', 'valid_accuracy']).assign(kept=np.arange(len(rows)) == kept)
-    history = history.dropna() # an epoch without validation, or one that diverged, has no figures
+    history = history.replace([np.inf, -np.inf], np.nan).dropna() # an epoch without validation, or one that diverged, has no figures
     history.insert(0, 'epoch', range(len(history)))
     if history['kept'].any(): return history
     if len(history): warnings.warn(f'epoch {kept + 1}, whose network this is, has no validation loss or accuracy, so the model has no history')

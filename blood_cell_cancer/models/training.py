@@ -19,7 +19,7 @@ from threading import RLock
 
 import pandas as pd
 
-from ..core.io import SEED, locked, write_json
+from ..core.io import SEED, as_path, locked, write_json
 from ..core.progress import progress_bar, tell
 from ..core.tables import SPLITS, check_images, check_labelled, classes_of, with_groups
 from ..data.audit.seen import SeenImages
@@ -107,8 +107,8 @@ def split_arguments(r:'str|Recipe', # a recipe, or the name of one
 def _run_folder(folder):
     "The folder of a run, locked; a temporary one goes with it, for its feature cache may hold hundreds of megabytes."
     with nullcontext(folder) if folder else TemporaryDirectory(prefix='run-', ignore_cleanup_errors=True) as place:
-        Path(place).mkdir(parents=True, exist_ok=True)
-        with locked(place) if is_first() else nullcontext(): yield Path(place) # the processes of one run share it
+        (place := as_path(place, here=True)).mkdir(parents=True, exist_ok=True)
+        with locked(place) if is_first() else nullcontext(): yield place # the processes of one run share it
 
 _ONE = RLock() # torch's random numbers belong to the process: of two trainings, each would take the other's
 

@@ -203,7 +203,7 @@ def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', 
     "Classify images: one row per file, unreadable files with their error. Exported bundles are faster, and continue after a kill."
     if len(what) > 2: raise typer.BadParameter(f'{len(what)} paths: give a bundle and a folder of images, or one image')
     from blood_cell_cancer.core.io import as_path
-    bundle, images = Path(what[0]) if len(what) == 2 else Path(DEFAULT), as_path(what[-1])
+    bundle, images = as_path(what[0]) if len(what) == 2 else Path(DEFAULT), as_path(what[-1])
     check_pictures(images)
     kept = out or (new_table(Path('predictions.csv')) if images.is_dir() else None)
     if kept and kept.exists() and not overwrite:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..core.io import as_path
 from ..core.progress import tell
 from ..data.datasets import DATASETS, declared_classes, load_images
 from ..data.folders import UndeclaredClasses
@@ -59,10 +60,10 @@ def run_demo(data:str|None=None, # a named set, a folder, or None for phantoms
              **changes # further fields of the recipe
             )->Demo:
     "Load, split, train, evaluate, save, predict."
-    out = Path(out)
+    out = as_path(out, here=True)
     out.mkdir(parents=True, exist_ok=True)
     images = demo_images(data, classes, out, progress)
-    if not set(images['split']) - {''}: images = split_images(images)
+    if set(images['split']) - {''} in (set(), {'train', 'test'}): images = split_images(images) # keeps a test set that is there
     model = train(images, recipe('demo', weights=weights, epochs=epochs, **changes), folder=out/'checkpoints', progress=progress)
     if why := try_fit_uncertainty(model, images, progress): print(why)
     report = evaluate(model, images, progress=progress)

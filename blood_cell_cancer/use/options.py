@@ -46,27 +46,28 @@ def member_weights(text:str): # for `models.ensemble.ensemble`
 # %% ../../nbs/use/05_options.ipynb #op006
 def local_path(path:Optional[Path])->Optional[Path]: # the same
     "Refuse an address such as s3://bucket, which a path would make a folder of that name of."
+    from blood_cell_cancer.core.io import as_path
     if path is not None and (m := re.match(r'(\w[\w+.-]+):/+', path.as_posix())): # not a drive, which is one letter
         raise ValueError(f'{m[1]}://{path.as_posix()[m.end():]}: results are written to this computer: name a local path')
-    return path
+    return None if path is None else as_path(path, here=True)
 
 def new_file(path:Optional[Path])->Optional[Path]: # the same
     "Refuse a file that could not be written, before the work."
     from blood_cell_cancer.core.io import check_parent
-    if local_path(path) is None: return None
+    if (path := local_path(path)) is None: return None
     if path.is_dir(): raise ValueError(f'{path}: is a folder: give the name of a file')
     check_parent(path)
     return path
 
 def new_table(path:Optional[Path])->Optional[Path]: # the same
     "Refuse a prediction table that could not be written, or would not be what its name says, before the work."
-    if new_file(path) is not None and path.suffix.lower() not in ('.csv', '.parquet'): raise ValueError(f'{path}: the table is written as .csv or .parquet')
+    if (path := new_file(path)) is not None and path.suffix.lower() not in ('.csv', '.parquet'): raise ValueError(f'{path}: the table is written as .csv or .parquet')
     return path
 
 def new_place(folder:Path)->Path:
     "Refuse a place that holds other files before the work begins, and not after it; say if a bundle there will be replaced."
     from blood_cell_cancer.models.bundle import check_place
-    check_place(local_path(folder))
+    check_place(folder := local_path(folder))
     if folder.exists(): typer.echo(f'{folder} is there already: it is replaced once the new one is complete', err=True)
     return folder
 
@@ -74,7 +75,7 @@ def new_page(path:Path)->Path:
     "Refuse a page that could not be written, or that its own figures would replace."
     from blood_cell_cancer.core.html import page_path
     from blood_cell_cancer.core.io import check_parent
-    if local_path(path).is_dir(): raise ValueError(f'{path} is a folder: give a file name that ends in .html')
+    if (path := local_path(path)).is_dir(): raise ValueError(f'{path} is a folder: give a file name that ends in .html')
     check_parent(path)
     return page_path(path)
 
@@ -84,7 +85,8 @@ def load_data(data, classes, mapping, drop, quiet, ours=(), elsewhere=None, pati
     from blood_cell_cancer.core.tables import classes_of
     from blood_cell_cancer.data.datasets import declared_classes, load_images
     from blood_cell_cancer.data.public import COLLECTIONS, DATASETS
-    sets = [s for d in data for s in ([d] if d and Path(d).exists() else d.split(','))]
+    from blood_cell_cancer.core.io import as_path
+    sets = [s for d in data for s in ([d] if d and as_path(d).exists() else d.split(','))]
     if '' in sets: raise ValueError(f'--data {",".join(data)!r} names nothing before, between or after its commas: give sets or folders')
     known = len(sets) == 1 and (classes or not ours or sets[0] in (*DATASETS, *COLLECTIONS)) # else a list: a folder need not have all classes of the model
     images = load_images(sets[0] if known else sets, None, declared_classes(classes) or list(ours) or None, not quiet, mapping, 'drop' if drop else 'error', elsewhere, patients)

@@ -20,8 +20,8 @@ from huggingface_hub import SpaceCardData
 from markupsafe import Markup
 
 from ..core.html import page_html, sentence
-from ..core.io import ENOUGH, MAX_PIXELS, atomic, locked, write_json, write_text
-from ..core.tables import IMAGE_SUFFIXES, NOT_FINITE
+from ..core.io import ENOUGH, MAX_PIXELS, as_path, atomic, locked, write_json, write_text
+from ..core.tables import HIDDEN, IMAGE_SUFFIXES, NOT_FINITE
 from ..data.preprocess import FIELD, NO_CELL, REFERENCE, SEVERAL, CropCell, Mask, Reinhard, make_preprocess
 from ..models.card import CARD_SECTIONS, card_name
 from ..models.facts import read_bundle
@@ -66,7 +66,7 @@ def runtime_files(folder:str|Path # the npm package onnxruntime-web, unpacked, o
                  )->list[Path]: # the two files that the page needs
     "The runtime in a folder; `ValueError` unless it is the version that the page was tested with."
     how = f'give the folder of the npm package: npm pack onnxruntime-web@{RUNTIME}, then unpack it'
-    place = next((p for p in (Path(folder), Path(folder)/'dist', Path(folder)/'package'/'dist') if (p/MODULE).is_file()), None)
+    place = next((p for p in (as_path(folder), as_path(folder)/'dist', as_path(folder)/'package'/'dist') if (p/MODULE).is_file()), None)
     if place is None: raise ValueError(f'{folder} holds no {MODULE}: {how}')
     for name, known in INTEGRITY.items():
         if not (place/name).is_file(): raise ValueError(f'{place} holds no {name}: {how}')
@@ -83,7 +83,7 @@ def page_facts(model, # of `open_onnx`
     kept = {k: v for k, v in u.to_dict().items() if k in ('temperature', 'method', 'thresholds', 'kind', 'k', 'limit')} if u else None
     return dict(classes=model.classes, size=model.size, least=ENOUGH*model.size, steps=page_steps(facts['preprocessing']['preprocess']), look=model.look is not None,
                 uncertainty=kept, nucleus=model.nucleus.to_dict() if model.nucleus else None, columns=header(model), words=page_words(),
-                suffixes=IMAGE_SUFFIXES, mostPixels=MAX_PIXELS, wasm=dict(address=place + WASM, integrity=INTEGRITY[WASM]))
+                suffixes=IMAGE_SUFFIXES, hidden=HIDDEN, mostPixels=MAX_PIXELS, wasm=dict(address=place + WASM, integrity=INTEGRITY[WASM]))
 
 # %% ../../nbs/use/09_page.ipynb #pg018
 CONTROLS = Markup("""<div class="drop" id="drop"><p>Drop images or a folder here, or</p>
@@ -165,7 +165,7 @@ def write_page(bundle:str|Path=DEFAULT, # a bundle with an exported network: a f
                runtime:str|Path|None=None # folder of the npm package onnxruntime-web, to be copied; None: the page refers to jsDelivr
               )->Path: # the folder
     "Write a static page that classifies images in the browser."
-    bundle, out, local = check_bundle(bundle), Path(out), runtime is not None
+    bundle, out, local = check_bundle(bundle), as_path(out, here=True), runtime is not None
     facts, model = read_bundle(bundle, weights=False), open_onnx(bundle, int8)
     told, files = page_facts(model, facts, local), runtime_files(runtime) if local else []
     if out.exists() and not out.is_dir(): raise ValueError(f'{out} is a file: name a folder for the page')

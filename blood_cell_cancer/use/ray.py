@@ -43,7 +43,7 @@ def need_ray():
 
 def _for_workers(bundle)->str:
     "A folder's path from the root; the name of a shipped bundle as it is, since each machine has its own."
-    return str(Path(bundle).absolute() if bundle_folder(bundle) == Path(bundle) else bundle)
+    return str(as_path(bundle).absolute() if bundle_folder(bundle) == as_path(bundle) else bundle)
 
 def _blocks(ray, names, batch, workers, arguments)->Iterator: # dicts of columns, in the order of the names
     "Map the names through workers."
@@ -74,4 +74,4 @@ def predict_ray(bundle:str|Path, # bundle with a `model.onnx`, in reach of every
     def make(done):
         for columns in _blocks(ray, names[done:], batch, workers, arguments) if done < len(names) else ():
             yield [list(row) for row in zip(*(columns[c] for c in header(model)))]
-    return write_rows(Path(out), root, names, model, make, progress, overwrite)
+    return write_rows(as_path(out, here=True), root, names, model, make, progress, overwrite)

@@ -214,7 +214,7 @@ def rows_done(part:Path, # the unfinished table
     if part.exists():
         was = json.loads(note.read_text()) if note.exists() else {}
         other = ' and '.join(k for k in now if was.get(k) != now[k])
-        if not other and part.stat().st_size: return whole_rows(part, names)
+        if not other and (done := whole_rows(part, names)): return done
         if other and not overwrite:
             raise ValueError(f'{part} is an unfinished table of {other}: choose another name, or start anew with --overwrite (overwrite=True)')
         part.unlink() # before the note that it does not belong to: a kill in between would join the rows of two models
@@ -240,7 +240,7 @@ def write_rows(out:Path, # CSV or Parquet file
                overwrite:bool=False # replace a table that is there, and an unfinished one of anything else?
               )->Path: # the file
     "Append rows as they come; called again after a kill, continue after the rows that are there."
-    if out.suffix.lower() not in ('.csv', '.parquet'): raise ValueError(f'{out}: the table is written as .csv or .parquet')
+    if out.suffix.lower() not in ('.csv', '.parquet') or not isinstance(as_path(out), Path): raise ValueError(f'{out}: the table is written as .csv or .parquet on this computer')
     part = out.with_name(f'{out.name}.part.csv')
     with locked(out):
         if out.exists() and not overwrite: raise ValueError(f'{out} is there already: choose another name, or give --overwrite (overwrite=True)')
@@ -276,7 +276,7 @@ def predict_stream(bundle:str|Path, # bundle with a `model.onnx` (`blood-cells e
         for i in range(done, len(names), batch):
             group = names[i:i + batch]
             yield table_rows(model, root, group, list(islice(outputs, len(group))))
-    return write_rows(Path(out), root, names, model, make, progress, overwrite)
+    return write_rows(as_path(out, here=True), root, names, model, make, progress, overwrite)
 
 # %% ../../nbs/use/01_stream.ipynb #c037
 def _to_parquet(part:Path, out:Path, columns:list):

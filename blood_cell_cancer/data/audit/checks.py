@@ -96,9 +96,10 @@ def held_out_probs(x:np.ndarray, # (n, features)
                   )->np.ndarray: # (n, classes)
     "Probabilities from classifiers that were not trained on the image."
     probs = np.zeros((len(y), y.max() + 1))
+    forest = RandomForestClassifier(200, random_state=SEED, n_jobs=-1 if x.size > 100_000 else None) # for small trees, threads take longer than the work
     for i in range(int(fold.max()) + 1):
         fit, test = (fold != i) & (fold >= 0), (asked == i) | ((asked < 0) & (i == 0))
-        with kept_warnings(): classes, found = forest_proba(RandomForestClassifier(200, random_state=SEED, n_jobs=-1), x[fit], y[fit], x[test])
+        with kept_warnings(): classes, found = forest_proba(forest, x[fit], y[fit], x[test])
         probs[np.ix_(test, classes)] = found
     return probs
 

@@ -19,7 +19,7 @@ from PIL import Image
 from joblib import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
-from ...core.io import atomic, to_pixels
+from ...core.io import as_path, atomic, to_pixels
 from ...core.machine import cores
 from ...core.progress import progress_bar
 from ...core.tables import check_images
@@ -237,7 +237,7 @@ def find_overlaps(images:pd.DataFrame, # image table
     mask, ok = valid_mask(corner), (check_images(images)['error'] == '') & ~images['sha256'].duplicated()
     at = np.flatnonzero(ok)
     if len(at) < 2: return pair_table(images, [], OVERLAP_COLUMNS)
-    folder = folder and Path(folder)
+    folder = folder and as_path(folder, here=True)
     if parts is None:
         if folder: folder = folder/f'corner-{corner:g}' # reliefs with another corner are other reliefs
         parts = image_arrays(images, [partial(overlap_features, mask=mask)], folder, n_jobs, progress)

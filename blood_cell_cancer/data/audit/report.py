@@ -20,7 +20,7 @@ from fastcore.basics import patch
 
 from ...core.html import page_path
 from ...core.intervals import clustered_share, with_ci
-from ...core.io import locked, write_csv, write_json, write_text
+from ...core.io import as_path, locked, write_csv, write_json, write_text
 from ...core.progress import progress_bar
 from ...core.tables import check_images, jsonable, read_table
 from .checks import check_balance, check_labels, check_pairs, check_shortcuts
@@ -148,7 +148,6 @@ def audit(images:pd.DataFrame, # image table
     a = Audit(check_images(images))
     if 'shortcuts' in sections: units_of(images[_usable(images)], by) # an error is raised before the work
     if not folder: return _audit(a, sections, by, features, None, progress)
-    Path(folder).parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         _audit(a, sections, by, features, work_folder(folder), progress)
         if not a.interrupted: clear_folder(folder)
@@ -220,7 +219,7 @@ def save(self:Audit, path:str|Path='audit.html', # HTML file; JSON and groups ar
 # %% ../../../nbs/data/audit/07_report.ipynb #n027
 def _saved(path)->dict: # with `sections` and `images`
     "The JSON of a saved audit; `ValueError` with its name if it is none."
-    try: saved = json.loads(Path(path).read_text(encoding='utf-8'))
+    try: saved = json.loads(as_path(path).read_text(encoding='utf-8'))
     except ValueError as e: raise ValueError(f'{path} is no JSON: {e}. Give the file that `blood-cells audit` wrote') from None
     if type(saved) is not dict or not {'sections', 'images'} <= set(saved): raise ValueError(f'{path} is no audit: give the JSON that `blood-cells audit` wrote')
     return saved

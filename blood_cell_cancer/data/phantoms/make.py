@@ -8,13 +8,12 @@ __all__ = ['BAR_STYLES', 'BAR_ODDS', 'VERSION', 'TRUTH', 'CORRUPTIONS', 'show_ph
 # %% ../../../nbs/data/phantoms/02_make.ipynb #c002
 import json
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ...core.io import SEED, locked, write_csv, write_json
+from ...core.io import SEED, as_path, locked, write_csv, write_json
 from ...core.plots import image_grid
 from ...core.progress import progress_bar
 from .draw import _draw, phantom_classes
@@ -183,7 +182,7 @@ def make_phantoms(
     corrupt:int=0       # number of files that cannot be read
 )->pd.DataFrame:        # the ground truth, one row per file
     "Draw phantoms into `folder`, one sub-folder per class, and write the ground truth to phantoms.csv."
-    folder = Path(folder)
+    folder = as_path(folder, here=True)
     asked = dict(version=VERSION, kind=kind, n=n, seed=seed, size=size, tint=tint, bar=bar,
                  duplicates=duplicates, overlaps=overlaps, corrupt=corrupt)
     plan = _plan(kind, n, seed, duplicates, overlaps, corrupt)

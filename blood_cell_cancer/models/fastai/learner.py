@@ -29,7 +29,7 @@ from fastcore.foundation import L
 from fasttransform import Transform
 from PIL import Image
 
-from ...core.io import ENOUGH, _to_rgb, _upright, read_image, to_pixels
+from ...core.io import ENOUGH, _to_rgb, _upright, as_path, read_image, to_pixels
 from ...core.tables import SPLITS, check_images, check_labelled, classes_of, readable
 from ...data.audit.seen import SeenImages
 from ...data.augment import Augmentation, apply_views, augmentation, draw_views
@@ -108,7 +108,7 @@ def image_learner(images:pd.DataFrame, # split image table
     weights, device = find_weights(r.backbone, r.weights), torch_device(device)
     dls = learner_loaders(images, r, weights.mean, weights.std, workers, device)
     net = build_net(r, len(classes_of(images)), weights).to(device)
-    folder = Path(folder or mkdtemp(prefix='learner-'))
+    folder = as_path(folder or mkdtemp(prefix='learner-'), here=True)
     folder.mkdir(parents=True, exist_ok=True)
     learn = Learner(dls, net, CrossEntropyLossFlat(), ADAM, r.lr, cut_groups, [KeepEpochs(), *L(cbs)], accuracy, folder,
                     train_bn=False)

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...core.io import atomic, pixel_batches
+from ...core.io import as_path, atomic, pixel_batches
 from ...core.progress import progress_bar
 from ...core.tables import check_classes, prediction_table
 from ..convert import to_keras, to_timm
+from ..facts import COMMON, BundleError, check_fields, check_finite
 from .data import keras, pixel_line
 from .nets import keras_net
 from .weights import apply_recipe
@@ -68,7 +69,7 @@ def save_keras(model:Model, # a trained model, of either engine
                path:str|Path # ends in .keras
               )->Path: # the file
     "Write a model as a `.keras` file that takes pixels from 0 to 255, and holds the names of its classes."
-    path = Path(path)
+    path = as_path(path, here=True)
     if path.suffix != '.keras': raise KerasFileError(f'{path}: the name of a Keras file ends in .keras')
     if model.engine == 'ensemble': raise KerasFileError(f'{path}: a .keras file holds one network, and an ensemble has several: save each member, or a bundle')
     if model.recipe.preprocess:
@@ -112,11 +113,10 @@ def _named(path, held, given):
     "The names of a file's outputs: those that it holds, or those given; not both, if they differ."
     if given is None and held is None:
         raise KerasFileError(f'{path} does not say what its classes are called: give classes=, a list of names in the order of its outputs')
-    names = tuple(held if given is None else given)
-    if held is not None and tuple(held) != names:
-        raise KerasFileError(f'{path} is of the classes {held}, in this order, and not {list(names)}: leave out classes=')
-    if len(set(names)) < len(names): raise KerasFileError(f'{path}: a class is named twice in {list(names)}: each output needs a name of its own')
-    return names
+    names = held if given is None else [str(c) if isinstance(c, str) else c for c in given]
+    if held is not None and held != names: raise KerasFileError(f'{path} is of the classes {held}, in this order, and not {names}: leave out classes=')
+    check_fields(dict(classes=names), dict(classes=COMMON['classes']), path)
+    return tuple(names)
 
 def load_keras(path:str|Path, # a .keras file
                classes=None, # a list of names, in the order of its outputs; None: those that the file holds, as one of `save_keras` does
@@ -124,7 +124,7 @@ def load_keras(path:str|Path, # a .keras file
               )->KerasFile: # with `predict`
     "Load a `.keras` file without running code that it may contain."
     if isinstance(classes, str): raise KerasFileError(f'classes={classes!r} is text: give a list of names, one for each output')
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file(): raise KerasFileError(f'no file {path}')
     if path.suffix != '.keras' or not zipfile.is_zipfile(path): raise KerasFileError(f'{path} is no .keras file, or a damaged one')
     try:
@@ -140,7 +140,10 @@ def load_keras(path:str|Path, # a .keras file
     if side in ((), (None,)) or takes != [(None, *side, *side, 3)] or [len(s) for s in gives] != [2]:
         raise KerasFileError(f'{path} takes {takes} and gives {gives}: only a network from square colour images (None, side, side, 3) to '
                              'one output (None, classes) can be used here')
-    classes = _named(path, held, classes)
+    try:
+        classes = _named(path, held, classes)
+        check_finite({v.path: v.numpy() for v in net.weights}, path)
+    except BundleError as e: raise KerasFileError(str(e)) from None
     if net.output_shape[-1] != len(classes):
         raise KerasFileError(f'{path} has {net.output_shape[-1]} outputs, but {len(classes)} classes were named: {list(classes)}')
     return KerasFile(net, classes, tuple(pixel_range))

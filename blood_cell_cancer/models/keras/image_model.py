@@ -32,7 +32,7 @@ def image_dataset(images:pd.DataFrame, # rows of one split, labelled
     "Batches of pixels and class numbers."
     from blood_cell_cancer.models.keras.data import apply_views_numpy
     import tensorflow as tf
-    r, images = recipe(r), readable(images)
+    r, images = recipe(r), readable(check_labelled(images))
     aug, steps, n = augmentation(r.augment), make_preprocess(r.preprocess), len(images)
     def pixels(paths, sums, keys):
         x = next(pixel_batches([p.decode() for p in paths], r.size, steps, len(paths), [s.decode() for s in sums])).astype(np.float32)

@@ -9,7 +9,6 @@ __all__ = ['SAFE_KERAS', 'INSTALL', 'SETTINGS', 'check_keras_version', 'installe
 # %% ../../../nbs/models/keras/00_setup.ipynb #c002
 import os
 import re
-import sys
 import tempfile
 from contextlib import contextmanager
 from importlib import import_module

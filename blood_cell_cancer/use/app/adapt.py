@@ -114,7 +114,7 @@ def fit(self:Labeller, allow_training_images:bool=False)->'Labeller':
     seen = seen_text(seen_among(self.model, rows)) if allow_training_images else '' # `adapt` has refused them otherwise
     self.warning = f'{seen}, and the cross-validated figures will be too good.' if seen else ''
     facts = self.adapted.extra['adaptation']
-    self.curve.append(dict(labelled=facts['images'], before=facts['before']['balanced_accuracy'], after=facts['after']['balanced_accuracy']))
+    self.curve.append(dict(labelled=facts['images'], classes=list(facts['after']['recall']), before=facts['before']['balanced_accuracy'], after=facts['after']['balanced_accuracy']))
     return self
 
 @patch
@@ -126,8 +126,10 @@ def summary(self:Labeller)->list[str]: # sentences
     if self.warning: said.append(self.warning)
     if self.curve:
         last = self.curve[-1]
-        said.append(f"Balanced accuracy on {last['labelled']} labelled images, by cross-validation: {with_ci(*last['before'])} before, "
-                    f"{with_ci(*last['after'])} after. These images were the least certain ones, so both are lower than over all images.")
+        rest = ', '.join(c for c in self.model.classes if c not in last['classes'])
+        said.append(f"Balanced accuracy on {last['labelled']} labelled images of {', '.join(last['classes'])}, by cross-validation: {with_ci(*last['before'])} before, "
+                    f"{with_ci(*last['after'])} after. These images were the least certain ones, so both are lower than over all images."
+                    + f' The adapted model may no longer recognise {rest}: label {LEAST} of each.'*bool(rest))
     return said
 
 # %% ../../../nbs/use/app/08_adapt.ipynb #a018
@@ -151,7 +153,7 @@ class LabellingPanel(View):
         self.out = control(w.Text, 'Folder of the new bundle', placeholder='a new one' if models else 'ours.bundle', continuous_update=False)
         set_visible(self.out, not fixed)
         self.deep = w.Checkbox(self.state.deep, description='Train the last block too (slower)', indent=False,
-                               tooltip='Recognises more than a new last layer alone', layout=w.Layout(width='auto'))
+                               tooltip='Compare both on your cells', layout=w.Layout(width='auto'))
         self.deep.observe(self.choose_depth, 'value')
         self.use, self.save = use, button('Save the adapted model', self.keep)
         self.saving = w.HBox([self.out, self.save])
@@ -203,7 +205,7 @@ class LabellingPanel(View):
         try: self.state.fit(allow_training_images)
         except SeenImagesError as e:
             again = 'adaptation' in self.state.model.extra and AGAIN
-            self.notice.value = message(f'{str(e).partition(". ")[0]}. Label images that it has not seen.', again, *self.state.summary(), warn=True)
+            self.notice.value = message(f'{str(e).rpartition(". ")[0]}. Label images that it has not seen.', again, *self.state.summary(), warn=True)
             set_visible(self.anyway, True)
             return
         except EXPECTED as e: # such as NotImplementedError, of a network whose last block is not trained

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from ...core.io import SEED, file_sha256, read_image, to_pixels
 from ...core.tables import check_images, classes_of
 from ...data.augment import AUGMENTATIONS, Augmentation, apply_views, augmentation, draw_views, image_keys
-from .widgets import Persistent, View, button, control, message, picture
+from .widgets import EXPECTED, Persistent, View, button, control, message, picture
 
 # %% ../../../nbs/use/app/02_augment.ipynb #c006
 RANGES = {'rotation': (0, 180, 1, 'Rotation, degrees'), 'width_shift': (0, .5, .01, 'Horizontal shift, share'),
@@ -115,10 +115,12 @@ class AugmentationExplorer(View):
 @patch
 def draw(self:AugmentationExplorer, text:str=''):
     "The original, its views, the code, and a message."
-    first, *views = self.state.views(self.image.value)
-    cells = [picture(first, 'the original', 'original')]
-    cells += [picture(v, f'view {i} of the same image', f'view {i}') for i, v in enumerate(views, 1)]
-    self.grid.value = f'<div class="thumbs large">{"".join(cells)}</div>'
+    try:
+        first, *views = self.state.views(self.image.value)
+        cells = [picture(first, 'the original', 'original')]
+        cells += [picture(v, f'view {i} of the same image', f'view {i}') for i, v in enumerate(views, 1)]
+        self.grid.value = f'<div class="thumbs large">{"".join(cells)}</div>'
+    except EXPECTED as e: self.grid.value = message(e, warn=True) # the file may be gone
     code = f'<pre tabindex="0">{html.escape(self.state.code())}</pre><button class="copy">Copy</button>'
     self.code.value = f'<div>{code}</div>' + message(text)
 

@@ -18,12 +18,14 @@ from fastcore.basics import patch
 
 from ...core.io import read_image
 from ...core.tables import IMAGE_SUFFIXES, SPLITS
+from ...models.bundle import load_model
 from ...models.shipped import shipped_bundles
 from .predictions import Prediction, prediction_row, predictions_of, prob_bars
 from .uploads import LIMITS, MAX_FILES, left_out, save_uploads, session_folder, upload_table
 from .widgets import EXPECTED, Persistent, View, button, control, download, message, picture, set_visible, table_html
 from ..similar import SimilarImages, similar_origin
 from ..export import onnx_file
+from ..predict import shown_names
 from ..stream import open_onnx
 
 # %% ../../../nbs/use/app/05_classify.ipynb #c006
@@ -63,7 +65,6 @@ class Classifier(Persistent):
         model, bundle = self.model, self.bundle
         if model is None:
             if not bundle: raise ValueError('no model is loaded: give the folder of a bundle, or train one first')
-            from blood_cell_cancer.models.bundle import load_model
             model = load_model(bundle)
             if self.model is None and self.bundle == bundle: self.model = model # unless another was named meanwhile
         return model
@@ -82,7 +83,7 @@ def take(self:Classifier, paths # image files on this computer
     table, said = upload_table(paths[:MAX_FILES]), left_out(len(paths) - MAX_FILES)
     if gone := set(() if self.images is None else self.images['path']) - set(table['path']): said.append(f'{len(gone)} earlier images were removed from the list.')
     for p in map(Path, gone):
-        if p.parent == self.folder: p.unlink()
+        if p.parent == self.folder: p.unlink(missing_ok=True)
     self.images, self.preds, self._saliency = (table if len(table) else None), None, {} # another file may have a name that was seen
     if len(table) and self.chosen not in set(table['name']): self.chosen = table['name'].iloc[0]
     return said
@@ -182,14 +183,11 @@ class ImageClassifier(View):
     def drop_box(self):
         "Where files are chosen or dropped."
         text = w.HTML(f'<p><b>Drop images here</b>, or choose them.</p><p class="quiet">{LIMITS}</p>')
-        box = w.VBox([text, w.HBox([self.upload, self.samples, self.clear])])
-        box.add_class('bcc-drop')
-        return box
+        return w.VBox([text, w.HBox([self.upload, self.samples, self.clear])]).add_class('bcc-drop')
 
     def detail_box(self):
         "One image in two columns."
-        two = w.HBox([w.VBox([self.shown, self.strength]), w.VBox([self.answer, self.near])])
-        two.add_class('bcc-two')
+        two = w.HBox([w.VBox([self.shown, self.strength]), w.VBox([self.answer, self.near])]).add_class('bcc-two')
         return w.VBox([w.HTML('<h3>One image</h3>'), w.HBox([self.chosen]), two])
 
 # %% ../../../nbs/use/app/05_classify.ipynb #c030
@@ -232,7 +230,7 @@ def draw(self:ImageClassifier, refused=()):
 @patch
 def draw_table(self:ImageClassifier, preds):
     "The table of predictions, the file of it, and the menu of images."
-    file = self.state.preds.drop(columns=['path', 'target']).to_csv(index=False)
+    file = shown_names(self.state.preds).drop(columns=['path', 'target']).to_csv(index=False)
     rows = pd.DataFrame([prediction_row(a) for a in preds])
     if not (rows['reason'] != '').any(): rows = rows.drop(columns='reason')
     link = download(file, 'predictions.csv', f'Download the table ({len(preds)} rows)')

@@ -18,8 +18,13 @@ from fastcore.basics import patch
 from ...core.intervals import clustered_share, percent, with_ci
 from ...core.plots import Figure
 from ...core.tables import SPLITS, check_predictions, evaluable, with_groups
-from ...data.audit.seen import SeenImagesError, refuse_seen, seen_among
-from ...evaluate.metrics import confusion, top_losses
+from ...data.audit.seen import SeenImagesError, new_to, refuse_seen, seen_among
+from ...data.classes import groups_with_copies
+from ...evaluate.baselines import baselines_of
+from ...evaluate.calibration import risk_coverage
+from ...evaluate.metrics import confusion, leakage_of, top_losses
+from ...evaluate.pages import FITTED
+from ...evaluate.report import Report
 from .widgets import EXPECTED, Persistent, View, button, chart, control, message, picture, set_visible
 
 # %% ../../../nbs/use/app/06_errors.ipynb #c007
@@ -33,7 +38,7 @@ class Errors(Persistent):
     baselines: dict = field(default_factory=dict) # name -> prediction table of the same images
     leakage: dict = field(default_factory=dict) # of `leakage_of`
     seen: dict = field(default_factory=dict) # of `seen_among`: how many of the images trained the model
-    shown: str = 'given' # the split that the predictions are of; of predictions from elsewhere it is not known
+    shown: str = 'given' # the split that the predictions are of, as a report names it ('new': of another laboratory); of predictions from elsewhere it is not known
     judged: 'pd.DataFrame|None' = None # `JUDGED` of the images when they were evaluated
     split: str = 'test' # which rows of a data set to evaluate next
     cell: list = field(default_factory=list) # [true class, predicted class], or empty
@@ -57,18 +62,18 @@ class Errors(Persistent):
         for i in range(0, len(rows), PORTION):
             told(f'The model is running: {i} of {len(rows)} images.')
             parts.append(model.predict(rows.iloc[i:i + PORTION], progress=False))
-        evaluable(preds := with_groups(pd.concat(parts, ignore_index=True), rows))
-        self.preds, self.seen, self.shown, self.judged = preds, seen, self.split, judged # together, so that a failure leaves the earlier ones as they were
+        leaks, images = leakage_of(images, self.split), images.assign(group=groups_with_copies(images)) # copies are no further images
+        evaluable(preds := with_groups(pd.concat(parts, ignore_index=True), images))
+        shown = 'new' if self.split in FITTED and new_to(model, rows) else self.split # the split of another model's training says nothing
+        # Together, so that a failure leaves the earlier ones as they were.
+        self.preds, self.seen, self.leakage, self.shown, self.judged = preds, seen, leaks, shown, judged
         self.compare(images, told)
         return self
 
     def compare(self, images, told)->None:
-        "Let the report's baselines predict the same images, where training images are at hand and are not what was evaluated."
-        from blood_cell_cancer.evaluate.baselines import baselines_of
-        from blood_cell_cancer.evaluate.metrics import leakage_of
-        self.baselines, self.leakage = {}, leakage_of(images, self.split)
-        n = int(((images['split'] == 'train') & (images['error'] == '')).sum())
-        if not n or self.split == 'train': return
+        "Let the report's baselines predict the same test images, where training images are at hand."
+        self.baselines, n = {}, int(((images['split'] == 'train') & (images['error'] == '')).sum())
+        if not n or self.shown != 'test': return # of others a verdict takes none
         told(f'For comparison, the colours of {n} training images are learned.')
         self.baselines = baselines_of(images, self.split, progress=False)
 
@@ -89,7 +94,6 @@ class Errors(Persistent):
 @patch
 def verdict(self:Errors)->dict: # `kind` ('bad', 'warn' or 'lead'), `verdict`, `evidence`, `advice`
     "The verdict of a report on these predictions."
-    from blood_cell_cancer.evaluate.report import Report
     return Report('', self.shown, self.preds, self.baselines, pd.DataFrame(), leakage=self.leakage, seen=self.seen).verdict
 
 @patch
@@ -126,7 +130,6 @@ def summary(self:Errors)->str:
 @patch
 def curve(self:Errors)->pd.DataFrame: # `coverage, wrong, risk`
     "Risk by coverage, the most confident predictions first."
-    from blood_cell_cancer.evaluate.calibration import risk_coverage
     return risk_coverage(self.preds)
 
 # %% ../../../nbs/use/app/06_errors.ipynb #c019
@@ -175,7 +178,7 @@ def evaluate(self:ErrorExplorer, allow_training_images:bool=False):
         self.state.evaluate(*self.ask(), allow_training_images, told)
         self.state.cell, self.notice.value, self.changes.value = [], '', ''
     except SeenImagesError as e:
-        self.state.preds, why = None, str(e).partition('. ')[0]
+        self.state.preds, why = None, str(e).rpartition('. ')[0]
         self.notice.value = message(f'{why}. Load images that it has not seen.', warn=True)
         set_visible(self.anyway, True)
     except EXPECTED as e: self.notice.value = message(e, warn=True)

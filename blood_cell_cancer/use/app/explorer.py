@@ -18,6 +18,7 @@ from fastcore.basics import patch
 from ...core.tables import SPLITS, classes_of
 from ...data.annotations import ANNOTATIONS, annotation_table, apply_annotations
 from ...data.audit.duplicates import pair_names
+from ...data.audit.report import audit
 from .widgets import EXPECTED, KEYS_HELP, Persistent, View, button, check_annotated, check_names, control, download, image_card, message, set_class, set_visible, table_html
 
 # %% ../../../nbs/use/app/01_explorer.ipynb #c005
@@ -57,8 +58,8 @@ class Explorer(Persistent):
     ALLOWED: ClassVar[dict] = dict(per_page=range(1, 101), annotations=check_annotated, parked=check_annotated)
 
     def __post_init__(self):
-        self.flags = self.flags or quick_flags(check_names(self.images))
-        self._sha = dict(zip(self.images['name'], self.images['sha256']))
+        self._sha = dict(zip(check_names(self.images)['name'], self.images['sha256']))
+        self.flags = self.flags or quick_flags(self.images)
 
     def choices(self, what:str)->list[str]: # one of `FILTERS`
         "Values that a filter may take."
@@ -287,7 +288,6 @@ def draw_annotations(self:DataExplorer):
 def run_audit(self:DataExplorer):
     "Audit the images and show the findings."
     self.look_closer.disabled, self.findings.value = True, message('The audit is running; you can go on meanwhile.')
-    from blood_cell_cancer.data.audit.report import audit  # slow to import
     try:
         flags = flags_of(found := audit(self.state.images, ('integrity', 'duplicates', 'labels'), progress=False))
         with self.drawing: # pages may be turned meanwhile, and menus of cards be chosen from: these are left alone

@@ -9,6 +9,7 @@ __all__ = ['DAMAGED', 'split_if_needed', 'App', 'AppState', 'app_from_environmen
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 
 import ipywidgets as w
@@ -16,7 +17,7 @@ import pandas as pd
 from fastcore.basics import patch
 from filelock import FileLock
 
-from ...core.io import write_json
+from ...core.io import as_path, write_json
 from ...core.tables import classes_of
 from ...data.datasets import DATASETS, DRAWN, declared_classes, load_images
 from ...data.splits import apply_split, split_images
@@ -50,7 +51,7 @@ class App(View):
                  any_folder:bool=True # may the boxes name any folder? Otherwise only what lies in `data` and `bundle`
                 ):
         super().__init__(None)
-        self.places = None if any_folder else [Path(p).resolve() for p in (data, bundle) if p and Path(p).exists()]
+        self.places = None if any_folder else [as_path(p).resolve() for p in (data, bundle) if p and as_path(p).exists()]
         self.remove_class('bcc-part')
         self.keep, self.models, self.parts, self.split_csv = keep, keep_folder(keep)/'models', {}, split
         self.given, lost = data, '' # the split is of this data set
@@ -103,14 +104,15 @@ def _adaptation(app)->View:
     "The labelling panel, once there is a model."
     if not app.classifier.ready: return View(None, [w.HTML(message(NO_MODEL, warn=True))])
     images = app.classifier.known # as they are annotated
-    try: labeller = Labeller(app.classifier.loaded(), images[images['split'] != 'dropped'], app.labels)
-    except EXPECTED as e: return View(None, [w.HTML(message(e, warn=True))]) # a damaged bundle
+    labeller = Labeller(app.classifier.loaded(), images[images['split'] != 'dropped'], app.labels)
     return LabellingPanel(labeller, changed=app.save_state, use=app.use_model, models=app.models, fixed=app.places is not None)
 
 @patch
 def part(self:App, name:str)->View:
-    "One of the six, made when it is first needed."
-    if name not in self.parts: self.parts[name] = _make_part(self, name)
+    "One of the six, made when it is first needed; or why it can't be made now."
+    try:
+        if name not in self.parts: self.parts[name] = _make_part(self, name)
+    except EXPECTED as e: return View(None, [w.HTML(message(e, warn=True))]) # a damaged bundle, images that are gone
     return self.parts[name]
 
 @patch
@@ -203,7 +205,7 @@ def recall(self:App)->list: # of sentences for `message`
 # %% ../../../nbs/use/app/10_page.ipynb #c012
 def _check_place(app, what:str, named)->None:
     "`ValueError` for a folder that this app was not started with; the message does not tell whether it exists."
-    if app.places is None or what in named or any(Path(what).resolve().is_relative_to(p) for p in app.places): return
+    if app.places is None or what in named or any(as_path(what).resolve().is_relative_to(p) for p in app.places): return
     raise ValueError(f'{what} is not in the folders that this app was started with: name them by --data and --bundle, or start it with --any-folder')
 
 def _read_data(app, what:str)->tuple: # split image table, message
@@ -220,15 +222,17 @@ def load_data(self:App):
     self.notice.value, what = message('Reading the images.'), (self.data.value or '').strip() or 'phantoms'
     try:
         if self.trainer.process and self.trainer.running: raise ValueError('A training on the loaded images is running: wait until it ends, or stop it on the tab Training, and then load the data.')
-        images, how = _read_data(self, what)
+        with warnings.catch_warnings(record=True) as said: # such as of patients that the split does not know
+            warnings.simplefilter('always')
+            images, how = _read_data(self, what)
         _begin(self, images)
     except EXPECTED as e:
         self.notice.value = message(e, warn=True)
         return
     self.path = state_file(what, self.keep)
     self.classifier.use(self.classifier.model, self.classifier.bundle, images)
-    told, self.parts = [how, *self.recall()], {}
-    self.notice.value = message(f'{len(images):,} images of {len(classes_of(images))} classes.', *told)
+    warned, self.parts = [str(v.message) for v in said if v.category is UserWarning], {}
+    self.notice.value = message(f'{len(images):,} images of {len(classes_of(images))} classes.', how, *warned, *self.recall())
     self.show()
 
 # %% ../../../nbs/use/app/10_page.ipynb #c014

@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 import pandas as pd
+from platformdirs import user_data_dir
 
 from ...core.io import as_path
 from ...core.tables import IMAGE_SUFFIXES
@@ -80,13 +81,15 @@ def app_server(**kwargs # for `voila_arguments`
 CHOICES = 200 # maximum number of folders in a menu
 
 def _below(root, fits)->list: # folders, at most two levels below `root`, itself included
-    root, found = Path(root), []
+    root, found = as_path(root), []
     for depth in ('', '*', '*/*'):
         with suppress(OSError): found += [f for f in sorted(root.glob(depth) if depth else [root]) if f.is_dir() and f.name[:1] != '.' and fits(f)]
     return found[:CHOICES]
 
 def _labels(root, folders)->dict: # name in the menu -> folder
-    return {(f.relative_to(root).as_posix() if f != Path(root) else f.name): str(f) for f in folders}
+    root = Path(root)
+    def label(f): return f.relative_to(root if f.relative_to(root).parts[:1] not in ((), (root.name,)) else root.parent).as_posix() # a folder may hold one of its own name
+    return {label(f): str(f) for f in folders}
 
 def _holds_classes(folder:Path)->bool:
     "Does a folder hold folders of images?"
@@ -97,12 +100,12 @@ def _holds_classes(folder:Path)->bool:
 def data_choices(data:str|Path # what the app was given: a named set or a folder
                 )->dict: # name in a menu -> what `load_images` takes
     "The data sets that can be chosen: what was given, the folders of class folders below it, and the phantoms."
-    given = _labels(data, _below(data, _holds_classes)) if Path(data).is_dir() else {str(data): str(data)}
-    if Path(data).is_dir() and str(data) not in given.values(): given = {Path(data).name: str(data)} | given
+    given = _labels(data, _below(data, _holds_classes)) if as_path(data).is_dir() else {str(data): str(data)}
+    if as_path(data).is_dir() and str(data) not in given.values(): given = {Path(data).name: str(data)} | given
     return given | {d: d for d in DRAWN if d not in given}
 
 def _bundles(place)->dict: # name in the menu -> folder, or the name of a bundle as it is
-    if not Path(place).is_dir(): return {str(place): str(place)}
+    if not as_path(place).is_dir(): return {str(place): str(place)}
     return _labels(place, _below(place, lambda f: (f/'bundle.json').is_file()))
 
 def bundle_choices(*places # a bundle, the name of a shipped one, or folders of bundles
@@ -123,8 +126,7 @@ def first_bundle(place:str|Path # a bundle, a name, or a folder of bundles
 def keep_folder(folder:str|Path|None=None # default: the user's own data folder
                )->Path:
     "Where annotations, choices and trained models are saved."
-    from platformdirs import user_data_dir
-    return Path(folder or Path(user_data_dir('blood_cell_cancer'))/'app')
+    return as_path(folder or Path(user_data_dir('blood_cell_cancer'))/'app')
 
 def _key(text:str)->str: return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -166,9 +168,9 @@ def serve(bundle:str|Path='', # folder of a bundle
     if missing := [m for m in ('voila', 'ipykernel') if find_spec(m) is None]:
         raise RuntimeError(f'the app needs {" and ".join(missing)}: pip install "blood_cell_cancer[app]"')
     first = first_bundle(bundle) if bundle else '' # a folder of bundles is one to choose from
-    if first and check_bundle(first) == Path(first): bundle = Path(bundle).absolute() # a folder, not a shipped name
-    given = dict(bundle=bundle, data=Path(data).absolute() if Path(data).is_dir() else data, classes=classes,
-                 split=split and Path(split).absolute(), keep=keep and Path(keep).absolute(), any_folder='yes' if any_folder else '')
+    if first and check_bundle(first) == as_path(first): bundle = as_path(bundle).absolute() # a folder, not a shipped name
+    given = dict(bundle=bundle, data=as_path(data).absolute() if as_path(data).is_dir() else data, classes=classes,
+                 split=split and as_path(split).absolute(), keep=keep and as_path(keep, here=True).absolute(), any_folder='yes' if any_folder else '')
     sweep_uploads()
     os.environ[APP_ENV] = json.dumps({k: str(v) for k, v in given.items() if v})
     # Voilà searches for templates in Jupyter's data folders.

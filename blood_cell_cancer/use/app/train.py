@@ -31,6 +31,9 @@ from ...core.io import locked, write_json
 from ...core.progress import StageLines
 from ...core.tables import check_images, classes_of
 from ...models.backbones import BACKBONES, RECIPES, recipe
+from ...models.model import plot_epochs
+from ...models.training import train
+from ...models.uncertainty import try_fit_uncertainty
 from .widgets import EXPECTED, Persistent, View, button, chart, control, message, set_visible, table_html
 
 # %% ../../../nbs/use/app/07_train.ipynb #c006
@@ -52,8 +55,6 @@ def _read_job(folder:Path)->tuple: # the job, its image table
 def run_job(folder:str|Path # of `Trainer.start`
            )->None:
     "Train what `job.json` says; the body of the training process."
-    from blood_cell_cancer.models.training import train
-    from blood_cell_cancer.models.uncertainty import try_fit_uncertainty
     folder, saving = Path(folder), threading.Event()
     threading.Thread(target=_interrupt_on_close, args=(folder, saving), daemon=True).start()
     job, images = _read_job(folder)
@@ -294,6 +295,5 @@ def draw_history(self:TrainingPanel, h:pd.DataFrame):
     if not len(h):
         self.curves.value = self.rows.value = ''
         return
-    from blood_cell_cancer.models.model import plot_epochs
     self.curves.value = chart(lambda: plot_epochs(h), f'Training so far: {len(h)} epochs, lowest validation loss {h["valid_loss"].min():.3f}.')
     self.rows.value = table_html(h.tail(5).assign(epoch=h['epoch'] + 1).round(4).rename(columns=lambda c: c.replace('_', ' ')))

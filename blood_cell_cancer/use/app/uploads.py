@@ -17,7 +17,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
-from ...core.io import ImageError, read_image
+from ...core.io import ImageError, atomic, read_image
 from ...core.tables import IMAGE_SUFFIXES, image_table
 
 # %% ../../../nbs/use/app/03_uploads.ipynb #c005
@@ -45,9 +45,10 @@ def left_out(n:int # how many images were beyond the limit
 
 # %% ../../../nbs/use/app/03_uploads.ipynb #c008
 def _storable(name:str)->str:
-    "The name without folders, as a file name that every system takes: no odd characters, not hidden, at most 200 bytes."
+    "The name without folders, as a file name that every system takes: no odd characters, no device, not hidden, at most 200 bytes."
     path = Path(re.sub('[\0-\x1f\x7f<>:"|?*\ud800-\udfff]', '_', name.replace('\\', '/')))
-    return re.sub('^[.]', '_', path.stem).encode()[:200 - len(path.suffix.encode())].decode(errors='ignore') + path.suffix
+    stem = re.sub('(?i)^(?=(con|prn|aux|nul|com[0-9]|lpt[0-9]) *([.]|$))', '_', re.sub('^[.]', '_', path.stem)) # Windows' names of devices, whatever follows
+    return stem.encode()[:200 - len(path.suffix.encode())].decode(errors='ignore') + path.suffix
 
 def _free_path(folder:Path, name:str, content:bytes)->Path:
     "A path that is free, or that holds this content already."
@@ -64,8 +65,10 @@ def save_upload(folder:Path, # of uploads
                )->tuple: # its path, or None; why it was refused, or ''
     "Save an uploaded image, unless it cannot be opened."
     path = _free_path(folder, name, content)
-    path.write_bytes(content)
-    try: read_image(path)
+    try:
+        with atomic(path) as part: part.write_bytes(content)
+        read_image(path)
+    except OSError as e: return None, f'{name} could not be saved: {e.strerror or e}.'
     except ImageError as e:
         path.unlink()
         why = str(e).removeprefix(f'{path}: ')

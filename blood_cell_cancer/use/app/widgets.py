@@ -25,7 +25,7 @@ from PIL import Image
 from fastcore.basics import patch
 from matplotlib import rc_context
 
-from ...core.io import ImageError, read_image, write_json
+from ...core.io import ImageError, as_path, read_image, write_json
 from ...core.tables import check_images
 from ...data.annotations import ANNOTATIONS
 
@@ -86,14 +86,14 @@ def merged(mine:dict, # entries of this writer
 @patch
 def save(self:Persistent, path:str|Path)->Path: # the file
     "Write the saved fields as JSON."
-    path = Path(path)
+    path = as_path(path, here=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_json(self.to_dict(), path)
 
 @patch
 def load(self:Persistent, path:str|Path):
     "Restore what `save` wrote."
-    try: return self.restore(json.loads(Path(path).read_text(encoding='utf-8')))
+    try: return self.restore(json.loads(as_path(path).read_text(encoding='utf-8')))
     except json.JSONDecodeError as e: raise ValueError(f'{path} is damaged ({e}): remove it to start afresh') from None
 
 # %% ../../../nbs/use/app/00_widgets.ipynb #c010

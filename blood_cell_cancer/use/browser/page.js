@@ -112,11 +112,11 @@ function clear() {
 }
 
 function listen() {
-  for (const id of ['files', 'folder']) at(id).addEventListener('change', event => add(chosen(event.target, facts.suffixes)))
+  for (const id of ['files', 'folder']) at(id).addEventListener('change', event => add(chosen(event.target, facts)))
   for (const kind of ['dragover', 'dragleave', 'drop']) document.addEventListener(kind, async event => {
     event.preventDefault()
     at('drop').classList.toggle('over', kind === 'dragover')
-    if (kind === 'drop') add(await dropped(event.dataTransfer, facts.suffixes))
+    if (kind === 'drop') add(await dropped(event.dataTransfer, facts))
   })
   at('save').addEventListener('click', save)
   at('clear').addEventListener('click', clear)
