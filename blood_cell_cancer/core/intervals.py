@@ -51,7 +51,7 @@ def with_ci(value:float, low:float, high:float, # a figure between 0 and 1 and i
 def points_with_ci(value:float, low:float, high:float # a difference of two figures between 0 and 1, and its interval
                   )->str:
     "A difference and its interval in percentage points, e.g. `31.7 points (17.6 to 43.4)`."
-    value, low, high = (round(100*v, 1) + 0 for v in (value, low, high)) # no -0.0
+    value, low, high = (round(100*float(v), 1) + 0 for v in (value, low, high)) # no -0.0
     return f'{value:.1f} points ({low:.1f} to {high:.1f})'
 
 # %% ../../nbs/core/04_intervals.ipynb #n021
