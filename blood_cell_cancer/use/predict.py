@@ -44,7 +44,7 @@ def save_predictions(preds:pd.DataFrame, # prediction table
                      path:str|Path # CSV to write or to replace
                     )->Path: # the file
     "Write a prediction table as CSV, with the names of `shown_names`."
-    if as_path(path).suffix.lower() != '.csv' or not isinstance(as_path(path), Path): raise ValueError(f'{path}: a prediction table is written as CSV on this computer, so give a name that ends in .csv')
+    if as_path(path, here=True).suffix.lower() != '.csv': raise ValueError(f'{path}: a prediction table is written as CSV, so give a name that ends in .csv')
     return write_csv(shown_names(preds), path)
 
 def _read(path)->pd.DataFrame: # all columns as text, empty fields ''
