@@ -77,3 +77,9 @@ def test_threads_begin_in_one_place():
 def test_numbers_are_given_once():
     names = [p.relative_to(root/'nbs').as_posix() for p in (root/'nbs').rglob('[0-9]*.ipynb')]
     assert len({re.sub(r'(\d+)_\w+\.ipynb', r'\1', n) for n in names}) == len(names)
+
+
+def test_functions_are_short():
+    for p in (root/'blood_cell_cancer').rglob('*.py'):
+        for n in ast.walk(ast.parse(p.read_text(encoding='utf-8'))):
+            if isinstance(n, ast.FunctionDef): assert (lines := n.end_lineno - n.lineno + 1) <= 40, f'{p}: {n.name} has {lines} lines'

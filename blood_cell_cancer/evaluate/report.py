@@ -210,8 +210,7 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
     leaks, images = leakage_of(images, split, looked), images.assign(group=groups_with_copies(images)) # copies are no further images
     rows = images[images['split'] == split]
     seen = refuse_seen(seen_among(model, rows[rows['label'].notna()], images, progress), allow_training_images)
-    preds = with_groups(model.predict(rows, progress), rows)
-    judged = judge(preds)
+    judged = judge(preds := with_groups(model.predict(rows, progress), rows))
     # Baselines are judged on the same images, but not on training images, which they have learned by heart.
     shared = ((images['split'] != split) | images['path'].isin(judged.rows['path'])) & (called != 'train')
     named = known_set(images) or ', '.join(dict.fromkeys(images.get('set', [])))

@@ -59,6 +59,7 @@ def _reserve(path:Path)->None:
 
 def _lay_out(path:Path, shape:tuple, dtype:str)->np.ndarray:
     "Open the cache file, or make it if it isn't there or is cut, and there is room for it."
+    if dtype not in ('float16', 'float32'): raise CacheError(f"dtype={dtype!r}: activations are kept as 'float16' or 'float32'")
     if path.exists():
         try: out = np.lib.format.open_memmap(path, mode='r+')
         except (ValueError, OSError): out = None
@@ -180,28 +181,25 @@ class FeatureCache:
                  batch:int=32, # images per batch
                  precision:str='fp32', # of the computation: auto, bf16, fp16 or fp32
                  dtype:str='float16', # of the file
-                 progress:bool=True, # show a bar for each view
-                 like=None # another `FeatureCache` of this network, size and precision: what computes that one computes this one
+                 progress:bool=True # show a bar for each view
                 ):
         if net.cut_at() == 0:
             raise CacheError("nothing is frozen with this cut, so there is nothing to cache: use cut='last30' or 'head', or no cache")
-        if dtype not in ('float16', 'float32'): raise CacheError(f"dtype={dtype!r}: activations are kept as 'float16' or 'float32'")
         images, aug, device = readable(images), augmentation(augment), next(net.parameters()).device
         folder, precision = Path(folder), pick_precision(device, precision)
         folder.mkdir(parents=True, exist_ok=True)
-        self.by = like.by if like else _filled_by(len(images)*views, device, precision)
+        by = _filled_by(len(images)*views, device, precision)
         key = cache_key(net, images.get('decoded', images['sha256']), mean=mean, std=std, augment=aug, views=views, seed=seed, size=size,
-                        preprocess=told_apart(preprocess), precision=precision, dtype=dtype, by=self.by, order='view by view')
+                        preprocess=told_apart(preprocess), precision=precision, dtype=dtype, by=by, order='view by view')
         sample = torch.linspace(-2, 2, 3*size*size, device=device).view(1, 3, size, size)
-        self.net = like.net if like else fold_batch_norm(net, sample, 'prefix')
-        self.note, self.n, self.progress = folder/f'{key}.json', len(images), progress
+        self.net, self.note, self.n, self.progress = fold_batch_norm(net, sample, 'prefix'), folder/f'{key}.json', len(images), progress
         self.cast = autocast(device, precision)
         with self.cast: shape = self.net.prefix(sample).shape[1:]
         self.numbers = _lay_out(folder/f'{key}.npy', (views, self.n, *shape), dtype) # memory-mapped
         self.rows = self.numbers.reshape(-1, *shape)
         self.done = self.crc = 0
         # What the first view needs and the others use again.
-        self.run = like.run if like else cache(lambda: _prefix_by(self.by, self.net, sample))
+        self.run = cache(lambda: _prefix_by(by, self.net, sample))
         paths, sums = images['path'].tolist(), checksums(images)
         self.pixels = lambda first: pixel_batches(paths[first:], size, preprocess, batch, sums[first:])
         keys, (mean, std) = image_keys(images['sha256']), (torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
@@ -271,12 +269,12 @@ def cached_loaders(net:CutNet, # network with its cut
                   )->DataLoaders:
     "fastai loaders of activations at the cut, for training and validation."
     how = dict(size=r.size, preprocess=preprocess, batch=r.batch, precision=precision, dtype=dtype, progress=progress)
-    def dl(split, views, augment, like=None, **kw):
+    def dl(split, views, augment, **kw):
         rows = images[images['split'] == split]
-        filled = FeatureCache(net, rows, folder, weights.mean, weights.std, augment, views, r.seed, **how, like=like)
+        filled = FeatureCache(net, rows, folder, weights.mean, weights.std, augment, views, r.seed, **how)
         return CachedDL(filled, rows['label'].cat.codes.to_numpy().copy(), r.seed, bs=r.batch, device=device, **kw)
     n = int((images['split'] == 'train').sum())
     train = dl('train', max(1, r.views), r.augment, shuffle=True, drop_last=n % r.batch == 1)
-    dls = DataLoaders(train, dl('validation', 1, 'none', train.cache), device=torch.device(device))
+    dls = DataLoaders(train, dl('validation', 1, 'none'), device=torch.device(device))
     dls.vocab = classes_of(images)
     return dls
