@@ -178,17 +178,18 @@ def add_patients(images:pd.DataFrame, # image table
                  where:str='the file list' # its name, for messages
                 )->pd.DataFrame: # the table with the patients as its groups
     "Put the patients of a file list into `group`, matched by path, and by the name of the file alone where no row has the path."
-    d = pd.DataFrame(dict(path=as_text(table['path']).str.replace('\\', '/'), patient=as_text(table['patient']).str.strip()))
+    d = pd.DataFrame(dict(path=as_text(table['path']).str.replace('\\', '/').str.normalize('NFC'), patient=as_text(table['patient']).str.strip()))
+    names = images['name'].str.normalize('NFC') # a Mac lists files in NFD, where an accent is a character of its own
     d.loc[d['patient'].str.lower().isin(NOBODY), 'patient'] = ''
     named = d[d['patient'] != ''].drop_duplicates()
     if not len(named): return images
     if len(twice := named['path'][named['path'].duplicated()]): raise ValueError(f'{where} gives {twice.iloc[0]} two patients: remove one of the rows')
     d = pd.concat([named, d]).drop_duplicates('path')
     # A name tells a file only where it occurs once, in the table and in the list, also in rows without a patient.
-    file, listed = (c.str.rsplit('/').str[-1] for c in (images['name'], d['path']))
+    file, listed = (c.str.rsplit('/').str[-1] for c in (names, d['path']))
     by_path = dict(zip(d['path'], d['patient']))
     by_file = {f: p for f, p, several in zip(listed, d['patient'], listed.duplicated(keep=False)) if not several}
-    patient = [by_path.get(n, '' if several else by_file.get(f, '')) for n, f, several in zip(images['name'], file, file.duplicated(keep=False))]
+    patient = [by_path.get(n, '' if several else by_file.get(f, '')) for n, f, several in zip(names, file, file.duplicated(keep=False))]
     if n := patient.count(''): warnings.warn(f'{n} of {len(images)} images have no patient in {where}, the first is {images["name"].iloc[patient.index("")]}')
     return images.assign(group=patient)
 

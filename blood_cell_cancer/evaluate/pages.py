@@ -282,7 +282,7 @@ def _notes(r):
     "What comes before the sections: verdict, evidence, advice, data, leakage, other laboratories, warnings."
     v = r.verdict
     top = [sentence(v['verdict'], v['kind']), sentence(v['evidence']), sentence(v['advice']), sentence(data_text(r), 'fine')]
-    leaks = [leakage_text(r.leakage)] if r.leakage and r.split not in ('new', *FITTED) else [] # where all are evaluated, there is no other side; the others are no test
+    leaks = [leakage_text(r.leakage)] if r.leakage else []
     drops = [sentence(f'{name}: {f.lead()}', 'warn' if f.drop[1] > 0 else '') for name, f in r.external.items()]
     others = [w for w in r.warnings if w not in [t for t, _ in leaks]]
     warnings = [Markup('<p class="warn"><strong>Warning:</strong> ') + escape(w) + Markup('</p>') for w in others]

@@ -145,7 +145,7 @@ def _facts(model, data_set)->list:
 
 def _warnings(r, model, others, lacking)->list: # of a report; (name, image table) of other images; how many images the audit lacks
     warns, preds = [f'The figures are of {split_word(r)}images, to which the model was fitted: they say nothing of other images.']*(r.split in FITTED), r.preds
-    warns += ([leakage_text(r.leakage)[0]] if leakage_text(r.leakage)[1] and r.split not in FITTED else []) + ([] if r.seen['known'] else [NO_RECORD])
+    warns += ([leakage_text(r.leakage)[0]] if r.leakage and leakage_text(r.leakage)[1] else []) + ([] if r.seen['known'] else [NO_RECORD])
     if lacking: warns.append(f'The audit was made without {lacking} of these images, and says nothing of their duplicates and overlapping fields: audit all of them, and evaluate again.')
     if model.interrupted: warns.append('Training was interrupted before the end of its recipe.')
     if 'random' in [w.strip().split(' ')[0] for w in model.weights.split(';')]:
@@ -207,18 +207,18 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
     if called == 'new': images, split = check_images(images).assign(split='test'), 'test'
     _check_asked(model, images, check_images(images)[images['split'] == split], called, external, unknowns, robust)
     images, looked, lacking = (images, False, 0) if audit is None else audited_groups(images, audit)
-    leaks, images = leakage_of(images, split, looked), images.assign(group=groups_with_copies(images)) # copies are no further images
+    leaks = {} if called in ('new', *FITTED) else leakage_of(images, split, looked) # new images have no other side, and the others are no test
+    images = images.assign(group=groups_with_copies(images)) # copies are no further images
     rows = images[images['split'] == split]
     seen = refuse_seen(seen_among(model, rows[rows['label'].notna()], images, progress), allow_training_images)
     judged = judge(preds := with_groups(model.predict(rows, progress), rows))
     # Baselines are judged on the same images, but not on training images, which they have learned by heart.
     shared = ((images['split'] != split) | images['path'].isin(judged.rows['path'])) & (called != 'train')
-    named = known_set(images) or ', '.join(dict.fromkeys(images.get('set', [])))
     others = [*(external or {}).items(), *(unknowns or {}).items()]
     laboratories, away, unknown, said = validate_laboratories(model, judged, external or {}, allow_training_images, progress)
     here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=called)
     r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=called, preds=preds,
-               baselines=baselines_of(images[shared], split, baselines, progress), history=model.history, facts=_facts(model, named), data_set=named,
+               baselines=baselines_of(images[shared], split, baselines, progress), history=model.history, facts=_facts(model, named := known_set(images) or ', '.join(dict.fromkeys(images.get('set', [])))), data_set=named,
                leakage=leaks, seen=seen, elsewhere=unreadable_files(others), calibration=calibration(judged), external=laboratories,
                laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)), audit=audit_rows(audit), **_saliency(model, rows, preds, saliency, progress),
                robustness=robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged) if robust is True else robust or None)

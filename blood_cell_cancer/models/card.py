@@ -42,7 +42,7 @@ def _split(facts):
     splits, x = facts['data'].get('splits'), facts['extra'].get('metrics', {}).get('leakage')
     def counts(c): return ', '.join(f'{k} {v}' for k, v in c.items())
     lines = [f'{s}: {sum(c.values())} images ({counts(c)}).' for s, c in (splits or {}).items() if sum(c.values())] or ['The split is not recorded.']
-    if x is None: return [*lines, f'Groups that lie on two sides of the split: {NOT_EVALUATED}.']
+    if not x: return [*lines, f'Groups that lie on two sides of the split: {NOT_EVALUATED}.']
     if not x['groups'] and x['known']:
         return [*lines, 'No group of images (duplicates, overlapping fields) lies on two sides of the split.', _patients(facts)]
     if not x['groups']: return [*lines, f'No file lies on two sides of the split; overlapping fields and patients: {NOT_EVALUATED}.']

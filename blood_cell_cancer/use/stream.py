@@ -240,7 +240,7 @@ def write_rows(out:Path, # CSV or Parquet file
                overwrite:bool=False # replace a table that is there, and an unfinished one of anything else?
               )->Path: # the file
     "Append rows as they come; called again after a kill, continue after the rows that are there."
-    if out.suffix.lower() not in ('.csv', '.parquet'): raise ValueError(f'{out}: the table is written as .csv or .parquet')
+    if out.suffix.lower() not in ('.csv', '.parquet') or out.is_dir(): raise ValueError(f'{out}: the table is written as a file, .csv or .parquet')
     part = out.with_name(f'{out.name}.part.csv')
     with locked(out):
         if out.exists() and not overwrite: raise ValueError(f'{out} is there already: choose another name, or give --overwrite (overwrite=True)')

@@ -8,6 +8,7 @@ __all__ = ['POOL', 'NOT_SURE', 'UNLABELLED', 'AGAIN', 'Labeller', 'LabellingPane
 # %% ../../../nbs/use/app/08_adapt.ipynb #a002
 import html
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +22,7 @@ from ...core.intervals import with_ci
 from ...core.io import SEED
 from ...core.plots import Figure
 from ...core.tables import output_table, readable
-from ...data.audit.seen import SeenImagesError, seen_among, seen_text
+from ...data.audit.seen import SeenImagesError
 from ...models.adapt import LEAST, adapt, least_certain
 from ...models.engines import engine_module
 from .widgets import EXPECTED, Persistent, View, button, chart, check_names, control, message, picture, set_visible, table_html
@@ -38,7 +39,7 @@ class Labeller(Persistent):
     labels: dict = field(default_factory=dict) # name of an image -> class, or `NOT_SURE`
     adapted: object = None # a `Model`, or None
     curve: list = field(default_factory=list) # of each adaptation: labelled, before, after
-    warning: str = '' # of labelled images that trained the model
+    warnings: list = field(default_factory=list) # of the last adaptation
     deep: bool = False # train the last block of the network as well?
     SAVED: ClassVar[tuple] = 'labels', 'deep'
 
@@ -108,11 +109,10 @@ def fit(self:Labeller, allow_training_images:bool=False)->'Labeller':
     if (counts >= LEAST).sum() < 2:
         raise ValueError(f'adapting needs at least two classes with {LEAST} labelled images each; so far there are '
                          + (', '.join(f'{n} of {c}' for c, n in counts.items() if n) or 'none'))
-    rows = self.labelled()
-    self.adapted = adapt(self.model, rows, progress=False, deep=self.deep, allow_training_images=allow_training_images)
-    self._after = None
-    seen = seen_text(seen_among(self.model, rows)) if allow_training_images else '' # `adapt` has refused them otherwise
-    self.warning = f'{seen}, and the cross-validated figures will be too good.' if seen else ''
+    with warnings.catch_warnings(record=True) as said: # such as of a class whose cells are all of one patient
+        warnings.simplefilter('always')
+        self.adapted = adapt(self.model, self.labelled(), progress=False, deep=self.deep, allow_training_images=allow_training_images)
+    self._after, self.warnings = None, [f'{v.message}.' for v in said if v.category is UserWarning]
     facts = self.adapted.extra['adaptation']
     self.curve.append(dict(labelled=facts['images'], classes=list(facts['after']['recall']), before=facts['before']['balanced_accuracy'], after=facts['after']['balanced_accuracy']))
     return self
@@ -123,13 +123,11 @@ def summary(self:Labeller)->list[str]: # sentences
     counts = self.counts()
     few = [f'{c} ({n} of {LEAST})' for c, n in counts.items() if n < LEAST]
     said = [f'{counts.sum()} images are labelled.' + (f' Not enough yet: {", ".join(few)}.' if few else '')]
-    if self.warning: said.append(self.warning)
+    said += self.warnings
     if self.curve:
         last = self.curve[-1]
-        rest = ', '.join(c for c in self.model.classes if c not in last['classes'])
         said.append(f"Balanced accuracy on {last['labelled']} labelled images of {', '.join(last['classes'])}, by cross-validation: {with_ci(*last['before'])} before, "
-                    f"{with_ci(*last['after'])} after. These images were the least certain ones, so both are lower than over all images."
-                    + f' The adapted model may no longer recognise {rest}: label {LEAST} of each.'*bool(rest))
+                    f"{with_ci(*last['after'])} after. These images were the least certain ones, so both are lower than over all images.")
     return said
 
 # %% ../../../nbs/use/app/08_adapt.ipynb #a018
