@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
             for i in range(0, len(data), max(1, len(data)//5)):
                 self.wfile.write(data[i:i + max(1, len(data)//5)])
                 self.wfile.flush()
-                time.sleep(.2)
+                time.sleep(.05)
             return
         self.wfile.write(data)
 

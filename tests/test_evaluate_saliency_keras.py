@@ -33,7 +33,7 @@ engine_module('keras')
 @pytest.mark.parametrize('name', ['mobilenetv2', 'convnext_tiny'])
 def test_both_engines_give_one_map(name, tmp_path):
     make_phantoms(tmp_path/'cells', n=1, size=SIZE)
-    images = folder_images(tmp_path/'cells', progress=False)
+    images = folder_images(tmp_path/'cells', progress=False).iloc[1:4:2]
     r = recipe('demo', backbone=name, weights='random', size=SIZE, head='linear')
     weights = find_weights(name, 'random')
     ours = Model(build_keras_net(r, 5, weights), 'keras', r, tuple(images['label'].cat.categories), weights.mean, weights.std,

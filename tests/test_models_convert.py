@@ -70,7 +70,9 @@ def test_inner_statistics_survive_and_are_checked(both):
 
 def test_round_trip_is_exact(both):
     name, net, model = both
-    state = to_timm(model, name)
+    other = copy.deepcopy(net) # building one takes seconds
+    for value in other.state_dict().values(): value.zero_()
+    state = to_timm(model, name, other)
     assert set(state) == set(net.state_dict())
     for tensor, value in net.state_dict().items():
         assert tensor.endswith('num_batches_tracked') or torch.equal(value, state[tensor]), tensor
@@ -116,9 +118,11 @@ def test_counts(both, classes):
     assert count_parameters(whole) == (total - ONLY_IN_KERAS.get(name, 0), trainable)
 
 
-@pytest.mark.parametrize('size', [75, 97, 128])
+@pytest.mark.parametrize('size', [75, 97])
 @pytest.mark.parametrize('name', ['mobilenetv2', 'efficientnetb0'])
-def test_padding_agrees_at_odd_and_even_sizes(name, size): assert parity(name, noise(size, 1)) < 1e-4
+def test_padding_agrees_at_odd_and_even_sizes(name, size):
+    "At even ones, `test_features_agree` shows it: 64."
+    assert parity(name, noise(size, 1)) < 1e-4
 
 
 @pytest.mark.parametrize('both', ['resnet152v2'], indirect=True)
@@ -129,27 +133,30 @@ def test_timms_own_resnet_is_another_network(both):
     with pytest.raises(ConversionError,
                        match="stem.conv of the timm network holds .'weight'., but conv1_conv of the Keras network .'bias', 'weight'."):
         pair_tensors(plain, model, 'resnet152v2')
-    for tensor, value in ours.state_dict().items():
-        if tensor.endswith('bias') and tensor not in plain.state_dict(): value.zero_()
-    plain.load_state_dict({n: v for n, v in ours.state_dict().items() if n in plain.state_dict()}, strict=True)
+    theirs, state = plain.state_dict(), ours.state_dict() # made once, for each takes long
+    for tensor, value in state.items():
+        if tensor.endswith('bias') and tensor not in theirs: value.zero_()
+    plain.load_state_dict({n: v for n, v in state.items() if n in theirs}, strict=True)
     x = torch_pixels(noise(), *backbone('resnet152v2').stats)
     with torch.no_grad():
         assert (plain.eval()(x) - ours(x)).abs().max() > .01, 'with the same weights and biases of zero the strides alone differ'
 
 
-@pytest.mark.parametrize('name,head', [('efficientnetb0', 'system1'), ('mobilenetv2', 'linear')])
-def test_whole_classifier(name, head, tmp_path):
+@pytest.mark.parametrize('name,head,kwargs', [('efficientnetb0', 'system1', {}), ('mobilenetv2', 'linear', dict(pad_type='same'))],
+                         ids=['efficientnetb0-system1', 'mobilenetv2-linear'])
+def test_whole_classifier(name, head, kwargs, tmp_path):
     "A classifier is converted from a float16 file; the .keras file keeps it, epsilon and inner statistics included."
-    net = CutNet(name, 4, 'last30', head, **KERAS_KWARGS.get(name, {}))
+    net = CutNet(name, 4, 'last30', head, **kwargs)
     halves = {n: v.half() if v.is_floating_point() else v for n, v in randomise(net).state_dict().items()}
     load_checked(net, halves)
     logits = net(torch_pixels(noise(), *backbone(name).stats)).detach().numpy()
-    model = to_keras(halves, name, size=SIZE)
+    model = to_keras(halves, name, size=SIZE, kwargs=kwargs)
     fed = keras_pixels(model, noise(), *backbone(name).stats)
     assert np.abs(model(fed, training=False).numpy() - logits).max() < 1e-4 and np.std(logits) > .01
     model.save(tmp_path/'whole.keras')
     saved = import_keras().saving.load_model(tmp_path/'whole.keras', safe_mode=True)
     assert np.abs(saved(fed, training=False).numpy() - logits).max() < 1e-4
+    if name == 'mobilenetv2': assert saved.layers[0].get_layer('bn_Conv1').epsilon == net.body.bn1.eps == 1e-5 # Keras' own is 1e-3
     back = to_timm(saved, name)
     assert all(torch.equal(v, back[n]) for n, v in net.state_dict().items() if not n.endswith('num_batches_tracked'))
 
@@ -168,13 +175,6 @@ def test_a_classifier_as_system_1_builds_it():
     x = torch_pixels(noise(), *backbone('mobilenetv2').stats)
     probs = net.eval()(x).softmax(1).detach().numpy()
     assert np.abs(theirs(x.numpy().transpose(0, 2, 3, 1), training=False).numpy() - probs).max() < 1e-5
-
-
-def test_saved_keras_file_keeps_the_epsilon(tmp_path):
-    net = randomise(keras_shaped('mobilenetv2', dict(pad_type='same')))
-    model = to_keras(net, 'mobilenetv2', size=SIZE)
-    model.save(tmp_path/'trunk.keras')
-    assert import_keras().saving.load_model(tmp_path/'trunk.keras').get_layer('bn_Conv1').epsilon == net.bn1.eps == 1e-5
 
 
 REAL = 'mobilenetv2_100_same.tfhub_ptq_in1k.fp16.safetensors'
@@ -249,5 +249,6 @@ def test_weights_of_keras_hub(both, monkeypatch):
     np.testing.assert_allclose((mean, std), (w.mean, w.std), rtol=1e-4)
     pixels, features = noise(n=1).astype('float32'), lambda net, x: net(x, training=False).numpy()
     wanted = features(hub, import_module(f'keras.applications.{PREPROCESS[name]}').preprocess_input(pixels.copy()))
-    assert np.ptp(wanted) and np.abs(features(body, keras_pixels(body, pixels, mean, std)) - wanted).max()/np.abs(wanted).max() < 1e-3
-    assert np.abs(features(body, pixels/255) - wanted).max() > 1e-2*np.abs(wanted).max(), 'a test that 255 cannot fail shows nothing'
+    ours, by_255 = features(body, np.concatenate([keras_pixels(body, pixels, mean, std), pixels/255]))
+    assert np.ptp(wanted) and np.abs(ours - wanted).max()/np.abs(wanted).max() < 1e-3
+    assert np.abs(by_255 - wanted).max() > 1e-2*np.abs(wanted).max(), 'a test that 255 cannot fail shows nothing'

@@ -1,5 +1,5 @@
 """A foundation model from its file to a table: trained head, bundle, prediction without torch, another laboratory. Here its weights are random
-and its blocks three of twelve."""
+and it has one of its twelve blocks."""
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from blood_cell_cancer.use.stream import open_onnx
 
 def test_from_a_file_to_a_table(tmp_path, monkeypatch):
     b = FOUNDATION['dinobloom_small']
-    monkeypatch.setitem(FOUNDATION, b.name, replace(b, timm_kwargs={**b.timm_kwargs, 'depth': 3}))
+    monkeypatch.setitem(FOUNDATION, b.name, replace(b, timm_kwargs={**b.timm_kwargs, 'depth': 1}))
     file = tmp_path/'DinoBloom-S.pth'
     state = timm_backbone('dinobloom_small').state_dict()
     torch.save(dict(teacher={f'backbone.{k}': v for k, v in state.items()}), file)

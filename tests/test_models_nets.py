@@ -33,8 +33,8 @@ def test_a_network_cut_at_a_layer_is_trained_kept_and_loaded(tmp_path, views):
     assert model.parameters[1] == 2_099_712 + 8_393_728 + 512*5 + 5 == count_parameters(start)[1]
     assert model.net.behind_cut == start.behind_cut
     assert len([*(tmp_path/'run').rglob('feature-cache/*.npy')]) == (2 if views else 0) # training and validation images
-    report = evaluate(model, images, saliency=0, progress=False)
-    assert dict(report.facts)['cut and head'] == 'layer3, linear'
+    report = None if views else evaluate(model, images, saliency=0, progress=False)
+    assert views or dict(report.facts)['cut and head'] == 'layer3, linear'
     back = load_model(model.save(tmp_path/'cut.bundle', report=report))
     assert back.recipe == model.recipe and back.net.behind_cut == start.behind_cut and back.parameters == model.parameters
     assert (back.logits(images, progress=False) == model.logits(images, progress=False)).all()

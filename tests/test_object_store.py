@@ -37,6 +37,14 @@ def both(tmp_path_factory):
     store.fs.rm(str(store.parent.path), recursive=True)
 
 
+@pytest.fixture
+def few_trees(monkeypatch):
+    "Small forests: whether they see the same pixels needs no large ones."
+    from blood_cell_cancer.data.audit import checks, shortcuts
+    def small(forest, *rest, fit=shortcuts.forest_proba): return fit(forest.set_params(n_estimators=shortcuts.TREES, n_jobs=None), *rest)
+    for module in (checks, shortcuts): monkeypatch.setattr(module, 'forest_proba', small)
+
+
 def tables(both): return [load_images(place, classes='folders', progress=False) for place in (both[0], ADDRESS)]
 
 
@@ -49,7 +57,7 @@ def test_the_image_table_is_the_same(both):
     assert str(find_data('phantoms', data='memory://hospital')) == 'memory://hospital'
 
 
-def test_the_audit_finds_the_same(both, tmp_path):
+def test_the_audit_finds_the_same(both, tmp_path, few_trees):
     here, there = (audit(t, progress=False, folder=tmp_path/str(i)) for i, t in enumerate(tables(both)))
     assert [(s.name, s.verdict, s.sentence) for s in here.sections] == [(s.name, s.verdict, s.sentence) for s in there.sections]
     assert len(there.pairs['duplicates']) >= 1
@@ -76,7 +84,7 @@ def test_a_split_table_finds_stored_files_again(both, tmp_path):
     assert again['split'].tolist() == images['split'].tolist()
 
 
-def test_the_commands_take_an_address(both, tmp_path):
+def test_the_commands_take_an_address(both, tmp_path, few_trees):
     from typer.testing import CliRunner
     from blood_cell_cancer.use.cli import app
     said = CliRunner().invoke(app, ['audit', '--data', ADDRESS, '--classes', 'folders', '--quiet', '--out', str(tmp_path/'audit.html')])

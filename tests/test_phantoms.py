@@ -49,7 +49,7 @@ def draw_all(count=COUNT, **switches):
 
 
 @pytest.fixture(scope='module')
-def cells():
+def cells(drawn_once):
     return draw_all()
 
 
@@ -80,8 +80,8 @@ def test_tint_is_a_shortcut():
     assert accuracy(corners(x), y > 2) > .8 # chance is .6
 
 
-def test_bar_is_a_shortcut():
-    x, y = draw_all(30, bar=True)
+def test_bar_is_a_shortcut(drawn_once):
+    x, y = draw_all(30, bar=True) # on some of `cells`
     corner = np.stack([cv2.resize(o[-36:, -36:], (12, 12), interpolation=cv2.INTER_AREA).ravel() for o in x])
     assert accuracy(corner, y) > .28 # chance is .2, with a standard error of .033
 

@@ -190,7 +190,7 @@ def page_path(path:str|Path # of a page whose figures are written beside it unde
              )->Path:
     "The path; `ValueError` for one that the figures would replace."
     path = as_path(path, here=True)
-    if path.suffix == '.json': raise ValueError(f'{path}: the page is HTML, and its figures are written beside it as JSON: give a name that ends in .html')
+    if path.suffix.lower() == '.json': raise ValueError(f'{path}: the page is HTML, and its figures are written beside it as JSON: give a name that ends in .html')
     return path
 
 def check_page(page:str # HTML

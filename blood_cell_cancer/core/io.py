@@ -286,7 +286,7 @@ def pixel_batches(paths:Sequence[str], # image files
                   sha256:Sequence[str]=() # checksums of the files, as for `read_image`; (): not compared
                  ): # yields uint8 (n, size, size, 3), in the order of `paths`
     "Decode images in batches, one batch ahead."
-    made = in_order(lambda f: read_pixels(f[0], size, preprocess, f[1]), zip(paths, sha256 or repeat('')), ahead=batch//cores() + 1)
+    made = in_order(lambda f: read_pixels(f[0], size, preprocess, f[1]), zip(paths, sha256 if len(sha256) else repeat('')), ahead=batch//cores() + 1)
     for _ in range(0, len(paths), batch): yield np.stack(list(islice(made, batch)))
 
 # %% ../../nbs/core/01_io.ipynb #c031

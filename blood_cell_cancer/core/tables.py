@@ -56,14 +56,14 @@ def image_table(paths:Iterable[str|Path], # image files
     import pandas as pd
     if isinstance(paths, (str, Path)): raise ValueError(f'{str(paths)!r} is one path: give a list of files; images_below lists those of a folder')
     files = [as_path(p).absolute() for p in paths]
-    labels = [None]*len(files) if labels is None else [None if pd.isna(c) else c for c in labels]
+    labels, classes = [None]*len(files) if labels is None else [None if pd.isna(c) else c for c in labels], [] if classes is None else list(classes)
     if len(labels) != len(files): raise ValueError(f'{len(labels)} labels for {len(files)} images: give one for each, None where it is not known')
-    if unknown := set(labels) - {None, *(classes or ())}: raise ValueError(f'labels {sorted(unknown, key=str)} are not among the declared classes {list(classes or [])}')
+    if unknown := set(labels) - {None, *classes}: raise ValueError(f'labels {sorted(unknown, key=str)} are not among the declared classes {classes}')
     facts = list(progress_bar(in_order(describe_file, files), 'reading images', len(files), progress))
     d = pd.DataFrame([f | dict(error=utf8_text(f['error'])) for f in facts], columns=['sha256', 'bytes', 'width', 'height', 'error'])
     d['path'], d['name'] = [utf8_text(str(p)) for p in files], [utf8_text(name_below(p, as_path(root).absolute()) if root else p.name) for p in files]
     d.loc[[str(p) != q for p, q in zip(files, d['path'])], 'error'] = NOT_UTF8
-    d['label'], d['group'] = pd.Categorical(labels, categories=list(classes or [])), ''
+    d['label'], d['group'] = pd.Categorical(labels, categories=classes), ''
     d['split'], d['source'] = (v if isinstance(v, str) else list(v) for v in (split, source)) # pandas would match a Series by its index
     return check_images(d[list(IMAGE_COLUMNS)])
 

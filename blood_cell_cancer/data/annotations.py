@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..core.io import write_csv
 from ..core.tables import check_images, classes_of, read_table
+from .classes import one_form
 
 # %% ../../nbs/data/04_annotations.ipynb #c005
 ANNOTATIONS = {'drop': 'leave it out of training, validation and test', 'relabel': 'use it under another class',
@@ -45,7 +46,7 @@ def check_annotations(d:pd.DataFrame, # should be an annotation table
         if r.annotation not in ANNOTATIONS:
             raise ValueError(f'{r.name}: unknown annotation {r.annotation!r}; use one of {list(ANNOTATIONS)}')
         if (r.annotation == 'relabel') != bool(r.new_label): raise ValueError(f"{r.name}: give new_label with 'relabel', and only with it")
-        if r.new_label and classes and r.new_label not in classes:
+        if r.new_label and classes is not None and r.new_label not in classes:
             raise ValueError(f'{r.name}: the new class {r.new_label!r} is none of the declared classes {list(classes)}')
     twice = d['name'][d.duplicated(['name', 'sha256'])]
     if len(twice): raise ValueError(f'{twice.iloc[0]} is annotated twice: keep one of the two rows')
@@ -83,7 +84,7 @@ def apply_annotations(images:pd.DataFrame, # image table
                      )->pd.DataFrame: # the table with columns `annotation` and `note`; `label` and `split` changed where annotated, kept as `own_label` and so on
     "Exclude and relabel images as annotated; what an earlier call changed is undone first."
     d = check_annotations(annotations if isinstance(annotations, pd.DataFrame) else read_annotations(annotations), classes_of(images))
-    keys, marked = (pd.MultiIndex.from_frame(t[['name', 'sha256']]) for t in (images, d))
+    keys, marked = (pd.MultiIndex.from_frame(t[['name', 'sha256']].assign(name=one_form(t['name']))) for t in (images, d))
     if len(lost := d['name'][~marked.isin(keys)]):
         raise ValueError(f'{len(lost)} of {len(d)} annotated images are not here (or have changed), the first is {lost.iloc[0]}')
     out, at = _unannotated(images), marked.get_indexer(keys)

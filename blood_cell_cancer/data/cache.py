@@ -69,7 +69,7 @@ def decode_once(images:pd.DataFrame, # image table
     folder.mkdir(parents=True, exist_ok=True)
     names = [decoded_name(s, size, preprocess) for s in images['sha256']]
     targets = [folder/n for n in names]
-    copies = images.groupby('sha256').cumcount() # each row of a table has a path of its own
+    copies = images['sha256'].groupby(images['sha256'].to_numpy()).cumcount() # each row of a table has a path of its own
     targets = [t.with_stem(f'{t.stem}-{k}') if k else t for t, k in zip(targets, copies)]
     need = 3*size*size*sum(not t.exists() for t in targets)
     need_space(folder, need, 'decoded images need', 'choose another folder, or train without a cache (decode=False)')

@@ -17,8 +17,8 @@ import pandas as pd
 from platformdirs import user_cache_dir
 
 from ..core.io import SEED, as_path
-from ..core.tables import list_images, name_below, read_table
-from .classes import add_patients, join_images, read_mapping, words
+from ..core.tables import list_images, read_table
+from .classes import add_patients, join_images, one_form, read_mapping, words
 from .folders import (SPLIT_FOLDERS, DataError, class_of, data_root, folder_images, lab_folders, ordered_classes, subfolders, warn_alike,
                                             which_classes)
 from .phantoms.make import VERSION, make_phantoms
@@ -146,12 +146,12 @@ def _patient_list(csv:Path)->pd.DataFrame|None: # with the columns path and pati
 
 def _rows_below(d, csv:Path, root, names)->pd.DataFrame: # of a list
     "The rows with their paths as names below `root`; without those of other folders, such as further laboratories, beside what leads there."
-    path, other, base = d['path'].str.replace('\\', '/').str.removeprefix('./'), pd.Series(False, d.index), csv.parent
-    for part in name_below(root, base).split('/') if root != base else ():
-        first = path.str.extract('^([^/]+)/', expand=False)
-        other |= first.isin({f for f in set(first.dropna()) - {part} if (base/f).is_dir()})
-        path, base = path.str.removeprefix(f'{part}/'), base/part
-    return d.assign(path=path)[path.isin(names) | ~other]
+    path, other = one_form(d['path'].str.replace('\\', '/').str.removeprefix('./')), pd.Series(False, d.index)
+    for f in reversed([p for p in (root, *root.parents) if csv.parent in p.parents]):
+        part, *beside = one_form(pd.Series([f.name, *(p.name for p in f.parent.iterdir() if p.is_dir() and p != f)]))
+        other |= path.str.extract('^([^/]+)/', expand=False).isin(beside)
+        path = path.str.removeprefix(f'{part}/')
+    return d.assign(path=path)[path.isin(one_form(names)) | ~other]
 
 def _with_patients(images, *folders)->pd.DataFrame:
     "Patients from a CSV in the class folders' folder or in `folders` around it (manifest.csv), or beside one of them (under its name)."

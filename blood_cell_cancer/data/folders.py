@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..core.io import as_path
 from ..core.tables import HIDDEN, IMAGE_SUFFIXES, check_images, image_table, list_images, name_below
-from .classes import find_name, map_name, words
+from .classes import find_name, map_name, one_form, words
 from .public import CLASS_LISTS, DATASETS, DataSet
 
 # %% ../../nbs/data/02_folders.ipynb #f001
@@ -136,7 +136,7 @@ def _declared(names, classes, dataset):
     if dataset: return dataset.classes, dataset.aliases
     if classes == 'folders':
         warn_alike(names)
-        return tuple(sorted(names)), {}
+        return tuple(sorted(set(one_form(pd.Series([*names]))))), {}
     if classes is not None: return classes, {}
     for d in DATASETS.values():
         aliases = {} if d.pattern or d.tables else d.aliases # those are codes in names of files, and a folder called 1 may be anything

@@ -24,7 +24,7 @@ from fastai.vision.core import PILImage
 from fasttransform import ItemTransform, Transform
 
 from ..core.io import SEED, read_pixels
-from ..core.tables import check_images, classes_of, readable
+from ..core.tables import check_images, check_labelled, classes_of, readable
 from .augment import Augmentation, apply_views, augmentation, draw_views, image_keys
 from .cache import checksums
 
@@ -100,7 +100,7 @@ def image_datasets(images:pd.DataFrame, # split image table
                    preprocess:Sequence=() # functions from image to image, see `to_pixels`
                   )->Datasets: # fastai datasets of (image, class, key), train and validation
     "fastai `Datasets` of the training and validation rows."
-    d = readable(images[images['split'].isin(['train', 'validation'])]).reset_index(drop=True)
+    d = check_labelled(readable(images[images['split'].isin(['train', 'validation'])])).reset_index(drop=True)
     paths = d['path'].astype(str).tolist()
     sums, labels, keys = (dict(zip(paths, v)) for v in (checksums(d), d['label'].astype(str), image_keys(d['sha256']).tolist()))
     splits = [np.flatnonzero(d['split'] == s).tolist() for s in ('train', 'validation')]

@@ -19,7 +19,7 @@ from ..core.exchange import come_closer
 from ..core.io import SEED, write_csv
 from ..core.tables import SPLITS, check_images, check_labelled, classes_of, read_table
 from .annotations import dropped_by_hand
-from .classes import connect_groups, groups_with_copies, laboratories_of, why_not_left_out
+from .classes import connect_groups, groups_with_copies, laboratories_of, one_form, why_not_left_out
 
 # %% ../../nbs/data/05_splits.ipynb #c007
 def _share(total:int, weights:np.ndarray)->np.ndarray:
@@ -100,7 +100,7 @@ def duplicates_in(images:pd.DataFrame, # image table
                   prefer:pd.Series|None=None # bool: these come before the others, whatever their names
                  )->pd.Series: # bool, True for every byte-identical file but the first by name
     "Which files are duplicates of another file."
-    order = images.assign(prefer=prefer).sort_values(['prefer', 'name'], ascending=[False, True])
+    order = images.rename_axis(index=lambda _: None).assign(prefer=prefer).sort_values(['prefer', 'name'], ascending=[False, True])
     return order['sha256'].duplicated().reindex(images.index)
 
 def _live(images, duplicates='drop', warn=True, test=None, by='group')->pd.Series: # bool, False for what a person dropped, and for duplicates
@@ -148,8 +148,9 @@ def _check_shares(got, units, sizes, by)->None: # of `allocate`
     want, have = (v/len(got) for v in (_share(len(got), np.asarray(sizes, float)), np.bincount(got, minlength=len(sizes))))
     if not have[want > 0].all() or abs(have - want).max() <= .05: return # an empty share has a warning of its own
     listed = ', '.join(f'{s} {h:.0%} ({w:.0%})' for s, h, w in zip(SPLITS, have, want))
-    warnings.warn(f'by={by!r} keeps {len(set(units))} units whole, the largest of {pd.Series(units).value_counts().max()} of {len(got)} images, so that the shares are not '
-                  f'as asked: {listed}. Units that are smaller or more, such as further patients, come closer')
+    why, closer = (f'by={by!r} keeps {len(set(units))} units whole, the largest of {n} of {len(got)} images', 'Units that are smaller or more, such as further patients,') \
+        if (n := pd.Series(units).value_counts().max()) > 1 else ('each split gets an image of each class', 'Further images of the rarest classes')
+    warnings.warn(f'{why}, so that the shares are not as asked: {listed}. {closer} come closer')
 
 def split_images(images:pd.DataFrame, # image table
                  by:str='group', # image, group, block, source, a column name, or a named split (`NAMED_SPLITS`)
@@ -165,7 +166,7 @@ def split_images(images:pd.DataFrame, # image table
     if seed is None: seed = plan.seed
     if duplicates is None: duplicates = plan.duplicates
     _check_asked(by, sizes, duplicates, held_out, block)
-    images, test, strata = check_images(images), None, 'label'
+    images, test, strata = check_images(images), None, ['label']
     if by in NAMED_SPLITS: by = 'image'
     elif by == 'source':
         if held_out not in (t := laboratories_of(images[~dropped_by_hand(images)])): raise ValueError(f"by='source' needs held_out, the laboratory to test on: one of {list(t)}")
@@ -178,7 +179,7 @@ def split_images(images:pd.DataFrame, # image table
     rest, sizes = (live, sizes) if test is None else (live & ~test, sizes[:2])
     if not (d := images[rest]).size: raise ValueError(f"no image is left for training: all share a {by} with test images. To draw all: images.assign(split='')")
     units = _units(images, rest, by, block)[rest].to_numpy()
-    got = allocate(d.groupby(strata, observed=True).ngroup().to_numpy(), units, d['sha256'].to_numpy(), sizes, seed)
+    got = allocate(d.groupby([d[c] for c in strata], observed=True).ngroup().to_numpy(), units, d['sha256'].to_numpy(), sizes, seed)
     _check_shares(got, units, sizes, by)
     images = images.assign(split=np.where(live, 'test', 'dropped'))
     images.loc[rest, 'split'] = np.array(SPLITS)[got]
@@ -253,9 +254,9 @@ def apply_split(images:pd.DataFrame, # image table of the same images
     saved = read_table(path)
     if missing := [c for c in ('name', 'label', 'split', 'group', 'sha256') if c not in saved]: raise ValueError(f'{path} lacks the columns {missing}: give a file that `blood-cells split` wrote')
     if odd := sorted(set(saved['split']) - {*SPLITS, 'dropped', ''}): raise ValueError(f'{path} has the split {odd[0]!r}: use {", ".join(SPLITS)} or dropped')
-    saved = saved.set_index(['name', 'sha256'])
+    saved = saved.assign(name=one_form(saved['name'])).set_index(['name', 'sha256'])
     if len(twice := saved.index[saved.index.duplicated()]): raise ValueError(f'{path} holds {twice[0][0]} twice: remove one of the rows')
-    keys = pd.MultiIndex.from_frame(check_images(images)[['name', 'sha256']])
+    keys = pd.MultiIndex.from_frame(check_images(images)[['name', 'sha256']].assign(name=one_form(images['name'])))
     if len(unknown := images['name'][~keys.isin(saved.index)]):
         names = dict(zip(saved.index.get_level_values('sha256'), saved.index.get_level_values('name')))
         other = next((names[s] for s in images['sha256'][unknown.index] if s in names), '')

@@ -251,11 +251,11 @@ def _audit(r, pictures):
     return html_table(t, 'Findings of the audit') if len(t) else ''
 
 def _training(r, pictures):
-    h = r.history
-    if not len(h): return ''
+    if not len(h := r.history): return ''
     best = kept_epoch(h)
     loss, accuracy = h[['valid_loss', 'valid_accuracy']].iloc[best]
-    text = f'{"Last" if "kept" in h else "Best"} epoch {best + 1} of {len(h)}, validation loss {loss:.4f}, validation accuracy {accuracy:.4f}.'
+    which = 'Last' if 'kept' in h and best == len(h) - 1 else 'Best' if best == h['valid_loss'].argmin() else 'Kept'
+    text = f'{which} epoch {best + 1} of {len(h)}, validation loss {loss:.4f}, validation accuracy {accuracy:.4f}.'
     return html_figure(drawn(plot_epochs, h), text, text, 'h-')
 
 def _unreadable(r, pictures):

@@ -164,13 +164,13 @@ def _unknown(model, images, progress)->pd.DataFrame: # prediction table with gro
     images = images.assign(label=pd.Categorical([None]*len(images), categories=list(model.classes)), group=groups_with_copies(images))
     return with_groups(model.predict(images, progress), images)
 
-def _saliency(model, rows, preds, n, progress)->dict: # fields of a report
+def _saliency(model, rows, judged, n, progress)->dict: # fields of a report
     "Saliency maps of the first `n` evaluated images of each class, and of the hardest ones."
     from blood_cell_cancer.evaluate.saliency import METHODS, saliency_maps
-    some = rows[(rows['error'] == '') & rows['label'].notna()].groupby('label', observed=True).head(n)
-    if not n or not len(some) or model.engine not in METHODS: return {}
-    hard = rows[rows['path'].isin(hardest(preds)['path'])]
-    return {k: saliency_maps(model, d, preds=preds, progress=progress) for k, d in (('saliency', some), ('hard_maps', hard))}
+    if not n or model.engine not in METHODS: return {}
+    some = rows[rows['path'].isin(judged.rows['path'])].groupby('label', observed=True).head(n)
+    hard = rows[rows['path'].isin(hardest(judged)['path'])]
+    return {k: saliency_maps(model, d, preds=judged.rows, progress=progress) for k, d in (('saliency', some), ('hard_maps', hard))}
 
 def _check_asked(model, images, rows, split, external, unknowns, robust)->None:
     "Raise, before any work is done, if something can't be evaluated."
@@ -217,12 +217,12 @@ def evaluate(model, # a `Model` or an `Ensemble`, or the folder of a bundle
     others = [*(external or {}).items(), *(unknowns or {}).items()]
     laboratories, away, unknown, said = validate_laboratories(model, judged, external or {}, allow_training_images, progress)
     here = preds.assign(laboratory=preds['path'].map(rows.set_index('path')['source']), used=called)
-    r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=called, preds=preds,
-               baselines=baselines_of(images[shared], split, baselines, progress), history=model.history, facts=_facts(model, named := known_set(images) or ', '.join(dict.fromkeys(images.get('set', [])))), data_set=named,
-               leakage=leaks, seen=seen, elsewhere=unreadable_files(others), calibration=calibration(judged), external=laboratories,
-               laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)), audit=audit_rows(audit), **_saliency(model, rows, preds, saliency, progress),
+    r = Report(model=getattr(model, 'name', '') or f'{model.recipe.backbone} ({model.engine})', split=called, preds=preds, history=model.history,
+               data_set=known_set(images) or ', '.join(dict.fromkeys(images.get('set', []))), baselines=baselines_of(images[shared], split, baselines, progress),
+               leakage=leaks, seen=seen, elsewhere=unreadable_files(others), calibration=calibration(judged), external=laboratories, audit=audit_rows(audit),
+               laboratories=laboratory_table(pd.concat([here, *away], ignore_index=True)), **_saliency(model, rows, judged, saliency, progress),
                robustness=robustness(model, images, split, severities=(1, 3, 5), progress=progress, clean=judged) if robust is True else robust or None)
-    r.warnings = _warnings(r, model, others, lacking) + said
+    r.warnings, r.facts = _warnings(r, model, others, lacking) + said, _facts(model, r.data_set)
     if len(np.unique(judged.targets)) > 1: r.curves = {k: curves(judged, k) for k in ('roc', 'pr')}
     if model.uncertainty:
         r.uncertainty = evaluate_uncertainty(judged, model.uncertainty, {n: _unknown(model, t, progress) for n, t in (unknowns or {}).items()} | unknown)

@@ -220,6 +220,7 @@ def robustness(model, # a `Model` or an `Ensemble`, or the folder of a bundle
     if isinstance(clean, pd.DataFrame) and 'group' not in clean: clean = with_groups(clean, images)
     clean = judge(predicted() if clean is None else clean)
     if odd := set(clean.rows['path']) - set(rows['path']): raise ValueError(f'clean has predictions of {len(odd)} images that are not in the split {split!r}, such as {min(odd)}: predict its rows only')
+    rows = rows[rows['path'].isin(clean.rows['path'])] # what is not judged clean is not corrupted, so all figures are of the same images
     out = [_row('clean', 0, clean)]
     for corrupt, name, severity in progress_bar(jobs, 'robustness', progress=progress, unit='corruptions'):
         out.append(_row(name, severity, predicted(preprocess=(corrupt,))))

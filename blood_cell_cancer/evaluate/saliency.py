@@ -18,6 +18,7 @@ from captum.attr import LayerAttribution, LayerGradCam, Occlusion
 from matplotlib import colormaps
 from ..core.plots import Figure, captioned
 
+from ..core.html import counted
 from ..core.intervals import bootstrap_chunks, bootstrap_ci
 from ..core.io import SEED, pixel_batches, read_image
 from ..core.progress import progress_bar
@@ -84,7 +85,7 @@ def keras_grad_cam(net, # a Keras network
     import tensorflow as tf # torch, and with it triton, came first
     from blood_cell_cancer.models.keras.data import keras
     (body, head), target = net.layers, keras_target(net.layers[0])
-    seen = keras.Model(body.inputs, target)(x.permute(0, 2, 3, 1).numpy(), training=False)
+    seen = keras.Model(body.input, target)(x.permute(0, 2, 3, 1).numpy(), training=False)
     with tf.GradientTape() as tape: # of what follows alone, for gradients of the whole body take longer than all else
         tape.watch(seen)
         z = keras.Model(target, body.output)(seen, training=False)
@@ -146,8 +147,9 @@ def _target_classes(model, images, what, preds, progress):
         if preds is None: preds = model.predict(images, progress)
         if (have := list(preds['predicted'].cat.categories)) != list(model.classes):
             raise ValueError(f'preds are of a model with the classes {have}; this one knows {list(model.classes)}')
-        by_path = preds.set_index('path')['predicted']
-        if lost := sorted(set(images['path']) - set(by_path.index)): raise ValueError(f'preds lacks {len(lost)} of the images, the first is {lost[0]}')
+        by_path = preds.dropna(subset='predicted').set_index('path')['predicted']
+        if lost := sorted(set(images['path']) - set(by_path.index)):
+            raise ValueError(f'{counted(len(lost), "image has", "images have")} no prediction, such as {lost[0]}: leave out such images, or say which class to explain (what)')
         return by_path.loc[images['path']].cat.codes.to_numpy().copy()
     if what not in model.classes: raise ValueError(f"what={what!r}: use 'predicted', or one of the classes {list(model.classes)}")
     return np.full(len(images), model.classes.index(what))

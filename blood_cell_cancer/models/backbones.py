@@ -101,6 +101,7 @@ def timm_network(name:str # timm's name of a network, with or without the tag of
 def backbone(name:str # a name in `BACKBONES` or `FOUNDATION`, or of any other network in timm
             )->Backbone:
     "Find a backbone by name."
+    if not isinstance(name, str): raise ValueError(f'backbone: give the name of a network, not a {type(name).__name__}')
     return BACKBONES.get(name) or FOUNDATION.get(name) or timm_network(name)
 
 # %% ../../nbs/models/00_backbones.ipynb #4782bf13
@@ -176,16 +177,21 @@ class Recipe:
         if self.optimizer != 'adam': raise ValueError(f'optimizer {self.optimizer!r}: only adam is supported, as in both systems')
         for k in ('epochs', 'batch', 'size', 'patience', 'views', 'seed'):
             if not isinstance(getattr(self, k), Integral): raise ValueError(f'{k}={getattr(self, k)!r}: give a whole number')
-        if not isinstance(self.lr, Real): raise ValueError(f'lr={self.lr!r}: give a number')
+        for k in ('lr', 'bn_momentum'):
+            if not isinstance(getattr(self, k), Real): raise ValueError(f'{k}={getattr(self, k)!r}: give a number')
         if isinstance(self.preprocess, str): raise ValueError(f'preprocess={self.preprocess!r}: give a tuple of steps, ({self.preprocess!r},)')
         for k in ('patience', 'views', 'seed'):
             if getattr(self, k) < 0: raise ValueError(f'{k}={getattr(self, k)}: it must not be negative')
         for k in ('lr', 'epochs', 'batch', 'size'):
-            if getattr(self, k) <= 0: raise ValueError(f'{k}={getattr(self, k)}: it must be positive')
+            if not getattr(self, k) > 0: raise ValueError(f'{k}={getattr(self, k)}: it must be positive') # nor NaN
+        for k, most in dict(size=4096, seed=2**46).items(): # what a bundle takes, and torch
+            if getattr(self, k) > most: raise ValueError(f'{k}={getattr(self, k)}: it must be at most {most}')
         if self.batch == 1 and (self.head == 'system1' or self.cut != 'head'): # what trains may hold batch norm
             raise ValueError('batch=1: give at least 2, because batch norm cannot train on a batch of one image')
         if not 0 <= self.bn_momentum < 1:
             raise ValueError(f'bn_momentum={self.bn_momentum}: the share that is kept at each step, from 0 to below 1')
+        plain = {k: v.item() for k, v in vars(self).items() if hasattr(v, 'item')} # numpy's numbers would not be those of the JSON
+        for k, v in (plain | dict(preprocess=tuple(self.preprocess or ()))).items(): object.__setattr__(self, k, v)
 
 # %% ../../nbs/models/00_backbones.ipynb #c015
 def _system1(name, backbone): return Recipe(f'wbc5_{name}', backbone, note='system 1: last 30 Keras layers, Adam 1e-4, patience 4')
@@ -210,7 +216,7 @@ def recipe(which:'str|dict|Recipe', # a name in `RECIPES`, the fields as a dict,
            **changes # fields to set otherwise
           )->Recipe:
     "Find a recipe, with changes."
-    if isinstance(which, dict): which = Recipe(**{**which, 'preprocess': tuple(which.get('preprocess', ()))})
+    if isinstance(which, dict): which = Recipe(**which)
     if isinstance(which, str):
         if which not in RECIPES: raise ValueError(f'no recipe is called {which!r}; there are {list(RECIPES)}')
         which = RECIPES[which]

@@ -49,7 +49,8 @@ def check_weights(weights, # numbers
     if w.shape != (n,): raise ValueError(f'{w.size} weights for {n} members: give one for each')
     if not np.isfinite(w).all() or (w < 0).any() or w.sum() == 0:
         raise ValueError(f'weights {list(weights)}: they must be finite, none below 0 and at least one above')
-    return tuple(float(v) for v in w/w.sum())
+    if abs(w.sum() - 1) > 1e-12: w = w/w.sum() # those of a bundle stay as they are, to the bit
+    return tuple(map(float, w))
 
 def fit_weights(probs:np.ndarray, # (members, n, classes)
                 targets:np.ndarray, # int (n,)

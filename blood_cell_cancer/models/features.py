@@ -22,7 +22,7 @@ import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 
-from ..core.io import SEED, pixel_batches, write_json
+from ..core.io import SEED, as_path, pixel_batches, write_json
 from ..core.machine import autocast, onnx_options, pick_precision
 from ..core.progress import progress_bar
 from ..core.tables import classes_of, readable
@@ -186,7 +186,7 @@ class FeatureCache:
         if net.cut_at() == 0:
             raise CacheError("nothing is frozen with this cut, so there is nothing to cache: use cut='last30' or 'head', or no cache")
         images, aug, device = readable(images), augmentation(augment), next(net.parameters()).device
-        folder, precision = Path(folder), pick_precision(device, precision)
+        folder, precision = as_path(folder, here=True), pick_precision(device, precision)
         folder.mkdir(parents=True, exist_ok=True)
         by = _filled_by(len(images)*views, device, precision)
         key = cache_key(net, images.get('decoded', images['sha256']), mean=mean, std=std, augment=aug, views=views, seed=seed, size=size,
@@ -202,7 +202,7 @@ class FeatureCache:
         self.run = cache(lambda: _prefix_by(by, self.net, sample))
         paths, sums = images['path'].tolist(), checksums(images)
         self.pixels = lambda first: pixel_batches(paths[first:], size, preprocess, batch, sums[first:])
-        keys, (mean, std) = image_keys(images['sha256']), (torch.tensor(v, device=device).view(3, 1, 1) for v in (mean, std))
+        keys, (mean, std) = image_keys(images['sha256']), (torch.tensor(v, dtype=torch.float32, device=device).view(3, 1, 1) for v in (mean, std))
         def seen(pixels, rows, v): # the input of the network
             x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).contiguous().float().div_(255)
             return ((x if aug.name == 'none' else apply_views(x, *draw_views(aug, keys[rows], v, seed))) - mean)/std

@@ -44,6 +44,7 @@ def fill_rows(parts, # results of the batches, each (n, width)
     "Put the results of the readable files into their rows."
     out = np.full((len(ok), width), np.nan, np.float32)
     if parts: out[ok] = np.concatenate(parts)
+    elif ok.any(): raise ValueError(f'no batch was made of {ok.sum()} images: `batch` must be 1 or more')
     return out
 
 # %% ../../nbs/models/08_model.ipynb #c008
@@ -52,7 +53,7 @@ def data_facts(images:pd.DataFrame # split image table
     "The data a model was made from: counts, and one hash over every file's name, class, split and checksum."
     d = images.sort_values('name')
     labels = d['label'].astype(object).fillna('').astype(str) # test images may have none
-    lines = '\n'.join(d['name'] + ',' + labels + ',' + d['split'] + ',' + d['sha256'])
+    lines = '\n'.join(d['name'] + ',' + labels + ',' + d['split'].astype(str) + ',' + d['sha256'])
     counts = {s: {c: int(n) for c, n in d.loc[d['split'] == s, 'label'].value_counts(sort=False).items()} for s in SPLITS}
     return dict(images=len(d), splits=counts, sha256=hashlib.sha256(lines.encode()).hexdigest())
 
@@ -103,6 +104,7 @@ class Model:
     def __repr__(self):
         n, t = self.parameters
         text = f'{self.recipe.backbone} ({self.engine}), {len(self.classes)} classes, {n:,} parameters, {t:,} trainable'
+        if a := self.extra.get('adaptation'): return f"{text}, adapted to {a['images']} labelled images" # the history is that of the model before
         if not len(self.history): return text
         k = kept_epoch(self.history)
         best = 'best ' if k == self.history['valid_loss'].argmin() else ''

@@ -29,9 +29,7 @@ def set_scores(probs:np.ndarray, # (n, classes), rows sum to 1
     if method not in METHODS: raise ValueError(f'method={method!r}: use one of {list(METHODS)}')
     if method == 'lac': return 1 - probs
     order = np.argsort(-probs, axis=1, kind='stable')
-    out = np.empty_like(probs)
-    np.put_along_axis(out, order, np.cumsum(np.take_along_axis(probs, order, 1), 1), 1)
-    return out
+    return np.take_along_axis(np.cumsum(np.take_along_axis(probs, order, 1), 1), np.argsort(order, axis=1), 1)
 
 # %% ../../nbs/models/09_uncertainty.ipynb #c008
 def prediction_sets(probs:np.ndarray, # (n, classes)
@@ -86,7 +84,7 @@ class Uncertainty:
     k: int # which neighbour (knn)
     limit: float # the model abstains on images with a higher OOD score
     answered: float # share of the validation images that the model answers
-    arrays: dict # `bank`, or `centre, whiten, means`
+    arrays: dict = field(repr=False) # `bank`, or `centre, whiten, means`
     facts: dict = field(default_factory=dict) # how it was fitted: counts
 
     def probs(self, logits:np.ndarray)->np.ndarray: # both (n, classes)
@@ -204,8 +202,7 @@ def bank_rows(labels:np.ndarray, # int (n,), classes
     "Rows for the bank: classes in turn, within a class by content."
     import pandas as pd
     d = pd.DataFrame(dict(label=labels, key=keys)).sort_values('key', kind='stable')
-    turn = d.groupby('label').cumcount()
-    return turn.sort_values(kind='stable').index.to_numpy()[:size]
+    return d.groupby('label').cumcount().sort_values(kind='stable').index.to_numpy()[:size]
 
 def whitening(features:np.ndarray, # (n, d) of training images
               labels:np.ndarray, # int (n,)
@@ -283,9 +280,12 @@ def fit_uncertainty(model, # a trained `Model` or `Ensemble`
     valid = validation_rows(getattr(model, 'members', (model,)), images, progress)
     train = readable(check_labelled(images[images['split'] == 'train']), allow=True)
     if not len(train): raise ValueError('there are no training images to fit uncertainty on: call split_images, or apply the split of the training')
+    own, keys, y, rng = train['label'].cat.codes.to_numpy(), train['sha256'].to_numpy(), valid['label'].cat.codes.to_numpy(), np.random.default_rng(SEED)
+    def fitted(features, inner, logits): return uncertainty_of(model.classes, features, own, keys, inner, logits, y, **kwargs)
+    # With random numbers first: what can't be fitted is told before the network reads thousands of images.
+    fitted(rng.random((len(own), 4)), rng.random((len(y), 4)), rng.random((len(y), len(model.classes))))
     (features, _), (inner, logits) = model.features(train, progress), model.features(valid, progress)
-    model.uncertainty = uncertainty_of(model.classes, features, train['label'].cat.codes.to_numpy(), train['sha256'].to_numpy(),
-                                       inner, logits, valid['label'].cat.codes.to_numpy(), **kwargs)
+    model.uncertainty = fitted(features, inner, logits)
     return model.uncertainty
 
 def try_fit_uncertainty(model, # a trained `Model`

@@ -130,7 +130,7 @@ def file_weights(b:Backbone, # the backbone
                 )->Weights:
     "Weights from a local file."
     path = as_path(path)
-    if not path.is_file(): raise WeightsError(f'no weight file {path}: {CHOICES}')
+    if not (isinstance(path, Path) and path.is_file()): raise WeightsError(f'no weight file {path} on this computer: {CHOICES}')
     state, meta = _read_state(path)
     meta |= _said_by_bundle(path)
     if meta.get('arch', b.timm) != b.timm: raise WeightsError(f"{path} holds weights of {meta['arch']}, not of {b.timm} ({b.name})")

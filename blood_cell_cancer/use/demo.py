@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..core.io import as_path
 from ..core.progress import tell
+from ..core.tables import SPLITS
 from ..data.datasets import DATASETS, declared_classes, load_images
 from ..data.folders import UndeclaredClasses
 from ..data.phantoms.make import make_phantoms
@@ -63,7 +64,11 @@ def run_demo(data:str|None=None, # a named set, a folder, or None for phantoms
     out = as_path(out, here=True)
     out.mkdir(parents=True, exist_ok=True)
     images = demo_images(data, classes, out, progress)
-    if set(images['split']) - {''} in (set(), {'train', 'test'}): images = split_images(images) # keeps a test set that is there
+    has = set(images['split']) - {''}
+    if lacks := [s for s in ('train', 'test') if has and s not in has]:
+        print(f"The folders hold no images for {' and '.join(lacks)}: all images are split anew.")
+        images = images.assign(split='')
+    if lacks or has < set(SPLITS): images = split_images(images) # keeps a test set that is there
     model = train(images, recipe('demo', weights=weights, epochs=epochs, **changes), folder=out/'checkpoints', progress=progress)
     if why := try_fit_uncertainty(model, images, progress): print(why)
     report = evaluate(model, images, progress=progress)

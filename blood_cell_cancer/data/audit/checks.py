@@ -21,7 +21,7 @@ from .shortcuts import find_marks, forest_proba, kept_warnings, shortcuts, tile_
 from ..classes import classes_by_laboratory, single_laboratory
 from ..datasets import compare_manifest, manifest
 from ..public import DATASETS
-from ..splits import folds
+from ..splits import folds, units_of
 
 # %% ../../../nbs/data/audit/04_checks.ipynb #c005
 def check_pairs(name:str, # duplicates or overlaps
@@ -75,7 +75,7 @@ def check_shortcuts(images:pd.DataFrame, # labelled image table, readable files 
     d = pd.concat([shortcuts(images, t, by, features=features, progress=progress) for t in targets], ignore_index=True)
     y = images['label'].cat.codes.to_numpy()
     accuracy = tile_map(features['tiles'], y, folds(images, 4, 'image', strict=False).to_numpy())
-    marks, told = find_marks(accuracy, len(images)), d[d['shortcut']]
+    marks, told = find_marks(accuracy, len(set(units_of(images)))), d[d['shortcut']]
     wrong, labs = told[told['target'] == 'label'], told[told['target'] == 'source']
     says = [_shortcut_text(r) for r in wrong.itertuples()] + [f'a mark is burnt in (cover it: blood-cells train --preprocess {as_mask(m)}, or train(images, recipe, preprocess=({as_mask(m)!r},)))' for m in marks]
     says += ['every class comes from one laboratory only']*confounded(images)

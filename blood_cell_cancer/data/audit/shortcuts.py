@@ -176,7 +176,7 @@ def asymmetry(accuracy:np.ndarray # (28, 28), from `tile_map`
     return accuracy - np.max([accuracy[::-1], accuracy[:, ::-1], accuracy[::-1, ::-1]], axis=0)
 
 def find_marks(accuracy:np.ndarray, # from `tile_map`
-               n:int # number of images
+               n:int # number of images; those of one patient, and copies, count once
               )->list[tuple]: # boxes as fractions: left, top, right, bottom
     "Boxes that predict the class although their mirror images do not."
     more = asymmetry(accuracy)

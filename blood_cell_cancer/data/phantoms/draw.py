@@ -8,6 +8,7 @@ __all__ = ['phantom_classes', 'draw_cell', 'draw_field', 'draw_mask']
 # %% ../../../nbs/data/phantoms/01_draw.ipynb #c002
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -170,11 +171,15 @@ def phantom_classes(
     if kind not in _KINDS: raise ValueError(f"kind is {kind!r}; choose 'cells' or 'fields'")
     return _KINDS[kind][0]
 
+def _check_size(size):
+    "`ValueError` unless a phantom can have this width and height."
+    if not isinstance(size, Integral) or size < 32: raise ValueError(f'size is {size!r}; a phantom needs a whole number of pixels, at least 32')
+
 def _draw(kind, label, seed, size, view=(0, 0), shot=0, source=''):
     "Picture and white-cell mask of one phantom."
     classes, scene, red = _KINDS[kind]
     if label not in classes: raise ValueError(f'unknown class {label!r}; choose one of {", ".join(classes)}')
-    if size < 32: raise ValueError(f'size is {size}; a phantom needs at least 32 pixels')
+    _check_size(size)
     seed = tuple(np.atleast_1d(seed))
     slide = _tinted(_slide(_stream(*seed, 0), np.array(red)*size/224), source)
     canvas, mask = scene(label, seed, np.array(view), slide, size)

@@ -16,7 +16,7 @@ from PIL import Image
 from ...core.io import SEED, as_path, locked, write_csv, write_json
 from ...core.plots import image_grid
 from ...core.progress import progress_bar
-from .draw import _draw, phantom_classes
+from .draw import _check_size, _draw, phantom_classes
 from .shapes import LABORATORIES, _ink, _stream, _stroke
 
 # %% ../../../nbs/data/phantoms/02_make.ipynb #c005
@@ -185,6 +185,7 @@ def make_phantoms(
     folder = as_path(folder, here=True)
     asked = dict(version=VERSION, kind=kind, n=n, seed=seed, size=size, tint=tint, bar=bar,
                  duplicates=duplicates, overlaps=overlaps, corrupt=corrupt)
+    _check_size(size) # before the folder is claimed
     plan = _plan(kind, n, seed, duplicates, overlaps, corrupt)
     truth = folder/'phantoms.csv'   # written last, so that it is there only in a folder that is complete
     if truth.exists() and _claim(folder, asked): return _read_truth(folder)

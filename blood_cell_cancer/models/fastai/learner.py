@@ -129,8 +129,9 @@ class KeepEpochs(EpochLoss):
     rows = ()
     def after_epoch(self):
         names, row = [n for n in self.recorder.metric_names if n not in ('epoch', 'time')], list(self.recorder.values[-1])
-        if len(row) == len(names) and None not in row: # else no epoch, or one without validation
-            self.rows = [*(self.rows if self.epoch else []), dict(zip(names, map(float, row)), net=_net_sha256(self.model))]
+        if len(row) == len(names) and not any(v is None for v in row): # else no epoch, or one without validation
+            figures = {k: float(v) for k, v in zip(names, row) if np.ndim(v) == 0} # a metric may give one for each class
+            self.rows = [*(self.rows if self.epoch else []), dict(figures, net=_net_sha256(self.model))]
 
 # %% ../../../nbs/models/fastai/02_learner.ipynb #c022
 @patch(cls_method=True)

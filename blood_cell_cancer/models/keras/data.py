@@ -67,12 +67,11 @@ class ViewDataset(keras.utils.PyDataset):
                  line, # of `pixel_line`
                  augment:bool=False, # random views in random order? False: in the order of the table
                  preprocess=(), # further functions from image to image, after the recipe's own
-                 least:int=2, # smallest size of a last training batch
+                 devices:int=1, # that share each batch
                  **kwargs # for `PyDataset`
                 ):
         super().__init__(**kwargs)
-        self.least = least
-        images = readable(images)
+        self.devices, images = devices, readable(images)
         if not len(images): raise ValueError('there is no image to train on or to validate with: split the images first')
         self.paths, self.labels = images['path'].to_numpy(), images['label'].cat.codes.to_numpy(np.int32)
         self.keys, self.r, self.line, self.preprocess = image_keys(images['sha256']), r, line, preprocess
@@ -80,11 +79,11 @@ class ViewDataset(keras.utils.PyDataset):
         self.set_epoch(0)
 
     def set_epoch(self, epoch:int):
-        n, r = len(self.paths), self.r
+        n, r, last = len(self.paths), self.r, len(self.paths) % self.r.batch
         self.view = epoch % r.views if r.views else epoch
         self.order = np.array(epoch_order(range(n), r.seed, epoch) if self.aug else range(n))
-        # Batch norm cannot train on a batch of one image: only such a last batch is left out of an epoch.
-        if self.aug and n % r.batch < self.least: self.order = self.order[:n - n % r.batch]
+        # Batch norm cannot train on one image, nor TensorFlow on unequal parts: of a last batch, what the devices cannot share is left out.
+        if self.aug: self.order = self.order[:n - (last if last < 2*self.devices else last % self.devices)]
 
     def __len__(self): return -(-len(self.order)//self.r.batch)
 
@@ -94,4 +93,5 @@ class ViewDataset(keras.utils.PyDataset):
         made = pixel_batches(self.paths[rows].tolist(), self.r.size, self.preprocess, len(rows), self.sums[rows].tolist())
         x = next(made).astype(np.float32)/255
         if self.aug: x = apply_views_numpy(x, *draw_views(self.aug, self.keys[rows], self.view, self.r.seed))
-        return black + (white - black)*x, self.labels[rows]
+        copies = 1 if self.aug else self.devices # all validation images count, also a last one: each device gets the whole batch
+        return np.tile(black + (white - black)*x, (copies, 1, 1, 1)), np.tile(self.labels[rows], copies)

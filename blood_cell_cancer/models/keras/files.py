@@ -63,7 +63,8 @@ def whole_net(model:Model # of the keras engine
     black, white = pixel_line(model.net, model.mean, model.std)
     size, same = model.recipe.size, np.allclose((black, white), ((0,)*3, (255,)*3))
     front = [] if same else [keras.layers.Rescaling(((white - black)/255).tolist(), black.tolist(), name='preprocessing')]
-    return keras.Sequential([keras.Input((size, size, 3)), *front, *model.net.layers, keras.layers.Softmax()], name=model.recipe.backbone)
+    back = [keras.layers.Rescaling(1/model.uncertainty.temperature, name='temperature')] if model.uncertainty else []
+    return keras.Sequential([keras.Input((size, size, 3)), *front, *model.net.layers, *back, keras.layers.Softmax()], name=model.recipe.backbone)
 
 def save_keras(model:Model, # a trained model, of either engine
                path:str|Path # ends in .keras
@@ -75,6 +76,8 @@ def save_keras(model:Model, # a trained model, of either engine
     if model.recipe.preprocess:
         raise KerasFileError(f'the recipe preprocesses images ({list(model.recipe.preprocess)}), which a .keras file cannot do: '
                              'save a bundle')
+    if model.nucleus and model.nucleus.scale:
+        raise KerasFileError('the model was adapted by the size of nuclei (adapt --unlabelled), which a .keras file cannot measure: save a bundle')
     with atomic(path) as part:
         whole_net(convert_model(model, 'keras')).save(part)
         with zipfile.ZipFile(part, 'a') as f: f.writestr(CLASSES, json.dumps(model.classes)) # Keras passes over what it doesn't know
@@ -124,6 +127,9 @@ def load_keras(path:str|Path, # a .keras file
               )->KerasFile: # with `predict`
     "Load a `.keras` file without running code that it may contain."
     if isinstance(classes, str): raise KerasFileError(f'classes={classes!r} is text: give a list of names, one for each output')
+    ends = np.asarray(pixel_range)
+    if ends.shape != (2,) or ends.dtype.kind not in 'if' or not np.isfinite(ends).all() or ends[0] == ends[1]:
+        raise KerasFileError(f'pixel_range={pixel_range!r}: give two numbers, what the network takes for black and for white, such as (-1, 1)')
     path = as_path(path)
     if not path.is_file(): raise KerasFileError(f'no file {path}')
     if path.suffix != '.keras' or not zipfile.is_zipfile(path): raise KerasFileError(f'{path} is no .keras file, or a damaged one')

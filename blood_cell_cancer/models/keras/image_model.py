@@ -34,6 +34,7 @@ def image_dataset(images:pd.DataFrame, # rows of one split, labelled
     import tensorflow as tf
     r, images = recipe(r), readable(check_labelled(images))
     aug, steps, n = augmentation(r.augment), make_preprocess(r.preprocess), len(images)
+    if not n: raise ValueError('there is no image to train on or to validate with: split the images first')
     def pixels(paths, sums, keys):
         x = next(pixel_batches([p.decode() for p in paths], r.size, steps, len(paths), [s.decode() for s in sums])).astype(np.float32)
         return apply_views_numpy(x/255, *draw_views(aug, keys, 0))*np.float32(255) if augment else x
@@ -76,11 +77,13 @@ def image_model(images:pd.DataFrame, # split image table
 def from_keras(cls:Model, net # of `image_model`
               )->Model:
     "The model that a Keras model has trained, with a copy of its network as it is now."
-    from blood_cell_cancer.models.keras.training import load_net_state, net_state
+    from blood_cell_cancer.models.keras.training import count_parameters, load_net_state, net_state
     if not hasattr(net, 'made_from'):
         raise ValueError('this Keras model was not made by image_model, so its recipe and preprocessing are not known')
     fitted = getattr(net, 'history', None) # of the last call of `fit`
-    seen = pd.DataFrame(fitted.history if fitted else {})
+    figures = fitted.history if fitted else {}
+    seen = pd.DataFrame({k: v for k, v in figures.items() if len(v) == len(figures['loss'])}) # `validation_freq` leaves epochs without
     names = dict(loss='train_loss', val_loss='valid_loss', val_accuracy='valid_accuracy')
     made = net.made_from
-    return replace(made, net=load_net_state(made.recipe, len(made.classes), net_state(made.net), {}), history=epoch_table(seen.rename(columns=names)))
+    return replace(made, net=load_net_state(made.recipe, len(made.classes), net_state(made.net), {}), parameters=count_parameters(made.net),
+                   history=epoch_table(seen.rename(columns=names)))

@@ -113,14 +113,15 @@ def _mirrored(names:tuple):
     import tensorflow as tf
     return tf.distribute.MirroredStrategy(names)
 
-def share_batches(devices=None # TensorFlow's names, such as ['GPU:0', 'GPU:1']; None: every GPU
-                 ): # tf.distribute.MirroredStrategy; None for one device
+def share_batches(devices=None # TensorFlow's names, such as ['GPU:0', 'GPU:1'], or one name; None: every GPU
+                 ): # tf.distribute.MirroredStrategy; None for the one device that TensorFlow uses by itself
     "The strategy that divides each batch among several devices."
     import tensorflow as tf
     known = [d.name.removeprefix('/device:') for d in tf.config.list_logical_devices()]
-    names = [d for d in known if d.startswith('GPU:')] if devices is None else list(devices)
+    gpus = [d for d in known if d.startswith('GPU:')]
+    names = gpus if devices is None else listify(devices)
     if unknown := [d for d in names if d not in known]: raise ValueError(f'TensorFlow sees no device {unknown[0]}; it sees {known}')
-    return _mirrored(tuple(names)) if len(names) > 1 else None
+    return None if names in ([], gpus[:1] or ['CPU:0']) else _mirrored(tuple(names))
 
 # %% ../../../nbs/models/keras/04_training.ipynb #c021
 def train_net(images:pd.DataFrame, # split image table
@@ -139,10 +140,11 @@ def train_net(images:pd.DataFrame, # split image table
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     classes, shared = len(classes_of(images)), share_batches(devices)
+    n = shared.num_replicas_in_sync if shared else 1
+    if shared and (r.batch % n or r.batch < 2*n): raise ValueError(f'batch={r.batch} cannot be shared by {n} devices: give a multiple of {n}, at least {2*n}')
     with shared.scope() if shared else nullcontext(): net = compile_net(build_keras_net(r, classes, weights), r.lr)
-    line, least = pixel_line(net, weights.mean, weights.std), 2*(shared.num_replicas_in_sync if shared else 1)
-    steps = (*make_preprocess(r.preprocess), *preprocess)
-    data = tuple(ViewDataset(images[images['split'] == s], r, line, s == 'train', steps, least) for s in ('train', 'validation'))
+    line, steps = pixel_line(net, weights.mean, weights.std), (*make_preprocess(r.preprocess), *preprocess)
+    data = tuple(ViewDataset(images[images['split'] == s], r, line, s == 'train', steps, n) for s in ('train', 'validation'))
     run = EpochKeeper(folder, r.seed, r.patience, data[0])
     interrupted = fit(net, data, run, r.epochs, resume, progress, callbacks)
     if shared: net = load_net_state(r, classes, net_state(net), {}) # a single network again, instead of a copy on each device

@@ -17,7 +17,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ...core.io import read_image
-from ...core.tables import IMAGE_SUFFIXES, SPLITS
+from ...core.tables import IMAGE_SUFFIXES, SPLITS, check_images
 from ...models.bundle import load_model
 from ...models.shipped import shipped_bundles
 from .predictions import Prediction, prediction_row, predictions_of, prob_bars
@@ -141,15 +141,14 @@ def saliency(self:Classifier, name:str)->tuple: # PIL image with the map overlai
     "The image with its Grad-CAM overlaid at `strength`."
     from blood_cell_cancer.evaluate.saliency import overlay, saliency_maps
     row = self.images[self.images['name'] == name]
-    if name not in self._saliency:
-        model = self.loaded()
-        row = row.assign(label=pd.Categorical([None], categories=list(model.classes)))
-        try:
-            with self.lock: found = saliency_maps(model, row, progress=False)
-        except EXPECTED as e: return None, f'{NO_MAP}: {e}.'
-        self._saliency[name] = found.maps[0], f"{dict(grad_cam='Grad-CAM', occlusion='Occlusion')[found.method]}: the brighter a region, the more it supports {found.images['explained'].iloc[0]}."
-    found, text = self._saliency[name]
-    return overlay(read_image(row['path'].iloc[0]), found, self.strength), text
+    try:
+        if name not in self._saliency:
+            model = self.loaded()
+            with self.lock: found = saliency_maps(model, row.assign(label=pd.Categorical([None], categories=list(model.classes))), progress=False)
+            self._saliency[name] = found.maps[0], f"{dict(grad_cam='Grad-CAM', occlusion='Occlusion')[found.method]}: the brighter a region, the more it supports {found.images['explained'].iloc[0]}."
+        drawn, text = self._saliency[name]
+        return overlay(read_image(row['path'].iloc[0]), drawn, self.strength), text
+    except EXPECTED as e: return None, f'{NO_MAP}: {e}.' # of this network, or the file may be gone
 
 # %% ../../../nbs/use/app/05_classify.ipynb #c026
 NO_MODEL = (f'No model is loaded yet. Train one on the tab Training, or name one above: {" or ".join(shipped_bundles())}, '
@@ -162,6 +161,7 @@ class ImageClassifier(View):
                  images:'pd.DataFrame|None'=None, # split image table to search for similar images
                  changed=None # called after each change that should be saved
                 ):
+        if images is not None: check_images(images)
         if not isinstance(model, Classifier):
             model = Classifier(bundle=str(model), known=images) if isinstance(model, (str, Path)) else Classifier(model, known=images)
         super().__init__(model, changed=changed)

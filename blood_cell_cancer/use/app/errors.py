@@ -17,7 +17,7 @@ from fastcore.basics import patch
 
 from ...core.intervals import clustered_share, percent, with_ci
 from ...core.plots import Figure
-from ...core.tables import SPLITS, check_predictions, evaluable, with_groups
+from ...core.tables import SPLITS, check_images, check_predictions, evaluable, with_groups
 from ...data.audit.seen import SeenImagesError, new_to, refuse_seen, seen_among
 from ...data.classes import groups_with_copies
 from ...evaluate.baselines import baselines_of
@@ -53,7 +53,7 @@ class Errors(Persistent):
 
     def evaluate(self, model, images, allow_training_images:bool=False, told=lambda text: None)->'Errors':
         "Run a model on the rows of `split`, and say how far it is; `SeenImagesError` where they trained it, unless allowed."
-        judged = images[JUDGED]
+        judged = check_images(images)[JUDGED]
         # A model may know more classes than the images have, but not fewer.
         if set(images['label'].cat.categories) < set(model.classes): images = images.assign(label=images['label'].cat.set_categories(model.classes))
         rows = images[images['split'] == self.split]
@@ -62,9 +62,10 @@ class Errors(Persistent):
         for i in range(0, len(rows), PORTION):
             told(f'The model is running: {i} of {len(rows)} images.')
             parts.append(model.predict(rows.iloc[i:i + PORTION], progress=False))
-        leaks, images = leakage_of(images, self.split), images.assign(group=groups_with_copies(images)) # copies are no further images
-        evaluable(preds := with_groups(pd.concat(parts, ignore_index=True), images))
         shown = 'new' if self.split in FITTED and new_to(model, rows) else self.split # the split of another model's training says nothing
+        leaks = leakage_of(images, self.split) if shown == 'test' else {} # new images have no other side, and those of the training are no test
+        images = images.assign(group=groups_with_copies(images)) # copies are no further images
+        evaluable(preds := with_groups(pd.concat(parts, ignore_index=True), images))
         # Together, so that a failure leaves the earlier ones as they were.
         self.preds, self.seen, self.leakage, self.shown, self.judged = preds, seen, leaks, shown, judged
         self.compare(images, told)

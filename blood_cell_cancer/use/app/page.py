@@ -51,6 +51,7 @@ class App(View):
                  any_folder:bool=True # may the boxes name any folder? Otherwise only what lies in `data` and `bundle`
                 ):
         super().__init__(None)
+        if as_path(data).is_dir(): data = str(as_path(data)) # as a menu names it
         self.places = None if any_folder else [as_path(p).resolve() for p in (data, bundle) if p and as_path(p).exists()]
         self.remove_class('bcc-part')
         self.keep, self.models, self.parts, self.split_csv = keep, keep_folder(keep)/'models', {}, split

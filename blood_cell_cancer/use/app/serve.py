@@ -87,7 +87,7 @@ def _below(root, fits)->list: # folders, at most two levels below `root`, itself
     return found[:CHOICES]
 
 def _labels(root, folders)->dict: # name in the menu -> folder
-    root = Path(root)
+    root = as_path(root)
     def label(f): return f.relative_to(root if f.relative_to(root).parts[:1] not in ((), (root.name,)) else root.parent).as_posix() # a folder may hold one of its own name
     return {label(f): str(f) for f in folders}
 
@@ -100,8 +100,8 @@ def _holds_classes(folder:Path)->bool:
 def data_choices(data:str|Path # what the app was given: a named set or a folder
                 )->dict: # name in a menu -> what `load_images` takes
     "The data sets that can be chosen: what was given, the folders of class folders below it, and the phantoms."
-    given = _labels(data, _below(data, _holds_classes)) if as_path(data).is_dir() else {str(data): str(data)}
-    if as_path(data).is_dir() and str(data) not in given.values(): given = {Path(data).name: str(data)} | given
+    if not (place := as_path(data)).is_dir(): given = {str(data): str(data)}
+    elif str(place) not in (given := _labels(place, _below(place, _holds_classes))).values(): given = {place.name: str(place)} | given
     return given | {d: d for d in DRAWN if d not in given}
 
 def _bundles(place)->dict: # name in the menu -> folder, or the name of a bundle as it is

@@ -50,7 +50,7 @@ def _read_job(folder:Path)->tuple: # the job, its image table
     job = json.loads((folder/'job.json').read_text(encoding='utf-8'))
     text = {c: str for c in ('path', 'name', 'label', 'split', 'group', 'source', 'sha256', 'error')}
     images = pd.read_csv(folder/'images.csv', dtype=text, keep_default_na=False)
-    return job, images.assign(label=pd.Categorical(images['label'], categories=job['classes']))
+    return job, images.assign(label=pd.Categorical(images['label'].where(images['label'] != ''), categories=job['classes']))
 
 def run_job(folder:str|Path # of `Trainer.start`
            )->None:
@@ -284,7 +284,7 @@ def draw_state(self:TrainingPanel, what:str, text:str): # of `Trainer.status`
     set_visible(self.stop, busy and self.state.process is not None) # another page's is stopped there
     set_visible(self.use, what == 'done' and self.can_use)
     try: about = _describe(self.state.recipe(), bool(self.state.augment))
-    except ValueError as e: text, failed = e, True
+    except (ValueError, TypeError) as e: text, failed = e, True # a field of a recipe that another version saved
     self.notice.value = message(text, warn=failed)
     self.about.value = f'<p class="quiet">{html.escape(about)}</p>'
     self.draw_history(self.state.history())
