@@ -8,7 +8,6 @@ __all__ = ['POOL', 'NOT_SURE', 'UNLABELLED', 'AGAIN', 'Labeller', 'LabellingPane
 # %% ../../../nbs/use/app/08_adapt.ipynb #a002
 import html
 import time
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +24,7 @@ from ...core.tables import output_table, readable
 from ...data.audit.seen import SeenImagesError
 from ...models.adapt import LEAST, adapt, least_certain
 from ...models.engines import engine_module
-from .widgets import EXPECTED, Persistent, View, button, chart, check_names, control, message, picture, set_visible, table_html
+from .widgets import EXPECTED, Persistent, View, button, chart, check_names, control, heard_warnings, message, picture, set_visible, table_html
 
 # %% ../../../nbs/use/app/08_adapt.ipynb #a007
 POOL = 500 # maximum number of images among which those to label are chosen
@@ -109,10 +108,9 @@ def fit(self:Labeller, allow_training_images:bool=False)->'Labeller':
     if (counts >= LEAST).sum() < 2:
         raise ValueError(f'adapting needs at least two classes with {LEAST} labelled images each; so far there are '
                          + (', '.join(f'{n} of {c}' for c, n in counts.items() if n) or 'none'))
-    with warnings.catch_warnings(record=True) as said: # such as of a class whose cells are all of one patient
-        warnings.simplefilter('always')
+    with heard_warnings() as said: # such as of a class whose cells are all of one patient
         self.adapted = adapt(self.model, self.labelled(), progress=False, deep=self.deep, allow_training_images=allow_training_images)
-    self._after, self.warnings = None, [f'{v.message}.' for v in said if v.category is UserWarning]
+    self._after, self.warnings = None, [f'{text}.' for text in said]
     facts = self.adapted.extra['adaptation']
     self.curve.append(dict(labelled=facts['images'], classes=list(facts['after']['recall']), before=facts['before']['balanced_accuracy'], after=facts['after']['balanced_accuracy']))
     return self

@@ -9,7 +9,6 @@ __all__ = ['DAMAGED', 'split_if_needed', 'App', 'AppState', 'app_from_environmen
 import json
 import os
 import time
-import warnings
 from pathlib import Path
 
 import ipywidgets as w
@@ -29,7 +28,7 @@ from .errors import JUDGED, ErrorExplorer, Errors
 from .explorer import DataExplorer, Explorer
 from .serve import APP_ENV, bundle_choices, content_key, data_choices, earlier_state, first_bundle, keep_folder, state_file
 from .train import Trainer, TrainingPanel
-from .widgets import EXPECTED, Persistent, View, button, check_annotated, control, merged, message, set_class
+from .widgets import EXPECTED, Persistent, View, button, check_annotated, control, heard_warnings, merged, message, set_class
 
 # %% ../../../nbs/use/app/10_page.ipynb #c005
 def split_if_needed(images:pd.DataFrame)->tuple[pd.DataFrame, str]: # the split table, and what was done
@@ -223,8 +222,7 @@ def load_data(self:App):
     self.notice.value, what = message('Reading the images.'), (self.data.value or '').strip() or 'phantoms'
     try:
         if self.trainer.process and self.trainer.running: raise ValueError('A training on the loaded images is running: wait until it ends, or stop it on the tab Training, and then load the data.')
-        with warnings.catch_warnings(record=True) as said: # such as of patients that the split does not know
-            warnings.simplefilter('always')
+        with heard_warnings() as warned: # such as of patients that the split does not know
             images, how = _read_data(self, what)
         _begin(self, images)
     except EXPECTED as e:
@@ -232,7 +230,7 @@ def load_data(self:App):
         return
     self.path = state_file(what, self.keep)
     self.classifier.use(self.classifier.model, self.classifier.bundle, images)
-    warned, self.parts = [str(v.message) for v in said if v.category is UserWarning], {}
+    self.parts = {}
     self.notice.value = message(f'{len(images):,} images of {len(classes_of(images))} classes.', how, *warned, *self.recall())
     self.show()
 

@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['EXPECTED', 'INK', 'INK_SETTINGS', 'KEYS_HELP', 'Persistent', 'check_names', 'check_annotated', 'merged', 'data_uri',
-           'picture', 'image_card', 'message', 'table_html', 'download', 'chart', 'control', 'button', 'set_visible',
-           'set_class', 'look', 'View']
+           'picture', 'image_card', 'heard_warnings', 'message', 'table_html', 'download', 'chart', 'control', 'button',
+           'set_visible', 'set_class', 'look', 'View']
 
 # %% ../../../nbs/use/app/00_widgets.ipynb #c002
 import base64
 import html
 import io
 import json
+import warnings
+from contextlib import contextmanager
 from copy import deepcopy
 from importlib import resources
 from pathlib import Path
@@ -128,6 +130,15 @@ def image_card(row, # of an image table
     found = ''.join(f'<span class="badge">{html.escape(b)}</span>' for b in badges)
     caption = f'{html.escape(row["name"].rsplit("/")[-1])}<br><span class="quiet">{what}</span><br>{found}'
     return picture(row['path'], f'{row["name"]}, class {row["label"]}', caption)
+
+@contextmanager
+def heard_warnings():
+    "Collect the warnings of this package, which a page shows: a list of texts that is filled at the end."
+    texts = []
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        yield texts
+    texts += [str(v.message) for v in said if v.category is UserWarning]
 
 def message(*texts, # sentences; empty ones are left out
             warn:bool=False, # is it a problem?
