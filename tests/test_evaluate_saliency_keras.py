@@ -58,7 +58,7 @@ def small_net(classes):
     return keras.Sequential([body, keras.Sequential([keras.Input((32,)), keras.layers.Dense(classes)], name='head')])
 
 
-def small_model(images, classes, epochs=30):
+def small_model(images, classes, epochs=15):
     "Trained from scratch in seconds."
     net = small_net(len(classes))
     net.compile(optimizer=keras.optimizers.Adam(3e-3), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -37,7 +37,7 @@ root = Path(__file__).parents[1]
 nbs, work, site = root/'nbs', root/'_proc', root/'_docs'
 # Each is a folder of notebooks, with folders inside: its title, in a few words, in a sentence.
 READING = {
-    'tutorials': ('Course', 'seven lessons', 'Seven short lessons, one idea each, on drawn cells; no graphics card and no download.'),
+    'tutorials': ('Course', 'seven lessons', 'Seven short lessons, one idea each, on drawn cells; no graphics card, and no images to download.'),
     'case_studies': ('Case studies', 'two published systems',
                      'Two published systems rebuilt from their texts, and what their figures are worth.'),
     'guides': ('Guides', 'saliency, robustness, ensembles, adaptation', 'Short notebooks beside the course, one question each.'),

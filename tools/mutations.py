@@ -273,11 +273,11 @@ of('evaluate/02_curves',
    ('an area of 1 is certain', 'ends = [outer(*v) for v in zip(ends, exact)]', 'pass'))
 of('evaluate/03_compare',
    ('images of one patient are separate tosses of a coin', '_by_chance(np.bincount(groups, d))', '_by_chance(d)'),
-   ('images are compared by position', 'right[1].loc[paths].to_numpy()', 'right[1].to_numpy()'),
+   ('images are compared by position', 'b.right[at], group_codes', 'b.right, group_codes'),
    ("Holm's correction is not monotonous", 'np.maximum.accumulate(p[order]*np.arange(len(p), 0, -1))', 'p[order]*np.arange(len(p), 0, -1)'),
    ("Holm's correction is one test short", 'np.arange(len(p), 0, -1)', 'np.arange(len(p) - 1, -1, -1)'),
    ('the difference has the wrong sign', 'difference=float(d.mean())', 'difference=-float(d.mean())'),
-   ('tables of other images are compared', "if odd := sorted(set(paths) ^ set(right[1].index)):", 'if odd := []:'))
+   ('tables of other images are compared', "if odd := sorted(set(ours) ^ set(theirs)):", 'if odd := []:'))
 of('evaluate/04_calibration',
    ('images of one group have an interval', 'if codes.max() > 1 else (np.nan, np.nan)', 'if True else (np.nan, np.nan)'),
    ('a perfect separation is certain', "ends = outer(bootstrap_ci(areas), grouped_area_interval(area, areas, y, codes))", 'ends = bootstrap_ci(areas)'),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST', 'wilson', 'with_ci', 'points_with_ci', 'percent', 'group_codes', 'bootstrap_chunks', 'bootstrap_counts',
            'bootstrap_ci', 'outer', 'mean_estimate', 'mean_share', 'difference', 'newcombe', 'area_variance',
-           'area_interval', 'design_effect', 'clustered_share']
+           'area_interval', 'design_effect', 'jackknife_variance', 'clustered_share']
 
 # %% ../../nbs/core/04_intervals.ipynb #c002
 from statistics import NormalDist
@@ -160,6 +160,19 @@ def design_effect(variance:float, # of a figure, estimated between groups
     from scipy.special import stdtrit # Student's quantiles
     return float(min(n, max(1., variance/alone)*(stdtrit(m - 1, .975)/stdtrit(n - 1, .975))**2))
 
+def jackknife_variance(v, # (n,) a figure of each image
+                       codes, # (n,) of `group_codes`
+                       kinds=None # int (n,): classes; then the variance of the sum of their means
+                      )->float:
+    "Variance of a mean of images that belong together in groups, from the means without one of the groups (the delete-one jackknife)."
+    v, kinds = np.asarray(v, float), np.zeros(len(v), int) if kinds is None else np.asarray(kinds)
+    n, m = np.bincount(kinds), codes.max() + 1
+    away = v - (np.bincount(kinds, v)/n)[kinds]
+    cell = codes*len(n) + kinds
+    total, size = (np.bincount(cell, w, m*len(n)).reshape(m, -1) for w in (away, np.ones(len(v))))
+    moved = (total/np.maximum(n - size, 1)).sum(1) # the mean, by leaving out each group
+    return float((moved**2).sum()*(m - 1)/m)
+
 def clustered_share(hits, # bool (n,): right or wrong, answered or not
                     groups, # (n,), equal for images that belong together, such as a patient's; '' or a missing value stands alone
                     classes=None # (n,): then the unweighted mean of the classes' shares
@@ -174,8 +187,7 @@ def clustered_share(hits, # bool (n,): right or wrong, answered or not
     p = k/n
     if m == len(hits): return mean_share(k, n)
     alone = (p*(1 - p)/n).sum() # the variance of independent images, times the square of the number of classes
-    between = (np.bincount(group, ((hits - p[kind])/n[kind]))**2).sum()*m/max(m - 1, 1)
-    effect = design_effect(between, alone, len(hits), m)
+    effect = design_effect(jackknife_variance(hits, group, kind), alone, len(hits), m)
     value, ends = float(p.mean()), mean_share(k/effect, n/effect)[1:]
     if len(n) == 1: return value, *ends
     # A group has images of several classes, so the classes are not independent: the mean is also treated as one share.

@@ -45,7 +45,7 @@ def as_path(what, # a path on this computer, an address such as `s3://bucket/fol
     "A path, also in an object store or below the home folder (`~`); `ValueError` says what is missing to read it."
     # A command line that made a `Path` of an address has lost one of its two slashes.
     text = re.sub(f'^({"|".join(STORES)}):/(?!/)', r'\1://', str(what))
-    if not text: raise ValueError('an empty name: give a folder or a file')
+    if what is None or not text: raise ValueError('an empty name: give a folder or a file')
     if '://' not in text: return Path(os.path.expanduser(what) if text[:2] in ('~', '~/', f'~{os.sep}') else what)
     if here: raise ValueError(f'{text}: results are written to this computer: name a local path')
     if hasattr(what, 'fs'): return what
@@ -236,29 +236,25 @@ def _image_in(path, data, least=0)->Image.Image: # as `read_image` returns it
     except MemoryError: raise
     except Exception as e: raise ImageError(f'{path}: damaged: {e}') from None # tags of a kind that Pillow does not expect raise TypeError, struct.error, ...
 
-def openable(path:str|Path # an image file, also in an object store
+def openable(path:str|Path, # an image file, also in an object store
+             whole:bool=False # its bytes in memory, wherever it lies?
             ): # what Pillow opens: the path, or the bytes of a stored file in memory
     "A file for `PIL.Image.open`; `ImageError` where it is no file, or the store does not give it."
     path = as_path(path)
-    if not isinstance(path, Path):
-        try: return BytesIO(path.read_bytes())
-        except Exception as e: raise ImageError(f'{path}: could not be read: {e or type(e).__name__}') from None # each store has errors of its own
-    if path.is_symlink() and not path.exists(): raise ImageError(f'{path}: a link to a file that is not there')
-    if path.exists() and not path.is_file(): raise ImageError(f'{path}: not a file, but a folder, a pipe or a device') # a pipe would be waited for without end
-    return path
-
-def _bytes(file)->bytes: # of `openable`
-    try: return file.read_bytes() if isinstance(file, Path) else file.getvalue()
-    except OSError as e: raise ImageError(f'{file}: {e}') from None
+    if isinstance(path, Path):
+        if path.is_symlink() and not path.exists(): raise ImageError(f'{path}: a link to a file that is not there')
+        if path.exists() and not path.is_file(): raise ImageError(f'{path}: not a file, but a folder, a pipe or a device') # a pipe would be waited for without end
+        if not whole: return path
+    try: return BytesIO(path.read_bytes())
+    except Exception as e: raise ImageError(f'{path}: could not be read: {e or type(e).__name__}') from None # each store has errors of its own
 
 def read_image(path:str|Path, # an image file, also in an object store
                least:int=0, # pixels: a large image is reduced by 2, 4, ... as long as no side gets shorter than this; 0: never
                sha256:str='' # checksum that the file has in an image table; '': not compared
               )->Image.Image: # 8-bit RGB, upright, values 0 to 255
     "Read one image completely, or raise `ImageError` with the file's name and the reason."
-    file = openable(path)
-    if sha256 and hashlib.sha256((file := BytesIO(_bytes(file))).getbuffer()).hexdigest() != sha256:
-        raise ImageError(f'{path} has changed since the table was made: load the images again')
+    file = openable(path, whole=sha256 != '')
+    if sha256 and hashlib.sha256(file.getbuffer()).hexdigest() != sha256: raise ImageError(f'{path} has changed since the table was made: load the images again')
     return _image_in(as_path(path), file, least)
 
 # %% ../../nbs/core/01_io.ipynb #c025
@@ -286,6 +282,7 @@ def pixel_batches(paths:Sequence[str], # image files
                   sha256:Sequence[str]=() # checksums of the files, as for `read_image`; (): not compared
                  ): # yields uint8 (n, size, size, 3), in the order of `paths`
     "Decode images in batches, one batch ahead."
+    if batch < 1: raise ValueError(f'batch={batch}: a batch has at least one image')
     made = in_order(lambda f: read_pixels(f[0], size, preprocess, f[1]), zip(paths, sha256 if len(sha256) else repeat('')), ahead=batch//cores() + 1)
     for _ in range(0, len(paths), batch): yield np.stack(list(islice(made, batch)))
 
@@ -293,7 +290,10 @@ def pixel_batches(paths:Sequence[str], # image files
 def describe_file(path:str|Path # an image file, also in an object store
                  )->dict: # `sha256, bytes, width, height, error`
     "Checksum, size in bytes, width, height and read error of one file."
-    data, size, error = b'', (0, 0), ''
-    try: size = _image_in(as_path(path), BytesIO(data := _bytes(openable(path)))).size
-    except (ImageError, OSError) as e: error = str(e)
-    return dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), width=size[0], height=size[1], error=error)
+    sha256, n, size, error = hashlib.sha256().hexdigest(), 0, (0, 0), ''
+    try:
+        if isinstance(file := openable(path), Path): sha256, n = file_sha256(file), file.stat().st_size # block by block: it may be a slide of gigabytes
+        else: sha256, n = hashlib.sha256(file.getbuffer()).hexdigest(), len(file.getbuffer())
+        size = _image_in(as_path(path), file).size
+    except (ImageError, OSError) as e: error = str(e) if isinstance(e, ImageError) else f'{path}: {e}'
+    return dict(sha256=sha256, bytes=n, width=size[0], height=size[1], error=error)

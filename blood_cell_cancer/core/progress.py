@@ -21,7 +21,7 @@ def in_notebook()->bool:
 
 def can_draw()->bool:
     "Can a bar be drawn on the error stream?"
-    return in_notebook() or sys.stderr.isatty()
+    return in_notebook() or sys.stderr is not None and sys.stderr.isatty() # None: closed
 
 # %% ../../nbs/core/02_progress.ipynb #c008
 class StageLines:

@@ -84,7 +84,7 @@ def apply_annotations(images:pd.DataFrame, # image table
                      )->pd.DataFrame: # the table with columns `annotation` and `note`; `label` and `split` changed where annotated, kept as `own_label` and so on
     "Exclude and relabel images as annotated; what an earlier call changed is undone first."
     d = check_annotations(annotations if isinstance(annotations, pd.DataFrame) else read_annotations(annotations), classes_of(images))
-    keys, marked = (pd.MultiIndex.from_frame(t[['name', 'sha256']].assign(name=one_form(t['name']))) for t in (images, d))
+    keys, marked = (pd.MultiIndex.from_frame(t[['name', 'sha256']].assign(name=t['name'].map(one_form))) for t in (images, d))
     if len(lost := d['name'][~marked.isin(keys)]):
         raise ValueError(f'{len(lost)} of {len(d)} annotated images are not here (or have changed), the first is {lost.iloc[0]}')
     out, at = _unannotated(images), marked.get_indexer(keys)

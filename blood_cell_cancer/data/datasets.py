@@ -19,8 +19,8 @@ from platformdirs import user_cache_dir
 from ..core.io import SEED, as_path
 from ..core.tables import list_images, read_table
 from .classes import add_patients, join_images, one_form, read_mapping, words
-from .folders import (SPLIT_FOLDERS, DataError, class_of, data_root, folder_images, lab_folders, ordered_classes, subfolders, warn_alike,
-                                            which_classes)
+from .folders import (SPLIT_FOLDERS, DataError, class_of, data_root, folder_images, lab_folders, names_apart, ordered_classes, subfolders,
+                                            warn_alike, which_classes)
 from .phantoms.make import VERSION, make_phantoms
 from .public import CLASS_LISTS, COLLECTIONS, DATASETS, DIFFERENTIAL, DRAWN, DataSet
 
@@ -146,12 +146,14 @@ def _patient_list(csv:Path)->pd.DataFrame|None: # with the columns path and pati
 
 def _rows_below(d, csv:Path, root, names)->pd.DataFrame: # of a list
     "The rows with their paths as names below `root`; without those of other folders, such as further laboratories, beside what leads there."
-    path, other = one_form(d['path'].str.replace('\\', '/').str.removeprefix('./')), pd.Series(False, d.index)
+    path = d['path'].str.removeprefix(f'{csv.parent}{os.sep}').str.replace('\\', '/').str.removeprefix('./')
+    if not (csv.parent/csv.parent.name).exists(): path = path.str.removeprefix(f'{csv.parent.name}/') # paths that begin above the list
+    path, other = path.map(one_form), pd.Series(False, d.index)
     for f in reversed([p for p in (root, *root.parents) if csv.parent in p.parents]):
-        part, *beside = one_form(pd.Series([f.name, *(p.name for p in f.parent.iterdir() if p.is_dir() and p != f)]))
+        part, *beside = map(one_form, [f.name, *(p.name for p in f.parent.iterdir() if p.is_dir() and p != f)])
         other |= path.str.extract('^([^/]+)/', expand=False).isin(beside)
         path = path.str.removeprefix(f'{part}/')
-    return d.assign(path=path)[path.isin(one_form(names)) | ~other]
+    return d.assign(path=path)[path.isin(names.map(one_form)) | ~other]
 
 def _with_patients(images, *folders)->pd.DataFrame:
     "Patients from a CSV in the class folders' folder or in `folders` around it (manifest.csv), or beside one of them (under its name)."
@@ -224,17 +226,16 @@ def _grouped(tables)->bool: # is there an image with a group?
     return any((t['group'] != '').any() for t in tables)
 
 def _load_tables(whats, data, classes, progress, patients)->dict: # name of the set or laboratory -> image table
-    tables, places, own = {}, {}, []
-    for what in whats:
-        named = str(what) in DATASETS or not as_path(what).is_dir()
-        for lab, f in ({str(what): what} if named else lab_folders(what, classes)).items():
-            if (place := as_path(f).resolve()) == places.get(lab): raise DataError(f'{what} is named twice, or a folder that holds it is: name each folder once')
-            if lab in tables: raise DataError(f'{what}: there is already a set {lab}; rename the folder')
-            if named: tables[lab] = _load_one(what, data, None, progress, None)
-            else:
-                t = folder_images(f, 'folders', source=lab, progress=progress, known=classes, patients=patients)
-                tables[lab], own = t if patients else _with_patients(t, f, what), own + [lab]
-            places[lab] = place
+    tables, sets = {}, [w for w in whats if str(w) in DATASETS or not as_path(w).is_dir()]
+    found = [(w, f) for w in whats for f in ([w] if w in sets else lab_folders(w, classes).values())]
+    names = iter(own := list(names_apart(f for w, f in found if w not in sets)))
+    for what, f in found:
+        lab = str(what) if what in sets else next(names)
+        if lab in tables: raise DataError(f'{what} is named twice, or has the name of another set: name each once, or rename the folder')
+        if what in sets: tables[lab] = _load_one(what, data, None, progress, None)
+        else:
+            t = folder_images(f, 'folders', source=lab, progress=progress, known=classes, patients=patients)
+            tables[lab] = t if patients else _with_patients(t, f, what)
     if patients and not _grouped(tables[lab] for lab in own): # the folders around the class folders are patients
         if len(own) < 2: raise DataError(NO_PATIENTS)
         tables |= {lab: tables[lab].assign(group=lab, source='') for lab in own}

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SPLIT_FOLDERS', 'ASIDE', 'DataError', 'UndeclaredClasses', 'class_of', 'subfolders', 'data_root', 'lab_folders',
-           'ordered_classes', 'which_classes', 'warn_alike', 'folder_images']
+           'names_apart', 'ordered_classes', 'which_classes', 'warn_alike', 'folder_images']
 
 # %% ../../nbs/data/02_folders.ipynb #c002
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.io import as_path
-from ..core.tables import HIDDEN, IMAGE_SUFFIXES, check_images, image_table, list_images, name_below
+from ..core.tables import HIDDEN, IMAGE_SUFFIXES, check_images, image_table, list_images, name_below, read_table
 from .classes import find_name, map_name, one_form, words
 from .public import CLASS_LISTS, DATASETS, DataSet
 
@@ -92,6 +92,15 @@ def lab_folders(folder:str|Path, # one folder per class, or one folder per labor
                       f'share a class. If {names} are the classes, put the images directly into them')
     return {p.resolve().name if p.name in ('', '..') else p.name: p for p in (inner if many else [folder])}
 
+def names_apart(folders # paths
+               )->dict: # name -> folder, in the order given
+    "Folders by their names, with as much of the folders above as tells them apart; `DataError` for one that is named twice."
+    folders = [as_path(f) for f in folders]
+    parts = [str(os.path.abspath(f) if isinstance(f, Path) else f).replace('\\', '/').rstrip('/').split('/') for f in folders]
+    if twice := next((f for i, f in enumerate(folders) if parts[i] in parts[:i]), None): raise DataError(f'{twice} is named twice, or a folder that holds it is: name each folder once')
+    def name(p): return next('/'.join(p[-k:]) for k in range(1, len(p) + 1) if sum(q[-k:] == p[-k:] for q in parts) == 1)
+    return {name(p): f for p, f in zip(parts, folders)}
+
 def _check_level(root:Path, inner:dict, patients)->None: # name of a folder that is taken as a class -> the folders in it that hold images; are these patients?
     "Laboratories are no classes: an error where the names say so, and a warning where they may be some."
     names, below = list(inner), set().union(*inner.values())
@@ -110,7 +119,7 @@ def ordered_classes(classes # declared: a list, a tuple or another sequence; or 
     if isinstance(classes, (str, set, frozenset)) or not isinstance(classes, Iterable):
         raise DataError(f"classes={classes!r}: give a list of names, in order, 'folders', or one of the lists {', '.join(CLASS_LISTS)}")
     names = tuple(classes)
-    if not names or '' in names: raise DataError(f'the classes {list(names)}: give each class a name')
+    if not names or not all(isinstance(c, str) and c for c in names): raise DataError(f'the classes {list(names)}: give each class a name, as text')
     if twice := sorted({c for c in names if names.count(c) > 1}): raise DataError(f'the classes {list(names)}: {", ".join(twice)} occurs more than once: name each class once')
     return names
 
@@ -136,7 +145,7 @@ def _declared(names, classes, dataset):
     if dataset: return dataset.classes, dataset.aliases
     if classes == 'folders':
         warn_alike(names)
-        return tuple(sorted(set(one_form(pd.Series([*names]))))), {}
+        return tuple(sorted(set(map(one_form, names)))), {}
     if classes is not None: return classes, {}
     for d in DATASETS.values():
         aliases = {} if d.pattern or d.tables else d.aliases # those are codes in names of files, and a folder called 1 may be anything
@@ -149,7 +158,8 @@ def _class_folders(root:Path, classes, dataset)->tuple[list[tuple[Path, str, str
     subs = subfolders(root)
     by_split = {s: SPLIT_FOLDERS[s.name.lower()] for s in subs if s.name.lower() in SPLIT_FOLDERS}
     if by_split and len(by_split) < len(subs):
-        raise DataError(f'{root} mixes split folders with others: {[s.name for s in subs]}')
+        others = [s.name for s in subs if s not in by_split]
+        raise DataError(f'{root}: the folders {others} lie beside split folders ({", ".join(s.name for s in by_split)}) and are none: move them elsewhere, or give one of the folders alone')
     found = [(f, split, f.name) for s, split in by_split.items() for f in subfolders(s)] or [(f, '', f.name) for f in subs]
     if not found: raise DataError(f'{root} has no class folders: put the images of each class into their own sub-folder')
     declared, aliases = _declared({n for *_, n in found}, classes, dataset)
@@ -187,9 +197,9 @@ def _by_tables(root:Path, d:DataSet)->tuple[Path, list, list]: # folder of the t
     if len(absent) == len(d.tables): raise DataError(f'{root} has none of the tables of {d.name}: {list(d.tables)}')
     if absent: warnings.warn(f'{root} lacks the tables {absent} of {d.name}: their images are not loaded')
     for t, (folder, split) in d.tables.items():
-        listed = pd.read_csv(root/t, dtype=str) if t not in absent else pd.DataFrame(columns=['ID', 'labels'])
+        listed = read_table(str(root/t)) if t not in absent else pd.DataFrame(columns=['ID', 'labels'])
         if missing := {'ID', 'labels'} - set(listed): raise DataError(f'{root/t} lacks the columns {sorted(missing)}')
-        rows += [(root/folder/i, str(c), split, '') for i, c in zip(listed['ID'], listed['labels'])]
+        rows += [(root/folder/i, c, split, '') for i, c in zip(listed['ID'], listed['labels'])]
     gone = [p for p, *_ in rows if not p.is_file()]
     if gone: raise DataError(f'{len(gone)} of {len(rows)} images that the tables of {d.name} list are not there; the first is {gone[0]}')
     return root, rows, sorted(set(list_images(root)[0]) - {p for p, *_ in rows})

@@ -254,9 +254,9 @@ def apply_split(images:pd.DataFrame, # image table of the same images
     saved = read_table(path)
     if missing := [c for c in ('name', 'label', 'split', 'group', 'sha256') if c not in saved]: raise ValueError(f'{path} lacks the columns {missing}: give a file that `blood-cells split` wrote')
     if odd := sorted(set(saved['split']) - {*SPLITS, 'dropped', ''}): raise ValueError(f'{path} has the split {odd[0]!r}: use {", ".join(SPLITS)} or dropped')
-    saved = saved.assign(name=one_form(saved['name'])).set_index(['name', 'sha256'])
+    saved = saved.assign(name=saved['name'].map(one_form)).set_index(['name', 'sha256'])
     if len(twice := saved.index[saved.index.duplicated()]): raise ValueError(f'{path} holds {twice[0][0]} twice: remove one of the rows')
-    keys = pd.MultiIndex.from_frame(check_images(images)[['name', 'sha256']].assign(name=one_form(images['name'])))
+    keys = pd.MultiIndex.from_frame(check_images(images)[['name', 'sha256']].assign(name=images['name'].map(one_form)))
     if len(unknown := images['name'][~keys.isin(saved.index)]):
         names = dict(zip(saved.index.get_level_values('sha256'), saved.index.get_level_values('name')))
         other = next((names[s] for s in images['sha256'][unknown.index] if s in names), '')

@@ -18,7 +18,7 @@ from ..core.io import SEED
 from ..core.plots import Figure
 from ..core.tables import probs_of
 from .curves import grouped_area_interval, roc_area, shortened
-from .metrics import Judged, judge
+from .metrics import Judged, jackknife_interval, judge
 from ..models.uncertainty import OOD_REASON, Uncertainty
 
 # %% ../../nbs/evaluate/04_calibration.ipynb #c005
@@ -55,13 +55,12 @@ def _bins(confidence, right, groups, cell):
 def _expected(confidence, right, cell, codes, seed):
     "Calibration error if the stated probabilities were true: mean, and the range of 95 % of 200 draws."
     rng, n, m = np.random.default_rng(seed), len(confidence), codes.max() + 1
-    drawn = rng.random((200, n)) < confidence
-    error = sum(np.abs((drawn[:, cell == b] - confidence[cell == b]).sum(axis=1)) for b in np.unique(cell))/n
+    error = np.array([np.abs(np.bincount(cell, (rng.random(n) < confidence) - confidence)).sum() for _ in range(200)])/n
     if m == 1: return float(error.mean()), np.nan, np.nan
     if m < n: # the gaps of the groups, each up or down by chance
         gaps = np.zeros((m, cell.max() + 1))
         np.add.at(gaps, (codes, cell), right - confidence)
-        error = max(error, np.abs(rng.choice([-1, 1], (200, m)) @ gaps).sum(1)/n, key=np.mean)
+        error = max(error, np.array([np.abs(rng.choice([-1, 1], m) @ gaps).sum() for _ in range(200)])/n, key=np.mean)
     return float(error.mean()), *map(float, np.percentile(error, [2.5, 97.5]))
 
 def _losses(p, truth):
@@ -92,12 +91,14 @@ def calibration(preds:pd.DataFrame|Judged, # prediction table with targets; a co
     gap, brier, log_loss = np.hstack([drawn(np.ones((1, len(j)))), *map(drawn, bootstrap_chunks(j.groups, draws, seed))])
     share = clustered_share(~right, j.groups)[1:] # of mistakes
     def figure(v, *ends): return float(v[0]), *(outer((v[0], v[0]), *ends) if codes.max() else (np.nan, np.nan)) # one group has no interval
-    brier, log_loss = (figure(v, bootstrap_ci(v[1:]), ends) for v, ends in zip((brier, log_loss), _by_mistakes(p, loss, right, share)))
+    grouped = 0 < codes.max() < len(j) - 1
+    by_group = [np.clip(jackknife_interval(v, codes), 0, top) if grouped else (np.nan, np.nan) for v, top in zip(loss, (2, np.inf))]
+    brier, log_loss = (figure(v, bootstrap_ci(v[1:]), *ends) for v, *ends in zip((brier, log_loss), _by_mistakes(p, loss, right, share), by_group))
     low, high = bootstrap_ci(gap[1:])
     over = [float(confidence.mean()) - 1 + x for x in share] # how far the mean probability is above the share of right predictions
     (ece, low, high), expected = figure(gap, (2*gap[0] - high, 2*gap[0] - low), (gap[0], max(map(abs, over)))), _expected(confidence, right, cell, codes, seed)
     if ece <= expected[2]: low = 0.
-    elif codes.max() + 1 < len(j): low = max(min(low, ece - expected[2]), over[0], -over[1]) # groups add so much by chance
+    elif grouped: low = max(min(low, ece - expected[2]), over[0], -over[1]) # groups add so much by chance
     return Calibration(len(j), (ece, max(low, 0.), high), expected, brier, log_loss, _bins(confidence, right, j.groups, cell))
 
 # %% ../../nbs/evaluate/04_calibration.ipynb #c009

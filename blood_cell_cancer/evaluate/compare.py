@@ -11,25 +11,24 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t as student
+from scipy.stats import binom, norm
 
 from ..core.html import counted
-from ..core.intervals import group_codes
-from .metrics import Judged, judge
+from ..core.intervals import group_codes, outer
+from .metrics import Judged, jackknife_interval, judge
 
 # %% ../../nbs/evaluate/03_compare.ipynb #c005
 def _pair(a, b):
     "Which of the same images each of two tables gets right, and the groups of the images."
     a, b = judge(a), judge(b)
-    right = [pd.Series(j.right, j.rows['path'].to_numpy()) for j in (a, b)]
-    if twice := [i for r in right for i in r.index[r.index.duplicated()]]: raise ValueError(f'{twice[0]} is in a table twice: each image counts once')
-    paths = right[0].index
-    if odd := sorted(set(paths) ^ set(right[1].index)):
+    ours, theirs = (pd.Index(j.rows['path']) for j in (a, b))
+    if twice := [i for p in (ours, theirs) for i in p[p.duplicated()]]: raise ValueError(f'{twice[0]} is in a table twice: each image counts once')
+    if odd := sorted(set(ours) ^ set(theirs)):
         raise ValueError(f'the tables are not of the same images: {counted(len(odd), "is", "are")} in one alone, the first is {odd[0]}')
-    targets = [j.rows.set_index('path')['target'].astype(str) for j in (a, b)]
-    if (targets[0] != targets[1].loc[paths]).any(): raise ValueError('the tables name different targets for the same image')
-    groups = a.groups if (a.groups != '').any() else pd.Series(b.groups, right[1].index).loc[paths]
-    return right[0].to_numpy(), right[1].loc[paths].to_numpy(), group_codes(groups)
+    at = theirs.get_indexer(ours)
+    if (a.rows['target'].astype(str).to_numpy() != b.rows['target'].astype(str).to_numpy()[at]).any():
+        raise ValueError('the tables name different targets for the same image')
+    return a.right, b.right[at], group_codes(a.groups if (a.groups != '').any() else b.groups[at])
 
 def _bonett_price(only_a, only_b, n)->tuple: # low, high
     "Bonett and Price's 95 % interval of the difference of two accuracies on the same n images."
@@ -44,17 +43,16 @@ def _by_group(d, groups)->tuple: # low, high
     if m == n: return low, high
     apart = np.bincount(groups, d) - np.bincount(groups)*d.mean()
     if np.abs(apart).max() < 1e-9: return _bonett_price(only_a*m/n, only_b*m/n, m) # all groups say the same: each counts as one image
-    half = student.ppf(.975, m - 1)*np.sqrt((apart**2).sum()*m/(m - 1))/n
-    return min(d.mean() - half, low), max(d.mean() + half, high)
+    return outer((low, high), jackknife_interval(d, groups))
 
 def _by_chance(sums)->float:
     "The probability that the sum of whole numbers is as far from 0, or farther, if each is up or down by the toss of a coin."
-    steps = np.abs(sums[sums != 0]).astype(int)
-    chance = np.eye(1, steps.sum() + 1)[0] # of each sum of those that are up
-    for k in steps:
-        chance /= 2
-        chance[k:] += chance[:-k]
-    return float(min(1, chance[np.abs(2*np.arange(len(chance)) - steps.sum()) >= abs(sums.sum())].sum()))
+    chance = np.ones(1) # of each sum of those that are up
+    for k, n in zip(*np.unique(np.abs(sums[sums != 0]).astype(int), return_counts=True)):
+        up = np.zeros(k*n + 1)
+        up[::k] = binom.pmf(np.arange(n + 1), n, .5)
+        chance = np.convolve(chance, up)
+    return float(min(1, chance[np.abs(2*np.arange(len(chance)) - len(chance) + 1) >= abs(sums.sum())].sum()))
 
 def mcnemar(a:pd.DataFrame|Judged, # prediction table of one model; a column `group` is respected
             b:pd.DataFrame|Judged # of another, on the same images

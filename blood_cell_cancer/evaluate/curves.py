@@ -74,7 +74,9 @@ def _points(kind, y, s):
 def grouped_area_interval(area, draws, y, codes, kind='roc')->tuple: # low, high
     "Newcombe's interval of an area under the ROC curve, or Wilson's of average precision; images count less where they belong together in groups."
     n, m, (pos, neg) = len(y), codes.max() + 1, [(k.sum(), len(set(codes[k]))) for k in (y, ~y)]
-    variance = np.var(draws[~np.isnan(draws)]) if not np.isnan(draws).all() else 0.
+    variance, w = np.var(draws[~np.isnan(draws)]) if not np.isnan(draws).all() else 0., np.bincount(codes)/n
+    # Groups lie near a mean that they make: m groups of one size vary too little by (m - 1)/m, and one that has most of the images by far more.
+    variance *= (w**2).sum()/(w**2*((1 - w)**2 + (w**2).sum() - w**2)).sum()
     effect = design_effect(variance, area_variance(area, pos[0], neg[0]) if kind == 'roc' else area*(1 - area)/pos[0], n, m)
     pos, neg = (k/effect if groups > 1 else 1 for k, groups in (pos, neg)) # those of one group are worth one image
     return area_interval(area, pos, neg) if kind == 'roc' else wilson(area*pos, pos)

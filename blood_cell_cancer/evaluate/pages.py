@@ -104,7 +104,7 @@ def verdict_of(r # a `Report`
     if d:
         said += f", against {with_ci(*r.figures[d['name']]['accuracy'])} by {BASELINES.get(d['name'], d['name'])}"
         by = points_with_ci(*(d[k] for k in ('difference', 'low', 'high')))
-        test = f"McNemar's test by {d['groups']} groups of images" if d['groups'] < d['n'] else 'McNemar'
+        test = f"McNemar's test by {counted(d['groups'], 'group')} of images" if d['groups'] < d['n'] else 'McNemar'
         evidence += (f" {counted(d['only_a'], 'is', 'are')} right by the model alone, {d['only_b']} by the baseline alone: "
                      f"a difference in accuracy of {by}, p = {d['p']:.2g} ({test}).")
     return dict(kind=kind, verdict=f'{said}.', evidence=evidence, advice=f'What to do next: {advice}')

@@ -150,12 +150,12 @@ def _warnings(r, model, others, lacking)->list: # of a report; (name, image tabl
     if model.interrupted: warns.append('Training was interrupted before the end of its recipe.')
     if 'random' in [w.strip().split(' ')[0] for w in model.weights.split(';')]:
         warns.append('The backbone started from random weights, not from pretrained ones.')
-    listed, silent = 'They are listed below and not counted in any figure.', preds['error'].str.endswith(NOT_FINITE)
-    if n := int(silent.sum()): warns.append(f'Images for which the model gave no finite numbers: {n}. {listed}')
-    if n := int(((preds['error'] != '') & ~silent).sum()): warns.append(f'Files that could not be read: {n}. {listed}')
+    none, silent = 'They count in no figure.', preds['error'].str.endswith(NOT_FINITE)
+    if n := int(silent.sum()): warns.append(f'Images for which the model gave no finite numbers: {n}. {none}')
+    if n := int(((preds['error'] != '') & ~silent).sum()): warns.append(f'Files that could not be read: {n}. {none}')
     for name, t in others:
-        if n := int((t['error'] != '').sum()): warns.append(f'{name}: files that could not be read: {n}. {listed}')
-    if n := int(preds['target'].isna().sum()): warns.append(f'Images of the split that have no label: {n}. They count in no figure.')
+        if n := int((t['error'] != '').sum()): warns.append(f'{name}: files that could not be read: {n}. {none}')
+    if n := int(preds['target'].isna().sum()): warns.append(f'Images of the split that have no label: {n}. {none}')
     return warns
 
 # %% ../../nbs/evaluate/09_report.ipynb #c013

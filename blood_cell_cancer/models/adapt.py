@@ -162,8 +162,8 @@ def _labelled(model, images, coverage):
     if model.uncertainty and (need := images_needed(coverage)) > len(rows):
         raise ValueError(f'{len(rows)} labelled images: prediction sets with a coverage of {coverage:g} need at least {need} in all: label more')
     if none := [c for c, n in counts.items() if not n]:
-        warnings.warn(f'there are no labelled images of {", ".join(none)}: the adapted model may no longer recognise them, and its figures '
-                      'say nothing about that. Label some of these cells too')
+        warnings.warn(f'no images of {", ".join(none)} take part: the adapted model may no longer recognise them, and its figures '
+                      f'say nothing about that. Label at least {LEAST} of each of these too')
     return rows
 
 def _recalls(logits, y, groups, classes):

@@ -71,7 +71,7 @@ def _figures(facts):
     t = [(k, f"{s['correct']} of {s['n']}", *(with_ci(*s[f]) for f in whole)) for k, s in m['scores'].items()]
     c = [(r['class'], r['n'], *(with_ci(*(r[k + e] for e in ('', '_low', '_high'))) for k in ('recall', 'precision'))) for r in m['classes']]
     verdict = [f"{v['verdict']} {v['evidence']}", ''] if (v := m.get('verdict')) else [] # older reports lack it
-    return [*verdict, f"On the {m['split']} images, with 95 % intervals, beside baselines on the same images:", '',
+    return [*verdict, f"On the {m['split']} images, with 95 % intervals{', beside baselines on the same images'*(len(t) > 1)}:", '',
             *_rows(('', 'right', 'accuracy', 'balanced accuracy', 'macro F1'), t), '',
             *_rows(('class', 'images', 'recall', 'precision'), c), '', *_beyond(m, facts.get('uncertainty')), *_command(m)]
 
@@ -117,7 +117,7 @@ def _adaptation(facts):
     if none := [c for c in facts['classes'] if c not in after['recall']]:
         lines += ['', f"There were no images of {', '.join(none)}: the model may no longer recognise them, and the balanced accuracy is that of the other classes."]
     if 'answered' not in a: return lines
-    return [*lines, '', f"Of the {a['images']} images the adapted model answers {a['answered']}, {a['right']} of them correctly; its thresholds were "
+    return [*lines, '', f"The adapted model answers {a['answered']} of these {a['images']} images, {a['right']} of them correctly, and abstains on the others; its thresholds were "
                         'fitted to the same cross-validated predictions.']
 
 def _recall(figures, c):
@@ -146,7 +146,7 @@ def _failures(facts):
         out.append('It never abstains: it names a class for every image, also for one without a cell, or with a cell of none of its '
                    'classes.')
     if not m: return [*out, 'It has not been evaluated: its other failures are not known.']
-    out += [*_confused(m), *m['warnings']]
+    out += [*_confused(m), *(w for w in m['warnings'] if w not in out)] # a report tells of an interruption too
     out += [_away(k, f) for k, f in (m.get('external') or {}).items() if f['drop'][0] > 0]
     if not m.get('external'):
         out.append('Images of another laboratory, stain or microscope were not evaluated; models of this kind are known to fail there '
@@ -155,7 +155,9 @@ def _failures(facts):
 
 def _terms(facts):
     terms = ' '.join(DATASETS[n].terms() if n in DATASETS else f'{n}: terms not recorded.' for n in _sets(facts) if n)
-    return ['The code that made it: MIT.', f"Pretrained weights: {facts['pretrained']}; their terms go on to this model.",
+    drawn = all(w.startswith('random') for w in facts['pretrained'].split('; ')) # of each member of an ensemble
+    weights = f"No pretrained weights: {facts['pretrained']}." if drawn else f"Pretrained weights: {facts['pretrained']}; their terms go on to this model."
+    return ['The code that made it: MIT.', weights,
             f"Data: {terms or 'terms not recorded; ask the authors of the images.'}"]
 
 # %% ../../nbs/models/11_card.ipynb #c011

@@ -140,8 +140,8 @@ class CutNet(nn.Module):
         "Training mode for what trains; what is frozen stays in inference mode."
         super().train(mode)
         for m in self.body.modules():
-            own = list(m.parameters(recurse=False))
-            if own and not any(p.requires_grad for p in own): m.eval()
+            own = list(m.parameters()) if m.training else []
+            if own and not any(p.requires_grad for p in own): m.eval() # with what it holds: Swin drops paths at random
         return self
 
 # %% ../../nbs/models/02_nets.ipynb #c016

@@ -71,6 +71,7 @@ def note_run(folder:Path, # of the checkpoints
     now = json.loads(json.dumps(dict(engine=engine, classes=list(classes_of(images)), **{'images or split': data_facts(images)['sha256']},
                                      **{k: v for k, v in asdict(r).items() if k not in FREE}), default=str))
     if weights: now['starting weights'] = _digest(weights)
+    if weights and weights.state: del now['weights'] # the file may lie elsewhere by now
     if resume and begun:
         if other := [k for k in now if was.get(k, now[k]) != now[k]]:
             raise ValueError(f'{folder} holds a run with other {", ".join(other)}: use the settings of that run, choose another folder '

@@ -268,7 +268,7 @@ def validation_rows(members, # of `Model`
         found, who = seen_among(m, rows, progress=progress), f'member {i}' if len(members) > 1 else 'the model'
         if not found['known']: warnings.warn(f"{who} carries no record of its training images: whether the validation images were among them can't be told")
         if found['seen']: raise ValueError(f"{found['seen']} of these {found['of']} validation images were in the training or validation of {who}, which had "
-                                           f"other images or another split (the first is {found['first']}): give the images and the split of its training (--data, --split), or new images")
+                                           f"other images or another split (the first is {found['first']}): give the images and the split of its training, test images too (--data, --split), or new images")
     return rows
 
 def fit_uncertainty(model, # a trained `Model` or `Ensemble`

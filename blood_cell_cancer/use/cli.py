@@ -20,7 +20,7 @@ import typer
 from ..core.machine import settle_threads
 from ..models.shipped import DEFAULT, bundle_folder
 from .options import (GOES_ON, Bundle, By, Classes, Coverage, Data, Drop, Features, Interrupted, Mapping, NewBundle, NewPage, Patients, Preprocess, Quiet, Seed, Split, Weights, check_keep,
-                                           check_pictures, fit_for_unknown, in_a_sentence, load_data, load_split, local_path, member_weights, network_features, new_file, new_table, print_epochs, print_places,
+                                           check_pictures, fit_for_unknown, in_a_sentence, load_data, load_split, local_path, member_weights, network_features, new_predictions, new_table, print_epochs, print_places,
                                            print_report, print_summary, rows_to_judge, write_predictions)
 
 # %% ../../nbs/use/06_cli.ipynb #c005
@@ -70,7 +70,7 @@ def split(data:Data=('phantoms',), classes:Classes=None, mapping:Mapping=None, d
           held_out:Annotated[Optional[str], typer.Option(help='With --by source: the laboratory to test on')]=None,
           groups:Annotated[Optional[Path], typer.Option(help='CSV of groups that `audit` wrote')]=None,
           annotations:Annotated[Optional[Path], typer.Option(help='CSV of annotations from the data explorer')]=None,
-          seed:Seed=None, out:Annotated[Path, typer.Option(help='CSV to write', callback=new_file)]=Path('split.csv'), quiet:Quiet=False):
+          seed:Seed=None, out:Annotated[Path, typer.Option(help='CSV to write', callback=lambda path: new_table(path))]=Path('split.csv'), quiet:Quiet=False):
     "Split a data set into training, validation and test images, reproducibly."
     from blood_cell_cancer.data.annotations import apply_annotations
     from blood_cell_cancer.data.audit.report import apply_groups
@@ -193,9 +193,9 @@ def adapt(bundle:Bundle, data:Annotated[list[str], typer.Argument(metavar='IMAGE
 # %% ../../nbs/use/06_cli.ipynb #c018
 @app.command()
 def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', help='A bundle: a folder, or a shipped one '
-                                                      f'(by default {DEFAULT}; also ball4, wbc5). Then a folder of images, or one image; also in an object store (s3://bucket/folder)')],
+                                                      f'(by default {DEFAULT}; also ball4, wbc5), or hf://owner/name. Then a folder of images, or one image; also in an object store (s3://bucket/folder)')],
             out:Annotated[Optional[Path], typer.Option(help='CSV to write (with an exported bundle also .parquet); default: predictions.csv '
-                                                       'for a folder, none for one image', callback=new_table)]=None,
+                                                       'for a folder, none for one image', callback=new_predictions)]=None,
             int8:Annotated[bool, typer.Option('--int8', help='Use the 8-bit network')]=False,
             overwrite:Annotated[bool, typer.Option('--overwrite', help='Replace a table that is there; an unfinished one of the same model and images is continued, any other begun anew')]=False,
             ray:Annotated[int, typer.Option(metavar='N', min=0, help='Use N Ray workers (extra ray); 0: no Ray, this computer')]=0,
@@ -203,13 +203,13 @@ def predict(what:Annotated[list[str], typer.Argument(metavar='[BUNDLE] IMAGES', 
     "Classify images: one row per file, unreadable files with their error. Exported bundles are faster, and continue after a kill."
     if len(what) > 2: raise typer.BadParameter(f'{len(what)} paths: give a bundle and a folder of images, or one image')
     from blood_cell_cancer.core.io import as_path
-    bundle, images = as_path(what[0]) if len(what) == 2 else Path(DEFAULT), as_path(what[-1])
+    bundle, images = what[0] if len(what) == 2 else DEFAULT, as_path(what[-1])
     check_pictures(images)
-    kept = out or (new_table(Path('predictions.csv')) if images.is_dir() else None)
+    kept = out or (new_predictions(Path('predictions.csv')) if images.is_dir() else None)
     if kept and kept.exists() and not overwrite:
         raise ValueError(f'{kept} is there already: choose another name with --out, or replace it with --overwrite')
     about = ', eight classes of single cells, which comes with the package (see its README for its limits)'
-    if not quiet: typer.echo(f'bundle: {bundle}{about*(len(what) == 1 and bundle_folder(bundle) != bundle)}', err=True) # a folder here may have its name
+    if not quiet: typer.echo(f'bundle: {bundle}{about*(len(what) == 1 and bundle_folder(bundle) != Path(bundle))}', err=True) # a folder here may have its name
     with TemporaryDirectory() as folder:
         table = kept or Path(folder)/'one.csv'
         write_predictions(bundle, images, table, int8, overwrite, ray, quiet, kept is not None)
@@ -260,16 +260,16 @@ def demo(data:Annotated[Optional[str], typer.Option(help='A named set or a folde
 # %% ../../nbs/use/06_cli.ipynb #c027
 @app.command('app')
 def serve_app(bundle:Annotated[Path, typer.Option(help='A bundle, a folder of bundles, or one that comes with the package')]=Path(DEFAULT),
-              data:Annotated[str, typer.Option(help='A named set, a folder of class folders, or a folder of such')]='phantoms', classes:Classes=None,
+              data:Annotated[str, typer.Option(help='A named set, a folder of class folders, or a folder of such')]='phantoms', classes:Classes=None, patients:Patients=None,
               split:Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote')]=None,
               keep:Annotated[Optional[Path], typer.Option(help="Folder for annotations and choices; default: the user's own", callback=local_path)]=None,
               any_folder:Annotated[bool, typer.Option('--any-folder', help='Visitors may name any folder of this computer')]=False,
               host:Annotated[str, typer.Option(help='Address to listen on; 127.0.0.1 is this computer alone')]='127.0.0.1',
-              port:Annotated[int, typer.Option(help='First port to try')]=8866,
+              port:Annotated[int, typer.Option(min=1, max=65535, help='First port to try')]=8866,
               browser:Annotated[bool, typer.Option(help='Open a browser')]=True):
     "Explore data, classify, look at errors and train in the browser (needs the extra app: Voilà)."
     from blood_cell_cancer.use.app.serve import serve
-    serve(bundle, data, classes or '', split or '', keep or '', any_folder, host=host, port=port, browser=browser)
+    serve(bundle, data, classes or '', split or '', keep or '', any_folder, patients or '', host=host, port=port, browser=browser)
 
 # %% ../../nbs/use/06_cli.ipynb #c029
 LOADING = 'audit', 'split', 'train', 'evaluate', 'ensemble', 'adapt', 'export', 'page', 'backbones', 'demo', 'app' # libraries that take seconds

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Data', 'Classes', 'Mapping', 'Patients', 'Drop', 'Split', 'By', 'Seed', 'Coverage', 'Bundle', 'NewBundle', 'NewPage',
-           'Preprocess', 'Features', 'Weights', 'Quiet', 'GOES_ON', 'member_weights', 'local_path', 'new_file',
-           'new_table', 'new_place', 'new_page', 'load_data', 'load_split', 'split_as_asked', 'network_features',
+           'Preprocess', 'Features', 'Weights', 'Quiet', 'GOES_ON', 'member_weights', 'local_path', 'new_table',
+           'new_predictions', 'new_place', 'new_page', 'load_data', 'load_split', 'split_as_asked', 'network_features',
            'rows_to_judge', 'check_keep', 'fit_for_unknown', 'check_pictures', 'Interrupted', 'write_predictions',
            'in_a_sentence', 'print_epochs', 'print_report', 'print_summary', 'print_places']
 
@@ -28,7 +28,7 @@ Split = Annotated[Optional[Path], typer.Option(help='CSV that `split` wrote; def
 By = Annotated[str, typer.Option(help='How to split if no CSV is given')]
 Seed = Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help='Seed of all random choices; default: 12, or BLOOD_CELLS_SEED if set')]
 Coverage = Annotated[Optional[float], typer.Option(min=.01, max=.999, help='Share of images whose prediction set shall hold the true class, where uncertainty is fitted; default: .95')]
-Bundle = Annotated[Path, typer.Argument(help='Folder of a bundle, or the name of a shipped one')]
+Bundle = Annotated[Path, typer.Argument(help='Folder of a bundle, the name of a shipped one, or hf://owner/name')]
 NewBundle = Annotated[Path, typer.Option(help='Folder of the bundle that is written', callback=lambda folder: new_place(folder))]
 NewPage = typer.Option(help='HTML file; figures are written beside it as JSON (of an audit also groups as CSV)', callback=lambda path: new_page(path))
 Preprocess = Annotated[Optional[list[str]], typer.Option(metavar='STEP', help='Step before the resize, such as mask:0.8,0.85,1,1 for what an audit finds burnt in, or crop:cell; instead of the steps of the recipe. May be repeated')]
@@ -51,18 +51,18 @@ def local_path(path:Optional[Path])->Optional[Path]: # the same
         raise ValueError(f'{m[1]}://{path.as_posix()[m.end():]}: results are written to this computer: name a local path')
     return None if path is None else as_path(path, here=True)
 
-def new_file(path:Optional[Path])->Optional[Path]: # the same
-    "Refuse a file that could not be written, before the work."
+def new_table(path:Optional[Path], *more:str)->Optional[Path]: # the same; suffixes beside .csv
+    "Refuse a table that could not be written, or would not be what its name says, before the work."
     from blood_cell_cancer.core.io import check_parent
     if (path := local_path(path)) is None: return None
     if path.is_dir(): raise ValueError(f'{path}: is a folder: give the name of a file')
+    if path.suffix.lower() not in (kinds := ('.csv', *more)): raise ValueError(f'{path}: the table is written as {" or ".join(kinds)}')
     check_parent(path)
     return path
 
-def new_table(path:Optional[Path])->Optional[Path]: # the same
-    "Refuse a prediction table that could not be written, or would not be what its name says, before the work."
-    if (path := new_file(path)) is not None and path.suffix.lower() not in ('.csv', '.parquet'): raise ValueError(f'{path}: the table is written as .csv or .parquet')
-    return path
+def new_predictions(path:Optional[Path])->Optional[Path]: # the same
+    "`new_table` for a prediction table, which may also be Parquet."
+    return new_table(path, '.parquet')
 
 def new_place(folder:Path)->Path:
     "Refuse a place that holds other files before the work begins, and not after it; say if a bundle there will be replaced."
@@ -86,7 +86,10 @@ def load_data(data, classes, mapping, drop, quiet, ours=(), elsewhere=None, pati
     from blood_cell_cancer.data.datasets import declared_classes, load_images
     from blood_cell_cancer.data.public import COLLECTIONS, DATASETS
     from blood_cell_cancer.core.io import as_path
-    sets = [s for d in data for s in ([d] if d and as_path(d).exists() else d.split(','))]
+    def there(d): # is it a folder, with its commas?
+        try: return as_path(d).exists()
+        except ValueError: return False # several, of which a later one is an address
+    sets = [s for d in data for s in ([d] if there(d) else d.split(','))]
     if '' in sets: raise ValueError(f'--data {",".join(data)!r} names nothing before, between or after its commas: give sets or folders')
     known = len(sets) == 1 and (classes or not ours or sets[0] in (*DATASETS, *COLLECTIONS)) # else a list: a folder need not have all classes of the model
     images = load_images(sets[0] if known else sets, None, declared_classes(classes) or list(ours) or None, not quiet, mapping, 'drop' if drop else 'error', elsewhere, patients)

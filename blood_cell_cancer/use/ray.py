@@ -42,8 +42,9 @@ def need_ray():
     return ray
 
 def _for_workers(bundle)->str:
-    "A folder's path from the root; the name of a shipped bundle as it is, since each machine has its own."
-    return str(as_path(bundle).absolute() if bundle_folder(bundle) == as_path(bundle) else bundle)
+    "A folder's path from the root; the name of a shipped bundle or one of the Hub as it is, since each machine has its own."
+    folder = bundle_folder(bundle)
+    return str(folder.absolute() if folder == Path(os.path.expanduser(bundle)) else bundle)
 
 def _blocks(ray, names, batch, workers, arguments)->Iterator: # dicts of columns, in the order of the names
     "Map the names through workers."
@@ -66,6 +67,7 @@ def predict_ray(bundle:str|Path, # bundle with a `model.onnx`, in reach of every
                 overwrite:bool=False # replace a table that is there, and an unfinished one of anything else?
                )->Path: # the file
     "`predict_stream` by the workers of a Ray cluster: the same table; called again after a kill, it continues."
+    if batch < 1 or workers < 0: raise ValueError(f'batch={batch}, workers={workers}: give batches of at least 1 file, and no workers below 0')
     (root, names), model = file_names(what), open_onnx(bundle, int8)
     ray = need_ray()
     import ray.data

@@ -14,25 +14,28 @@ from ..models.model import Model, data_facts
 from ..models.uncertainty import unit
 
 # %% ../../nbs/use/07_similar.ipynb #d7e0edb1
+SEARCHED = 240 # maximum number of images that are searched for similar ones
+
+def _searchable(known): return known[(known['error'] == '') & known['split'].isin(['train', ''])]
+
 def similar_origin(model, # a `Model`, or None
                    known:pd.DataFrame|None # split image table to search for similar images
                   )->str:
     "Where similar images come from, or why there are none, in one sentence."
     if known is None: return 'No similar images: a bundle has no pictures. Load the data set that it was trained on to see them here.'
+    most = f'Most similar of {SEARCHED} images' if len(_searchable(known)) > SEARCHED else 'Most similar images'
     if (getattr(model, 'data', None) or {}).get('sha256') == data_facts(known)['sha256']:
-        return 'Most similar images that the model was trained on.'
-    return 'Most similar images of the loaded data set; it is not (or not split as) the one that the model was trained on.'
+        return f'{most} that the model was trained on.'
+    return f'{most} of the loaded data set; it is not (or not split as) the one that the model was trained on.'
 
 # %% ../../nbs/use/07_similar.ipynb #79b75737
-SEARCHED = 240 # maximum number of images that are searched for similar ones
-
 class SimilarImages:
     "Images of a data set with their features, to search for those that are like another image."
     def __init__(self, model:Model, # gives the features
                  known:pd.DataFrame # split image table; the readable images of its training split, or without a split, are searched
                 ):
         self.model = model
-        self.images = known[(known['error'] == '') & known['split'].isin(['train', ''])].sort_values('sha256').head(SEARCHED)
+        self.images = _searchable(known).sort_values('sha256').head(SEARCHED)
         self._features = self._of(self.images)
 
     def _of(self, images): return unit(self.model.features(images, progress=False)[0])

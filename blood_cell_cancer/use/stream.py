@@ -26,7 +26,7 @@ from ..core.tables import NOT_UTF8, check_classes, errors_with, images_below, na
 from ..models.facts import BundleError, bundle_tensors, inside, read_bundle
 from ..models.shipped import bundle_folder
 from ..models.uncertainty import Uncertainty
-from .export import onnx_file, onnx_session
+from .export import check_engine, onnx_file, onnx_session
 
 # %% ../../nbs/use/01_stream.ipynb #c012
 @lru_cache
@@ -135,7 +135,9 @@ def open_onnx(bundle:str|Path, # folder of a bundle
     "Open a bundle with ONNX Runtime."
     bundle = bundle_folder(bundle)
     facts, file = read_bundle(bundle, weights=False), onnx_file(bundle, int8)
-    if file is None: raise BundleError(f'{bundle} has no model.onnx: ' + ('run `blood-cells export` first' if facts['engine'] == 'fastai' else f"a bundle of the engine {facts['engine']} has none"))
+    if file is None:
+        check_engine(bundle, facts)
+        raise BundleError(f'{bundle} has no model.onnx: run `blood-cells export` first')
     if facts['engine'] == 'ensemble': raise BundleError(f'{bundle} is an ensemble, and {file.name} only one network: remove the file')
     session, width = _checked_session(inside(bundle, file.name), facts)
     try: (preprocess, look), uncertainty = _preprocess(facts), _open_uncertainty(bundle, facts, width)
@@ -270,12 +272,11 @@ def predict_stream(bundle:str|Path, # bundle with a `model.onnx` (`blood-cells e
                    overwrite:bool=False # replace a table that is there, and an unfinished one of anything else?
                   )->Path: # the file
     "Classify any number of files in constant memory; called again after a kill, it continues."
+    if batch < 1: raise ValueError(f'batch={batch}: rows are written at least 1 at a time')
     (root, names), model = file_names(what), open_onnx(bundle, int8)
     def make(done):
         outputs = model.all_outputs(root/name for name in names[done:])
-        for i in range(done, len(names), batch):
-            group = names[i:i + batch]
-            yield table_rows(model, root, group, list(islice(outputs, len(group))))
+        for i in range(done, len(names), batch): yield table_rows(model, root, names[i:i + batch], list(islice(outputs, batch)))
     return write_rows(as_path(out, here=True), root, names, model, make, progress, overwrite)
 
 # %% ../../nbs/use/01_stream.ipynb #c037

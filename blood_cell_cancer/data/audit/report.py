@@ -184,7 +184,7 @@ def apply_groups(images:pd.DataFrame, # image table of the same files
     saved = read_table(path).drop_duplicates()
     if missing := {'name', 'sha256', 'group'} - set(saved):
         raise ValueError(f'{path} lacks the columns {sorted(missing)}: give a file that the audit wrote')
-    keys, known = (pd.MultiIndex.from_arrays([one_form(d['name']), d['sha256']]) for d in (check_images(images), saved))
+    keys, known = (pd.MultiIndex.from_arrays([d['name'].map(one_form), d['sha256']]) for d in (check_images(images), saved))
     unknown = images['name'][~keys.isin(known)]
     if len(unknown):
         raise ValueError(f'{path} does not contain {len(unknown)} of {len(images)} images (or they have changed), '

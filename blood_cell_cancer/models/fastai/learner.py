@@ -9,6 +9,7 @@ __all__ = ['OpenImage', 'RandomViews', 'learner_loaders', 'cut_groups', 'image_l
 import hashlib
 import warnings
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -92,6 +93,10 @@ def cut_groups(net:CutNet)->list: # lists of parameters
     body = [p for n, p in net.body.named_parameters() if n in net.behind_cut]
     return [group for group in (body, list(net.head.parameters())) if group]
 
+def _loaded(dls)->'pd.DataFrame|None': # the images of loaders; an exported learner, opened again, has none any more
+    rows = [dl.dataset.items for dl in dls.loaders if len(dl.dataset)]
+    return pd.concat(rows) if rows else None
+
 def image_learner(images:pd.DataFrame, # split image table
                   r:'str|Recipe'='demo', # a recipe, or the name of one
                   folder:str|Path|None=None, # where the learner saves and exports; default: a temporary folder
@@ -114,7 +119,7 @@ def image_learner(images:pd.DataFrame, # split image table
                     train_bn=False)
     # What a `Model` has to know later; small, for it is exported with the learner.
     learn.made_from = dict(recipe=r, mean=tuple(weights.mean), std=tuple(weights.std), weights=weights.origin,
-                           build=weights.timm_kwargs, data=data_facts(images))
+                           build=weights.timm_kwargs, data=data_facts(images), loaded=data_facts(_loaded(dls)))
     return learn
 
 # %% ../../../nbs/models/fastai/02_learner.ipynb #32a8dc17
@@ -148,7 +153,10 @@ def from_learner(cls:Model, learn:Learner # of `image_learner`
     if len(history) and 'valid_accuracy' not in history:
         warnings.warn(f'the metrics {learn.metrics.attrgot("name")} have no accuracy, so the model has no history')
     history = epoch_table(history, same[-1] if same else None)
-    # An exported learner, opened again, has no images any more: the model then has no record of them.
-    rows = [dl.dataset.items for dl in learn.dls.loaders if len(dl.dataset)]
-    return cls(net, 'fastai', f['recipe'], tuple(learn.dls.vocab), f['mean'], f['std'], f['weights'], history, data=f['data'],
-               parameters=count_parameters(net), build=f['build'], seen=SeenImages.of(pd.concat(rows)) if rows else None)
+    # The loaders may be others by now: larger images, as in progressive resizing, or another split.
+    opened = [t for t in getattr(learn.dls.train_ds, 'tfms', [()])[0] if isinstance(t, OpenImage)]
+    if not opened: raise ValueError('the loaders of this learner were not made by learner_loaders, so what its network reads is not known')
+    r, images = replace(f['recipe'], size=opened[0].size), _loaded(learn.dls)
+    data = f['data'] if images is None or (now := data_facts(images)) == f.get('loaded') else now
+    return cls(net, 'fastai', r, tuple(learn.dls.vocab), f['mean'], f['std'], f['weights'], history, data=data,
+               parameters=count_parameters(net), build=f['build'], seen=None if images is None else SeenImages.of(images))

@@ -126,7 +126,8 @@ def load_keras(path:str|Path, # a .keras file
                pixel_range:tuple=(0, 255) # the network's input for black and for white
               )->KerasFile: # with `predict`
     "Load a `.keras` file without running code that it may contain."
-    if isinstance(classes, str): raise KerasFileError(f'classes={classes!r} is text: give a list of names, one for each output')
+    if isinstance(classes, (str, set)) or not (classes is None or np.iterable(classes)):
+        raise KerasFileError(f'classes={classes!r}: give a list of names, one for each output, in their order')
     ends = np.asarray(pixel_range)
     if ends.shape != (2,) or ends.dtype.kind not in 'if' or not np.isfinite(ends).all() or ends[0] == ends[1]:
         raise KerasFileError(f'pixel_range={pixel_range!r}: give two numbers, what the network takes for black and for white, such as (-1, 1)')
@@ -150,6 +151,7 @@ def load_keras(path:str|Path, # a .keras file
         classes = _named(path, held, classes)
         check_finite({v.path: v.numpy() for v in net.weights}, path)
     except BundleError as e: raise KerasFileError(str(e)) from None
+    if held is not None and tuple(ends) != (0, 255): raise KerasFileError(f'{path} is a file of save_keras, which takes pixels from 0 to 255: leave out pixel_range=')
     if net.output_shape[-1] != len(classes):
         raise KerasFileError(f'{path} has {net.output_shape[-1]} outputs, but {len(classes)} classes were named: {list(classes)}')
     return KerasFile(net, classes, tuple(pixel_range))

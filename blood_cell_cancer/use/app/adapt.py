@@ -110,7 +110,7 @@ def fit(self:Labeller, allow_training_images:bool=False)->'Labeller':
                          + (', '.join(f'{n} of {c}' for c, n in counts.items() if n) or 'none'))
     with heard_warnings() as said: # such as of a class whose cells are all of one patient
         self.adapted = adapt(self.model, self.labelled(), progress=False, deep=self.deep, allow_training_images=allow_training_images)
-    self._after, self.warnings = None, [f'{text}.' for text in said]
+    self._after, self.warnings = None, said
     facts = self.adapted.extra['adaptation']
     self.curve.append(dict(labelled=facts['images'], classes=list(facts['after']['recall']), before=facts['before']['balanced_accuracy'], after=facts['after']['balanced_accuracy']))
     return self
@@ -240,6 +240,7 @@ def _gain(curve)->Figure:
     for key, color in (('before', '#999999'), ('after', '#0072B2')):
         value, low, high = np.array([r[key] for r in curve]).T
         ax.errorbar(n, value, (value - low, high - value), marker='o', capsize=3, color=color, label=key)
-    ax.set(xlabel='labelled images', ylabel='balanced accuracy (cross-validated)', ylim=(0, 1.02))
+    ax.set(xlabel='labelled images', ylabel='balanced accuracy', ylim=(0, 1.02)) # a longer name would be cut off
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc='lower right')
     return fig

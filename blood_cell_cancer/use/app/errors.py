@@ -58,7 +58,7 @@ class Errors(Persistent):
         if set(images['label'].cat.categories) < set(model.classes): images = images.assign(label=images['label'].cat.set_categories(model.classes))
         rows = images[images['split'] == self.split]
         if not len(rows): raise ValueError(f'no image is in the split {self.split!r}: choose among {sorted(set(images["split"]) - {""})}')
-        seen, parts = refuse_seen(seen_among(model, rows, images), allow_training_images), []
+        seen, parts = refuse_seen(seen_among(model, rows[rows['label'].notna()], images), allow_training_images), [] # the others count in no figure
         for i in range(0, len(rows), PORTION):
             told(f'The model is running: {i} of {len(rows)} images.')
             parts.append(model.predict(rows.iloc[i:i + PORTION], progress=False))
@@ -236,7 +236,7 @@ def open_cell(self:ErrorExplorer, cell):
     "Show the images of a cell, or the top losses."
     self.state.cell = list(cell)
     d = self.state.opened()
-    losses = 'Top losses: the most confident errors first' if len(d) else 'No image was misclassified'
+    losses = 'Top losses: the errors with the highest loss first' if len(d) else 'No image was misclassified'
     what = f'True class {cell[0]}, predicted as {cell[1]}: {len(d)} image{"s"*(len(d) != 1)}' if cell else losses
     more = f'<p class="quiet">The first {SHOWN} are shown.</p>' if cell and len(d) > SHOWN else ''
     self.heading.value = f'<h3 role="status">{html.escape(what)}</h3>' + more

@@ -35,7 +35,8 @@ def split_if_needed(images:pd.DataFrame)->tuple[pd.DataFrame, str]: # the split 
     "The images as their folders split them, or split by group."
     has = set(images['split']) - {'', 'dropped'}
     if has == {'train', 'test'}: return split_images(images), 'The set came without validation images; they are now drawn from its training images, by group.'
-    return (images, '') if has else (split_images(images), 'The set came without a split; it is now split 70/20/10 by group.')
+    if has - {'train'}: return images, ''
+    return split_images(images), f'The set came {"with training images only" if has else "without a split"}; it is now split 70/20/10 by group.'
 
 # %% ../../../nbs/use/app/10_page.ipynb #c008
 class App(View):
@@ -47,7 +48,8 @@ class App(View):
                  classes:str='', # for a folder: its classes in order, a,b,c, or 'folders'
                  split:str='', # CSV of a split
                  keep:str|Path|None=None, # folder for annotations, choices and trained models; default: the user's own
-                 any_folder:bool=True # may the boxes name any folder? Otherwise only what lies in `data` and `bundle`
+                 any_folder:bool=True, # may the boxes name any folder? Otherwise only what lies in `data` and `bundle`
+                 patients:str='' # for a folder: 'folders' if the folders within or around its class folders are patients
                 ):
         super().__init__(None)
         if as_path(data).is_dir(): data = str(as_path(data)) # as a menu names it
@@ -63,6 +65,8 @@ class App(View):
         self.pick = self.places is not None
         self.data = self.picker('Data set: name or folder', data_choices(data), data)
         self.classes = control(w.Text, 'Classes of your own folder', value=classes, placeholder='a,b,c or folders')
+        self.patients = w.Checkbox(patients == 'folders', description='Inner folders are patients', indent=False,
+                                   tooltip='Each folder within the class folders, or around them, holds the images of one patient')
         self.bundle = self.picker('Model: name or folder', bundle_choices(bundle, *(p for p in self.places or [self.models] if p.exists())), bundle)
         self.notice, self.body = w.HTML(), w.VBox()
         self.tabs = [button(t, lambda i=i: self.show(i)) for i, t in enumerate(self.TABS)]
@@ -70,7 +74,7 @@ class App(View):
         bar.add_class('tabs')
         load, load_model = button('Load data', self.load_data), button('Load model', self.load_model)
         self.children = [w.HTML('<h2>Blood cells</h2><p class="quiet">For education and research; not for clinical use.</p>'),
-                         w.HBox([self.data, self.classes, load, self.bundle, load_model]), self.notice, bar, self.body]
+                         w.HBox([self.data, self.classes, self.patients, load, self.bundle, load_model]), self.notice, bar, self.body]
         self.classifier, self.trainer = Classifier(bundle=str(bundle)), Trainer()
         self.load_data()
         self.notice.value += lost
@@ -211,7 +215,8 @@ def _check_place(app, what:str, named)->None:
 def _read_data(app, what:str)->tuple: # split image table, message
     "Read a data set, as the page says its classes."
     _check_place(app, what, DATASETS)
-    images = load_images(what, classes=declared_classes(app.classes.value.strip()), progress=False)
+    own = 'folders' if app.patients.value and what not in DATASETS else None # of a named set the patients are known
+    images = load_images(what, classes=declared_classes(app.classes.value.strip()), progress=False, patients=own)
     if app.split_csv and state_file(what) == state_file(app.given): return apply_split(images, app.split_csv), ''
     images, how = split_if_needed(images)
     return images, ('These are phantoms, drawn by this package for trying things out. ' if what in DRAWN else '') + how

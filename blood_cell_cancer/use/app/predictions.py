@@ -16,7 +16,8 @@ from ...core.tables import check_predictions, probs_of
 from .widgets import picture, table_html
 
 # %% ../../../nbs/use/app/04_predictions.ipynb #c005
-NO_UNCERTAINTY = 'This model was saved without uncertainty, so it never abstains. Fit it with models.uncertainty.fit_uncertainty.'
+NO_UNCERTAINTY = ('This model never abstains: it names a class for every image, also for one that shows none. No uncertainty was fitted to it; '
+                  'training does that, here or with blood-cells train, and in Python fit_uncertainty.')
 
 @dataclass
 class Prediction:

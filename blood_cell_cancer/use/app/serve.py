@@ -162,6 +162,7 @@ def serve(bundle:str|Path='', # folder of a bundle
           split:str|Path='', # CSV that `split` wrote
           keep:str|Path='', # folder for annotations, choices and trained models; default: the user's own
           any_folder:bool=False, # may visitors name any folder of this computer? Otherwise only what lies in `data` and `bundle`
+          patients:str='', # for a folder: 'folders' if the folders within or around its class folders are patients
           **kwargs # for `voila_arguments`: host, port, browser
          )->None: # returns when the server is stopped
     "Serve the app until Ctrl-C."
@@ -170,7 +171,7 @@ def serve(bundle:str|Path='', # folder of a bundle
     first = first_bundle(bundle) if bundle else '' # a folder of bundles is one to choose from
     if first and check_bundle(first) == as_path(first): bundle = as_path(bundle).absolute() # a folder, not a shipped name
     given = dict(bundle=bundle, data=as_path(data).absolute() if as_path(data).is_dir() else data, classes=classes,
-                 split=split and as_path(split).absolute(), keep=keep and as_path(keep, here=True).absolute(), any_folder='yes' if any_folder else '')
+                 split=split and as_path(split).absolute(), patients=patients, keep=keep and as_path(keep, here=True).absolute(), any_folder='yes' if any_folder else '')
     sweep_uploads()
     os.environ[APP_ENV] = json.dumps({k: str(v) for k, v in given.items() if v})
     # Voilà searches for templates in Jupyter's data folders.

@@ -132,7 +132,7 @@ def start(self:Trainer, images:pd.DataFrame, # split image table, annotations ap
          )->Path: # the folder
     "Start the training process."
     if self.running: raise ValueError('a training is running: stop it first' if self.process else 'a training of another page is running: wait for its end, or stop it there')
-    if not set(images['split']) & {'train'}: raise ValueError('the images are not split: split them first')
+    if not set(images['split']) & {'train'}: raise ValueError('there are no training images: load a data set that has some, or split this one first')
     if not folder: sweep_trainings()
     r, folder = self.recipe(), Path(folder or mkdtemp(prefix=PREFIX))
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ def _running(t)->tuple[str, str]:
     counted = [line for line in log if re.match(r'[\w ,.-]+: \d+ ', line)] # the lines of stages
     begun = [line for line in log if line.startswith('training ')] # of `train`, with the numbers of images and the weights
     first = f'Starting: {begun[-1]}.' if begun else 'Starting: loading libraries.'
-    return 'running', whose + (f'{n} of at most {t.recipe().epochs} epochs are finished.' if n else first) + (f' Now {counted[-1]}.' if counted else '')
+    return 'running', whose + (f'{n} of at most {t.recipe().epochs} epochs are finished.' if n else first) + (f' Last report: {counted[-1]}.' if counted else '')
 
 @patch
 def status(self:Trainer)->tuple[str, str]: # 'idle', 'running', 'stopping', 'done' or 'failed'; a sentence

@@ -133,12 +133,12 @@ def image_card(row, # of an image table
 
 @contextmanager
 def heard_warnings():
-    "Collect the warnings of this package, which a page shows: a list of texts that is filled at the end."
+    "Collect the warnings of this package, which a page shows: a list of sentences that is filled at the end."
     texts = []
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always')
         yield texts
-    texts += [str(v.message) for v in said if v.category is UserWarning]
+    texts += [f'{v.message}.' for v in said if v.category is UserWarning]
 
 def message(*texts, # sentences; empty ones are left out
             warn:bool=False, # is it a problem?
