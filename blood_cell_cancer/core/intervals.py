@@ -113,7 +113,13 @@ def mean_estimate(parts # (k, 3): value, low, high of independent estimates
 def mean_share(k, n # successes and trials of several independent proportions
               )->tuple[float, float, float]: # their unweighted mean, low, high
     "Mean of independent proportions with its 95 % interval."
-    return mean_estimate([(a/b, *wilson(a, b)) for a, b in zip(np.asarray(k), np.asarray(n))])
+    k, n = np.asarray(k, float), np.asarray(n, float)
+    value, *ends = mean_estimate([(a/b, *wilson(a, b)) for a, b in zip(k, n)])
+    if len(n) == 1: return value, *ends
+    # Each of Wilson's intervals leans towards one half, their mean more than it should: the mean is also treated as one share, of its variance.
+    variance = (k/n*(1 - k/n)/n).sum()/len(n)**2
+    whole = max(1., value*(1 - value)/variance) if variance else n.sum()
+    return value, *outer(ends, wilson(value*whole, whole))
 
 def difference(a:tuple, # value, low, high
                b:tuple # the same of an independent sample
@@ -184,12 +190,6 @@ def clustered_share(hits, # bool (n,): right or wrong, answered or not
     kind = np.zeros(len(hits), int) if classes is None else pd.factorize(np.asarray(classes))[0]
     n, m = np.bincount(kind), group.max() + 1
     k = np.bincount(kind, hits)
-    p = k/n
-    if m == len(hits): return mean_share(k, n)
-    alone = (p*(1 - p)/n).sum() # the variance of independent images, times the square of the number of classes
+    alone = (k/n*(1 - k/n)/n).sum() # the variance of independent images, times the square of the number of classes
     effect = design_effect(jackknife_variance(hits, group, kind), alone, len(hits), m)
-    value, ends = float(p.mean()), mean_share(k/effect, n/effect)[1:]
-    if len(n) == 1: return value, *ends
-    # A group has images of several classes, so the classes are not independent: the mean is also treated as one share.
-    whole = max(1., value*(1 - value)*len(n)**2/(alone*effect)) if alone else m
-    return value, *outer(ends, wilson(value*whole, whole))
+    return float((k/n).mean()), *mean_share(k/effect, n/effect)[1:]
