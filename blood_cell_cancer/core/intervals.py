@@ -114,12 +114,12 @@ def mean_share(k, n # successes and trials of several independent proportions
               )->tuple[float, float, float]: # their unweighted mean, low, high
     "Mean of independent proportions with its 95 % interval."
     k, n = np.asarray(k, float), np.asarray(n, float)
-    value, *ends = mean_estimate([(a/b, *wilson(a, b)) for a, b in zip(k, n)])
-    if len(n) == 1: return value, *ends
+    value, low, high = mean_estimate([(a/b, *wilson(a, b)) for a, b in zip(k, n)])
+    if len(n) == 1: return value, low, high
     # Each of Wilson's intervals leans towards one half, their mean more than it should: the mean is also treated as one share, of its variance.
     variance = (k/n*(1 - k/n)/n).sum()/len(n)**2
     whole = max(1., value*(1 - value)/variance) if variance else n.sum()
-    return value, *outer(ends, wilson(value*whole, whole))
+    return value, *outer((low, high), wilson(value*whole, whole))
 
 def difference(a:tuple, # value, low, high
                b:tuple # the same of an independent sample
