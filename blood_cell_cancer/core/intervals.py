@@ -172,12 +172,13 @@ def jackknife_variance(v, # (n,) a figure of each image
                       )->float:
     "Variance of a mean of images that belong together in groups, from the means without one of the groups (the delete-one jackknife)."
     v, kinds = np.asarray(v, float), np.zeros(len(v), int) if kinds is None else np.asarray(kinds)
-    n, m = np.bincount(kinds), codes.max() + 1
+    n = np.bincount(kinds)
     away = v - (np.bincount(kinds, v)/n)[kinds]
     cell = codes*len(n) + kinds
-    total, size = (np.bincount(cell, w, m*len(n)).reshape(m, -1) for w in (away, np.ones(len(v))))
-    moved = (total/np.maximum(n - size, 1)).sum(1) # the mean, by leaving out each group
-    return float((moved**2).sum()*(m - 1)/m)
+    total, size = (np.bincount(cell, w, (codes.max() + 1)*len(n)).reshape(-1, len(n)) for w in (away, np.ones(len(v))))
+    m = (size > 0).sum(0) # groups that have images of each class
+    moved = (total/np.maximum(n - size, 1)*np.sqrt((m - 1)/m)).sum(1) # the mean, by leaving out each group
+    return float((moved**2).sum())
 
 def clustered_share(hits, # bool (n,): right or wrong, answered or not
                     groups, # (n,), equal for images that belong together, such as a patient's; '' or a missing value stands alone
@@ -190,6 +191,6 @@ def clustered_share(hits, # bool (n,): right or wrong, answered or not
     kind = np.zeros(len(hits), int) if classes is None else pd.factorize(np.asarray(classes))[0]
     n, m = np.bincount(kind), group.max() + 1
     k = np.bincount(kind, hits)
-    alone = (k/n*(1 - k/n)/n).sum() # the variance of independent images, times the square of the number of classes
+    alone = (k/n*(1 - k/n)/np.maximum(n - 1, 1)).sum() # what `jackknife_variance` gives where each image is a group
     effect = design_effect(jackknife_variance(hits, group, kind), alone, len(hits), m)
     return float((k/n).mean()), *mean_share(k/effect, n/effect)[1:]
