@@ -228,8 +228,7 @@ def rows_done(part:Path, # the unfinished table
 def file_names(what:str|Path # a folder, or one image, also in an object store
               )->tuple: # its absolute folder; names of all images below, sorted
     "The files to predict."
-    what = as_path(what).absolute()
-    root = what if what.is_dir() else what.parent
+    root = what if (what := as_path(what).absolute()).is_dir() else what.parent
     names = [name_below(f, root) for f in images_below(what)]
     if not names: raise FileNotFoundError(f'{what} holds no image files')
     return root, names
@@ -286,8 +285,7 @@ def _to_parquet(part:Path, out:Path, columns:list):
     import pyarrow.csv
     import pyarrow.parquet
     types = {c: pa.float64() if c.startswith('p_') or c == 'ood_score' else pa.bool_() if c == 'abstained' else pa.string() for c in columns}
-    options = pa.csv.ConvertOptions(column_types=types)
-    with pa.csv.open_csv(part, convert_options=options) as blocks, pa.parquet.ParquetWriter(out, blocks.schema) as table:
+    with pa.csv.open_csv(part, convert_options=pa.csv.ConvertOptions(column_types=types)) as blocks, pa.parquet.ParquetWriter(out, blocks.schema) as table:
         for block in blocks: table.write_batch(block)
 
 def _finish(part:Path, out:Path, model:OnnxModel)->Path: # the finished file
