@@ -188,9 +188,9 @@ def page_html(title:str, # title of the page
 # %% ../../nbs/core/05_html.ipynb #c012
 def page_path(path:str|Path # of a page whose figures are written beside it under the same name, as JSON
              )->Path:
-    "The path; `ValueError` for one that the figures would replace."
+    "The path; `ValueError` for one that is no name of an HTML file."
     path = as_path(path, here=True)
-    if path.suffix.lower() == '.json': raise ValueError(f'{path}: the page is HTML, and its figures are written beside it as JSON: give a name that ends in .html')
+    if path.suffix.lower() not in ('.html', '.htm'): raise ValueError(f'{path}: the page is HTML, and its figures are written beside it as JSON: give a name that ends in .html')
     return path
 
 def check_page(page:str # HTML

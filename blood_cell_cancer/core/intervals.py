@@ -189,8 +189,13 @@ def clustered_share(hits, # bool (n,): right or wrong, answered or not
     if not len(hits): return (float('nan'),)*3
     group = group_codes(groups)
     kind = np.zeros(len(hits), int) if classes is None else pd.factorize(np.asarray(classes))[0]
-    n, m = np.bincount(kind), group.max() + 1
-    k = np.bincount(kind, hits)
-    alone = (k/n*(1 - k/n)/np.maximum(n - 1, 1)).sum() # what `jackknife_variance` gives where each image is a group
-    effect = design_effect(jackknife_variance(hits, group, kind), alone, len(hits), m)
+    n, k = np.bincount(kind), np.bincount(kind, hits)
+    cell, size = np.unique(group*len(n) + kind, return_counts=True) # images of a group in a class
+    lone = (np.bincount(cell % len(n)) == 1) & (group.max() > 0) # classes of one group, where there are others
+    alone = (k/n*(1 - k/n)/np.maximum(n - 1, 1))[~lone].sum() # what `jackknife_variance` gives where each image is a group
+    effect = design_effect(jackknife_variance(hits, group, kind), alone, n[~lone].sum(), len(set(group[~lone[kind]])))
+    if lone.any(): # their images are taken to be as alike as those of a group in the other classes; where there are no two such, as one image
+        size = size[~lone[cell % len(n)]]
+        alike = min(1, (effect - 1)/((size**2).sum()/size.sum() - 1)) if (size > 1).any() else 1
+        effect = np.where(lone, 1 + alike*(n - 1), effect)
     return float((k/n).mean()), *mean_share(k/effect, n/effect)[1:]

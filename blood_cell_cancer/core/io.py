@@ -215,8 +215,7 @@ def _upright(img)->Image.Image:
 
 def _reduced(img, least)->Image.Image:
     "Means of 2x2, 4x4, ... pixels, as long as no side gets shorter than `least`."
-    k = 1
-    while least and min(img.size)//(2*k) >= least: k *= 2
+    k = 2**max(0, int(min(img.size)//least).bit_length() - 1) if least else 1
     return img.reduce(k) if k > 1 else img
 
 def _image_in(path, data, least=0)->Image.Image: # as `read_image` returns it
@@ -224,10 +223,11 @@ def _image_in(path, data, least=0)->Image.Image: # as `read_image` returns it
     try:
         if not (data.stat().st_size if isinstance(data, Path) else data.getbuffer().nbytes): raise ImageError('an empty file')
         if path.suffix.lower() in DICOM: return _reduced(_dicom(data).convert('RGB'), least)
-        with Image.open(data) as img:
+        with data.open('rb') if isinstance(data, Path) else data as file, Image.open(file) as img: # of a path, Pillow maps a TIFF, and mistakes the sides of one that lies
             if img.width*img.height > MAX_PIXELS: raise ImageError(f'has {img.width*img.height/1e6:.0f} megapixels: cut out single cells')
-            if (pages := _pages(img)) > 1:
-                raise ImageError(f'holds {pages} images (pages): save each as a file of its own, with ImageMagick: magick FILE page_%d.png')
+            if (pages := _pages(img)) > 1: raise ImageError(f'holds {pages} images (pages): save each as a file of its own, with ImageMagick: magick FILE page_%d.png')
+            if img.format == 'TIFF' and ((bits := max((tags := img.tag_v2).get(258, (1,)))) == 12 or bits == 16 and (tags.get(262) == 0 or tags.get(284) == 2 and img.info['compression'] == 'raw')):
+                raise ImageError('is a TIFF of 12 bits, or of 16 bits with 0 for white or each colour apart, which Pillow reads wrongly: save it as PNG')
             if least: img.draft(None, (least, least)) # a JPEG is decoded at a half, a quarter or an eighth of its size in as much less time
             img.load()
             return _reduced(_to_rgb(_upright(img)), least)

@@ -25,6 +25,7 @@ def annotation_table(images:pd.DataFrame, # image table
                      annotations:dict # name of an image -> dict with `annotation`, and optionally `new_label`, `note`
                     )->pd.DataFrame: # columns `ANNOTATION_COLUMNS`, in the order of `images`
     "Annotations as a table."
+    if odd := [a for a in annotations.values() if not isinstance(a, dict)]: raise ValueError(f"an annotation is {odd[0]!r}: give each image a dict, such as {{'annotation': 'drop'}}")
     known = set(images['name'])
     if unknown := [n for n in annotations if n not in known]:
         raise ValueError(f'{len(unknown)} annotated images are not in the table, the first is {unknown[0]}')

@@ -94,7 +94,7 @@ def read_mapping(mapping, # CSV file; or a dict: folder -> class, or set -> such
     for (s, f), c in got.items():
         if c and c not in classes:
             raise ValueError(f'the mapping{file} gives the folder {s and s + "/"}{f} the class {c!r}, which is none of {list(classes)}')
-    return got
+    return {(one_form(s), one_form(f)): c for (s, f), c in got.items()}
 
 # %% ../../nbs/data/00_classes.ipynb #c015
 def as_text(column:pd.Series # such as groups or patients

@@ -96,7 +96,7 @@ def names_apart(folders # paths
                )->dict: # name -> folder, in the order given
     "Folders by their names, with as much of the folders above as tells them apart; `DataError` for one that is named twice."
     folders = [as_path(f) for f in folders]
-    parts = [str(os.path.abspath(f) if isinstance(f, Path) else f).replace('\\', '/').rstrip('/').split('/') for f in folders]
+    parts = [one_form(os.path.abspath(f) if isinstance(f, Path) else f).replace('\\', '/').rstrip('/').split('/') for f in folders]
     if twice := next((f for i, f in enumerate(folders) if parts[i] in parts[:i]), None): raise DataError(f'{twice} is named twice, or a folder that holds it is: name each folder once')
     def name(p): return next('/'.join(p[-k:]) for k in range(1, len(p) + 1) if sum(q[-k:] == p[-k:] for q in parts) == 1)
     return {name(p): f for p, f in zip(parts, folders)}
@@ -160,7 +160,7 @@ def _class_folders(root:Path, classes, dataset)->tuple[list[tuple[Path, str, str
     if by_split and len(by_split) < len(subs):
         others = [s.name for s in subs if s not in by_split]
         raise DataError(f'{root}: the folders {others} lie beside split folders ({", ".join(s.name for s in by_split)}) and are none: move them elsewhere, or give one of the folders alone')
-    found = [(f, split, f.name) for s, split in by_split.items() for f in subfolders(s)] or [(f, '', f.name) for f in subs]
+    found = [(f, split, f.name) for s, split in by_split.items() for f in subfolders(s)] if by_split else [(f, '', f.name) for f in subs]
     if not found: raise DataError(f'{root} has no class folders: put the images of each class into their own sub-folder')
     declared, aliases = _declared({n for *_, n in found}, classes, dataset)
     found = [(f, split, class_of(n, declared, aliases)) for f, split, n in found]
@@ -227,8 +227,10 @@ def _folder_files(folder:Path, root:Path, classes, dataset, patients)->tuple[lis
         imgs, other = list_images(f)
         within = [name_below(p, f).split('/')[:-1] for p in imgs] # the folders that an image is in, inside that of its class
         rows += [(p, c, split, w[0] if w and patients else '') for p, w in zip(imgs, within)]
-        others += other
-        aside |= {n for n in set().union(*within) if words(n).removesuffix('s') in ASIDE}
+        others, names = others + other, set().union(*within)
+        aside |= {n for n in names if words(n).removesuffix('s') in ASIDE}
+        if parts := sorted(n for n in names if n.lower() in SPLIT_FOLDERS and not split):
+            raise DataError(f'{f} holds split folders ({", ".join(parts)}), whose split would be lost: let the split folders hold the class folders, as in {parts[0]}/{f.name}')
         if not split: inner[f.name] = {w[0] for w in within if w}
     if aside: warnings.warn(f'{root}: class folders hold folders called {sorted(aside)}, whose images are read as cells of the class. '
                             'If they are masks or the like, move them elsewhere')

@@ -52,7 +52,7 @@ MARK = 'belongs_to.json' # the file in a folder of arrays that says whose they a
 def work_folder(folder:str|Path)->Path: # the folder
     "A folder for arrays: a new one, an empty one, or one that `image_arrays` has made; `FileExistsError` where other files are."
     folder = as_path(folder, here=True)
-    if folder.is_dir() and not (folder/MARK).exists() and any(folder.iterdir()):
+    if folder.is_dir() and not (folder/MARK).exists() and not all(f.name.startswith('.') for f in folder.iterdir()):
         raise FileExistsError(f'{folder} holds other files: give an empty folder, or the name of a new one')
     folder.mkdir(parents=True, exist_ok=True)
     return folder

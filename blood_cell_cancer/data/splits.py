@@ -51,7 +51,7 @@ def allocate(labels:np.ndarray, # class codes, int (n,)
     d = pd.DataFrame(dict(label=labels, unit=units, key=keys))
     # The order of the units depends on the content of their images, not on the order of the rows.
     first, length = d.groupby('unit')['key'].min().to_dict(), d['unit'].value_counts().to_dict()
-    order = sorted(first, key=lambda u: (-length[u], hashlib.sha256(f'{seed}:{first[u]}'.encode()).hexdigest())) # random, but of content and seed
+    order = sorted(first, key=lambda u: (-length[u], hashlib.sha256(f'{int(seed)}:{first[u]}'.encode()).hexdigest())) # random, but of content and seed
     m = pd.crosstab(d['unit'], d['label']).reindex(index=order, columns=range(len(want)), fill_value=0).to_numpy()
     have, place = np.zeros_like(want), []
     for c in m:
@@ -68,7 +68,7 @@ def _blocks(images:pd.DataFrame, size:int)->np.ndarray:
     numbers = images['name'].str.extract(r'(\d+)[^\d/]*$')[0]
     if numbers.isna().any(): raise ValueError(f"by='block' needs numbers in the file names; {images['name'][numbers.isna()].iloc[0]} has none")
     row = pd.factorize(numbers.map(int), sort=True)[0] # of numbers of any length
-    d = images[['name']].assign(row=row, place=images['label'].astype(str) + ':' + images['name'].str.rpartition('/')[0])
+    d = images[['name']].rename_axis(index=lambda _: None).assign(row=row, place=images['label'].astype(str) + ':' + images['name'].str.rpartition('/')[0])
     run = d.sort_values(['row', 'name']).groupby('place').cumcount().reindex(images.index)//size
     return (d['place'] + ':' + run.astype(str)).to_numpy()
 
