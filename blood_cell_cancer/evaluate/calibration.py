@@ -40,7 +40,7 @@ class Calibration:
     def table(self)->pd.DataFrame:
         "The figures as text, with their intervals."
         rows = {'expected calibration error': self.ece, 'the same, if perfectly calibrated': self.expected, 'Brier score': self.brier, 'log loss': self.log_loss}
-        return pd.DataFrame({f'{self.n} images': [with_ci(*v, percent=False) for v in rows.values()]}, index=list(rows))
+        return pd.DataFrame({f"{self.n} image{'s'*(self.n != 1)}": [with_ci(*v, percent=False) for v in rows.values()]}, index=list(rows))
 
     def __repr__(self): return self.table().to_string()
 
@@ -96,9 +96,11 @@ def calibration(preds:pd.DataFrame|Judged, # prediction table with targets; a co
     brier, log_loss = (figure(v, bootstrap_ci(v[1:]), *ends) for v, *ends in zip((brier, log_loss), _by_mistakes(p, loss, right, share), by_group))
     low, high = bootstrap_ci(gap[1:])
     over = [float(confidence.mean()) - 1 + x for x in share] # how far the mean probability is above the share of right predictions
-    (ece, low, high), expected = figure(gap, (2*gap[0] - high, 2*gap[0] - low), (gap[0], max(map(abs, over)))), _expected(confidence, right, cell, codes, seed)
+    nearest, farthest = max(0., over[0], -over[1]), max(map(abs, over))
+    by_share = gap[0] - abs((right - confidence).mean()) + nearest, farthest
+    (ece, low, high), expected = figure(gap, (2*gap[0] - high, 2*gap[0] - low), by_share), _expected(confidence, right, cell, codes, seed)
     if ece <= expected[2]: low = 0.
-    elif grouped: low = max(min(low, ece - expected[2]), over[0], -over[1]) # groups add so much by chance
+    elif grouped: low = max(min(low, ece - expected[2]), nearest) # groups add so much by chance
     return Calibration(len(j), (ece, max(low, 0.), high), expected, brier, log_loss, _bins(confidence, right, j.groups, cell))
 
 # %% ../../nbs/evaluate/04_calibration.ipynb #c009

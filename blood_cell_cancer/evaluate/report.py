@@ -174,6 +174,7 @@ def _saliency(model, rows, judged, n, progress)->dict: # fields of a report
 
 def _check_asked(model, images, rows, split, external, unknowns, robust)->None:
     "Raise, before any work is done, if something can't be evaluated."
+    if not hasattr(model, 'engine'): raise ValueError(f'a {type(model).__name__} can\'t be evaluated: give a model of this package, or the predictions of yours to evaluate.metrics.judge')
     if not len(rows): raise ValueError(f'the split {split!r} is empty: call split_images, or choose among {sorted(set(images["split"]))}')
     if split == 'new' and external: raise ValueError(f'{", ".join(external)} would be compared with images that are new to the model as well: evaluate all as one table (--data a,b)')
     if not rows['label'].notna().any(): raise ValueError(f'none of the {len(rows)} images to be evaluated has a label: there is nothing to judge')

@@ -106,10 +106,12 @@ class KerasFile:
                )->pd.DataFrame: # prediction table, one row per image in its order
         "Prediction table of an image table; unreadable files have no probabilities."
         check_classes(images, self.classes)
-        ok = (images['error'] == '').to_numpy()
-        paths = images['path'][ok].tolist()
-        batches = progress_bar(pixel_batches(paths, self.net.input_shape[1], batch=batch), 'predicting', -(-len(paths)//batch), progress, unit='batches')
-        return prediction_table(images, fill_rows([self.probabilities(x) for x in batches], ok, len(self.classes)), self.classes)
+        ok, got = (images['error'] == '').to_numpy(), []
+        with progress_bar(None, 'predicting', int(ok.sum()), progress) as bar:
+            for x in pixel_batches(images['path'][ok].tolist(), self.net.input_shape[1], batch=batch):
+                got.append(self.probabilities(x))
+                bar.update(len(x))
+        return prediction_table(images, fill_rows(got, ok, len(self.classes)), self.classes)
 
 # %% ../../../nbs/models/keras/05_files.ipynb #c012
 def _named(path, held, given):
