@@ -54,3 +54,28 @@ def test_two_processes_train_one_network(tmp_path):
     assert first['seen']['0'] != first['seen']['1']
     assert {p.name for p in Path(tmp_path/'run').iterdir()} == {'best.safetensors', 'last2.safetensors', 'run.json', 'started.json',
                                                                 'feature-cache'}
+
+
+def test_on_several_gpus_it_is_the_same_network(monkeypatch):
+    """Batch norm is shared there, and timm's, unlike torch's, ends in an activation."""
+    from types import SimpleNamespace
+
+    import fastai.distributed
+    import torch
+    from blood_cell_cancer.models.distributed import distributed_training
+    from blood_cell_cancer.models.nets import CutNet
+
+    class NoLoaders(list):
+        device = torch.device('cuda')
+    torch.manual_seed(0)
+    net, x = CutNet('mobilenetv2', 5).eval(), torch.randn(2, 3, 64, 64)
+    learn, added = SimpleNamespace(dls=NoLoaders(), model=net, remove_cb=lambda cb: None), []
+    learn.add_cb = added.append
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    monkeypatch.setattr(fastai.distributed, 'Accelerator', lambda **kw: SimpleNamespace(prepare=lambda model: model))
+    with torch.no_grad(): want = net(x)
+    with torch.no_grad(), distributed_training(learn):
+        added[0].learn = learn
+        added[0].before_fit()
+        assert any(isinstance(m, torch.nn.SyncBatchNorm) for m in learn.model.modules())
+        assert torch.allclose(learn.model(x), want, atol=1e-5)

@@ -48,6 +48,7 @@ def distributed_training(learn # a fastai learner
         return
     from fastai.callback.progress import ProgressCallback
     from fastai.distributed import DistributedDL, DistributedTrainer
+    from timm.layers import convert_sync_batchnorm
 
     class SharedDL(DistributedDL):
         def _broadcast(self, t, rank): return t # every process has drawn the same order
@@ -57,7 +58,8 @@ def distributed_training(learn # a fastai learner
         def _wrap_dl(self, dl): return dl if isinstance(dl, SharedDL) else SharedDL(dl, device=self.learn.dls.device)
 
     on_gpu = learn.dls.device.type == 'cuda'
-    learn.add_cb(Shared(sync_bn=on_gpu, cpu=not on_gpu))
+    if on_gpu: learn.model = convert_sync_batchnorm(learn.model) # torch's own, which `sync_bn` calls, drops the activations in timm's batch norm
+    learn.add_cb(Shared(sync_bn=False, cpu=not on_gpu))
     if not is_first(): learn.remove_cb(ProgressCallback)
     try: yield learn
     finally: learn.remove_cb(Shared)

@@ -268,6 +268,8 @@ def cached_loaders(net:CutNet, # network with its cut
                    progress:bool=True # show bars
                   )->DataLoaders:
     "fastai loaders of activations at the cut, for training and validation."
+    if not r.views and augmentation(r.augment).name != 'none':
+        raise CacheError('views=0 means new views in every epoch, and a feature cache needs fixed ones: set views (to 8, say), or use no cache')
     how = dict(size=r.size, preprocess=preprocess, batch=r.batch, precision=precision, dtype=dtype, progress=progress)
     def dl(split, views, augment, **kw):
         rows = images[images['split'] == split]

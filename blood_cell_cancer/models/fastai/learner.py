@@ -32,7 +32,7 @@ from PIL import Image
 
 from ...core.io import ENOUGH, _to_rgb, _upright, as_path, read_image, to_pixels
 from ...core.tables import SPLITS, check_images, check_labelled, classes_of, readable
-from ...data.audit.seen import SeenImages
+from ...data.audit.seen import SeenImages, union
 from ...data.augment import Augmentation, apply_views, augmentation, draw_views
 from ...data.preprocess import make_preprocess
 from ...data.splits import check_split
@@ -93,6 +93,9 @@ def cut_groups(net:CutNet)->list: # lists of parameters
     body = [p for n, p in net.body.named_parameters() if n in net.behind_cut]
     return [group for group in (body, list(net.head.parameters())) if group]
 
+def _opened(dls)->list: # what opens the images; empty for loaders that are not of `learner_loaders`
+    return [t for t in getattr(dls.train_ds, 'tfms', [()])[0] if isinstance(t, OpenImage)]
+
 def _loaded(dls)->'pd.DataFrame|None': # the images of loaders; an exported learner, opened again, has none any more
     rows = [dl.dataset.items for dl in dls.loaders if len(dl.dataset)]
     return pd.concat(rows) if rows else None
@@ -130,8 +133,13 @@ def _net_sha256(net)->str:
     return digest.hexdigest()
 
 class KeepEpochs(EpochLoss):
-    "Keep the figures of the last training, which the recorder forgets at its next pass."
-    rows = ()
+    "Keep the figures of the last training, which the recorder forgets at its next pass, and what images took part in any."
+    rows, seen = (), None
+    def __init__(self): self.seen = [] # one `SeenImages`, of all trainings; None: not known
+    def __getstate__(self): return self.__dict__ | dict(seen=None) # paths are not exported
+    def before_fit(self):
+        known = self.seen is not None and _opened(self.dls)
+        self.seen = [union([*self.seen, SeenImages.of(_loaded(self.dls))])] if known else None
     def after_epoch(self):
         names, row = [n for n in self.recorder.metric_names if n not in ('epoch', 'time')], list(self.recorder.values[-1])
         if len(row) == len(names) and not any(v is None for v in row): # else no epoch, or one without validation
@@ -154,9 +162,10 @@ def from_learner(cls:Model, learn:Learner # of `image_learner`
         warnings.warn(f'the metrics {learn.metrics.attrgot("name")} have no accuracy, so the model has no history')
     history = epoch_table(history, same[-1] if same else None)
     # The loaders may be others by now: larger images, as in progressive resizing, or another split.
-    opened = [t for t in getattr(learn.dls.train_ds, 'tfms', [()])[0] if isinstance(t, OpenImage)]
-    if not opened: raise ValueError('the loaders of this learner were not made by learner_loaders, so what its network reads is not known')
+    if not (opened := _opened(learn.dls)): raise ValueError('the loaders of this learner were not made by learner_loaders, so what its network reads is not known')
     r, images = replace(f['recipe'], size=opened[0].size), _loaded(learn.dls)
     data = f['data'] if images is None or (now := data_facts(images)) == f.get('loaded') else now
+    trained = learn.keep_epochs.seen
+    seen = None if trained is None else union([*trained, SeenImages.of(images)])
     return cls(net, 'fastai', r, tuple(learn.dls.vocab), f['mean'], f['std'], f['weights'], history, data=data,
-               parameters=count_parameters(net), build=f['build'], seen=None if images is None else SeenImages.of(images))
+               parameters=count_parameters(net), build=f['build'], seen=seen)

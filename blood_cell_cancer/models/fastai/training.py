@@ -38,7 +38,8 @@ from ..nets import AT_ONCE, CutNet, build_net, count_parameters
 class Casting(Callback):
     "Run the network under autocast; its output goes on in float32. In float16 the loss is scaled, and steps that overflow are left out."
     order = 1
-    def __init__(self, precision): self.precision, self.scale, self.cast = precision, 2.**12, ExitStack()
+    def __init__(self, precision, scale=2.**12): self.precision, self.begin, self.cast = precision, scale, ExitStack()
+    def before_epoch(self): self.scale = self.begin # not what earlier epochs left, which a continued run does not know
     def before_batch(self):
         self.cast.close() # of a batch that was cancelled
         self.cast.enter_context(autocast(self.dls.device, self.precision))
