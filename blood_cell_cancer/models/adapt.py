@@ -178,28 +178,28 @@ def _warn_of_lone_patients(y, groups, classes):
         warnings.warn(f'all labelled images of {", ".join(lone)} are of one group (patient): the cross-validation judges them without having trained on any, '
                       'so the figures after adapting are too low for it. Label cells of another patient too')
 
-def _left_out(features, k):
-    "Out-of-distribution score of each labelled image, by the others."
-    # An image of the bank is its own nearest neighbour, so its k-th other one is the neighbour k + 1.
-    return knn_score(features, unit(features), k + 1)
+def _left_out(features, groups, k=5): # which neighbour
+    "Out-of-distribution score of each labelled image, by those of other groups: a new cell is one of another patient."
+    x, same = unit(features), groups[:, None] == groups
+    near = np.sort(np.where(same, -1, x @ x.T), axis=1)[:, -min(k, (~same).sum(axis=1).min())]
+    return np.sqrt(np.maximum(2 - 2*near, 0))
 
 def adapted_uncertainty(model, # a `Model`
                         features:np.ndarray, # (n, d), of the labelled images
                         y:np.ndarray, # int (n,), their classes
                         logits:np.ndarray, # (n, classes), cross-validated
+                        scores:np.ndarray, # (n,), out-of-distribution scores as of new cells
                         coverage:float=.95, # share of prediction sets that hold the true class
                         k:int=5, # neighbour of the out-of-distribution score
-                        answered:float=.95, # share of these images that the model shall answer
-                        scores:np.ndarray|None=None # cross-validated out-of-distribution scores; None: the features did not train
+                        answered:float=.95 # share of these images whose score shall allow an answer
                        ):
     "Uncertainty for the labelled images' laboratory, or None where the model had none."
     if model.uncertainty is None: return None
-    temperature, bank, k = fit_temperature(logits, y), unit(features), min(k, len(y) - 1)
+    temperature, limit = fit_temperature(logits, y), float(np.quantile(scores, answered, method='higher'))
     thresholds = conformal_thresholds(softmax(logits/temperature), y, coverage)
-    limit = float(np.quantile(_left_out(features, k) if scores is None else scores, answered, method='higher'))
     return replace(model.uncertainty, temperature=temperature, coverage=coverage, method='lac', conditional=False,
                    thresholds=tuple(map(float, thresholds)), kind='knn', k=k, limit=limit, answered=answered,
-                   arrays=dict(bank=bank.astype(np.float16)), facts=dict(labelled=len(y)))
+                   arrays=dict(bank=unit(features).astype(np.float16)), facts=dict(labelled=len(y)))
 
 def _check_seen(model, rows, allow)->None:
     "Cross-validated figures flatter where the model was trained on the images already."
@@ -209,9 +209,10 @@ def _check_seen(model, rows, allow)->None:
     warnings.warn(said)
 
 def _layer_fitted(module, net, features, y, groups, folds):
-    "A network with a new last layer, cross-validated logits, no scores, and facts."
+    "A network with a new last layer, cross-validated logits, scores as of new cells, and facts."
     fitted, penalty = _refit(module, net, features, y, groups)
-    return fitted, cross_validate(module.last_inputs(net, features), y, groups, module.last_layer(net), folds), None, dict(penalty=penalty)
+    logits = cross_validate(module.last_inputs(net, features), y, groups, module.last_layer(net), folds)
+    return fitted, logits, _left_out(features, groups), dict(penalty=penalty)
 
 def _block_fitted(model, rows, y, groups, folds, progress):
     "A network with a new end, its features, cross-validated logits and scores, and facts."
@@ -247,9 +248,8 @@ def adapt(model, # a trained `Model`, or the folder of its bundle
     else: net, after, scores, how = _layer_fitted(module, model.net, features, y, groups, folds)
     facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), folds=len(set(fold_numbers(y, groups, folds))), **how,
                  before=_recalls(before, y, groups, model.classes), after=_recalls(after, y, groups, model.classes))
-    uncertainty = adapted_uncertainty(model, features, y, after, coverage, scores=scores)
+    uncertainty = adapted_uncertainty(model, features, y, after, scores, coverage)
     if uncertainty is not None:
-        if scores is None: scores = _left_out(features, uncertainty.k) # a new cell is not its own neighbour
         yes = (uncertainty.sets(uncertainty.probs(after)).sum(1) == 1) & (scores <= uncertainty.limit)
         facts['answered'], facts['right'] = int(yes.sum()), int((after.argmax(1) == y)[yes].sum())
     seen = None if model.seen is None else union([model.seen, SeenImages.of(rows.assign(split='train'))])
@@ -269,8 +269,9 @@ def adapt_unlabelled(model, # a trained `Model` that has `nucleus`, or the folde
     if model.nucleus is None: raise ValueError('this model does not know how wide the nuclei of its classes are: adapt it with labelled images')
     if not len(images): raise ValueError('there are no images: give the folder that holds those of your laboratory')
     rows, bare = _usable(images), replace(model, nucleus=replace(model.nucleus, scale=None))
-    nucleus = model.nucleus.scaled_to(bare.logits(rows, progress), model.nucleus.measure(rows))
-    facts = dict(images=len(rows), laboratories=sorted(set(rows['source']) - {''}), scale=nucleus.scale)
+    widths = model.nucleus.measure(rows)
+    nucleus = model.nucleus.scaled_to(bare.logits(rows, progress), widths)
+    facts = dict(images=int(np.isfinite(widths).sum()), laboratories=sorted(set(rows['source']) - {''}), scale=nucleus.scale)
     u = model.uncertainty
     if u and (w := u.facts.get('with_widths')): u = type(u).from_dict(u.to_dict() | w, u.arrays)
     return replace(model, nucleus=nucleus, uncertainty=u, extra={'unlabelled': facts, **{k: deepcopy(v) for k, v in model.extra.items() if k in ('name', 'adaptation')}})

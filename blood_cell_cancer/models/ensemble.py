@@ -16,7 +16,7 @@ from ..data.audit.seen import union
 from ..data.augment import ORIENTATIONS, oriented
 from ..data.preprocess import content_reasons, make_preprocess
 from .model import Model, with_nuclei
-from .uncertainty import unit, validation_rows
+from .uncertainty import finite_rows, unit, validation_rows
 
 # %% ../../nbs/models/10_ensemble.ipynb #c005
 @dataclass(frozen=True)
@@ -157,5 +157,6 @@ def ensemble(members, # of `Model`
     if rows is None: raise ValueError("weights='validation' needs the split images that the members were trained with")
     whole = Ensemble(members, (1/n,)*n, tta)
     probs = np.stack([p for _, p in whole.member_outputs(rows, progress)])
-    shares = fit_weights(probs, rows['label'].cat.codes.to_numpy())
-    return replace(whole, shares=shares, fitted=dict(by='validation log loss', images=len(rows)))
+    ok = finite_rows('validation images', *probs)
+    shares = fit_weights(probs[:, ok], rows['label'].cat.codes.to_numpy()[ok])
+    return replace(whole, shares=shares, fitted=dict(by='validation log loss', images=int(ok.sum())))
