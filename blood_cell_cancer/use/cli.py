@@ -20,14 +20,15 @@ import typer
 from ..core.machine import settle_threads
 from ..models.shipped import DEFAULT, bundle_folder
 from .options import (GOES_ON, Bundle, By, Classes, Coverage, Data, Drop, Features, Interrupted, Mapping, NewBundle, NewPage, Patients, Preprocess, Quiet, Seed, Split, Weights, check_keep,
-                                           check_pictures, fit_for_unknown, in_a_sentence, load_data, load_split, local_path, member_weights, network_features, new_predictions, new_table, print_epochs, print_places,
-                                           print_report, print_summary, rows_to_judge, write_predictions)
+                                           check_pictures, fit_for_unknown, in_a_sentence, load_data, load_split, local_path, member_weights, network_features, new_predictions, new_table, print_epochs, print_interrupted, print_places,
+                                           print_report, print_summary, print_version, rows_to_judge, write_predictions)
 
 # %% ../../nbs/use/06_cli.ipynb #c005
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 @app.callback()
-def options(debug:Annotated[bool, typer.Option('--debug', help='Show the traceback of an error, for a report of it; stands before the command: blood-cells --debug train')]=False):
+def options(debug:Annotated[bool, typer.Option('--debug', help='Show the traceback of an error, for a report of it; stands before the command: blood-cells --debug train')]=False,
+            version:Annotated[bool, typer.Option('--version', help='Show the version and exit', is_eager=True, callback=print_version)]=False):
     "Blood-cell classification by transfer learning. For education and research; not for clinical use."
     if debug: os.environ['BLOOD_CELLS_DEBUG'] = '1'
 
@@ -289,7 +290,7 @@ def main():
     try: app(standalone_mode=True)
     except SystemExit as e:
         how = getattr(e, 'how', dict(train='; the same command with --resume goes on', audit=GOES_ON).get(command, ''))
-        if e.code == 130: typer.echo(f'blood-cells: interrupted{how}', err=True)
+        if e.code == 130: print_interrupted(how)
         raise
     except (ValueError, OSError, RuntimeError, ArithmeticError, MemoryError, ImportError) as e:
         if os.environ.get('BLOOD_CELLS_DEBUG'): raise

@@ -6,17 +6,23 @@
 __all__ = ['Data', 'Classes', 'Mapping', 'Patients', 'Drop', 'Split', 'By', 'Seed', 'Coverage', 'Bundle', 'NewBundle', 'NewPage',
            'Preprocess', 'Features', 'Weights', 'Quiet', 'GOES_ON', 'member_weights', 'local_path', 'new_table',
            'new_predictions', 'new_place', 'new_page', 'load_data', 'load_split', 'split_as_asked', 'network_features',
-           'rows_to_judge', 'check_keep', 'fit_for_unknown', 'check_pictures', 'Interrupted', 'write_predictions',
-           'in_a_sentence', 'print_epochs', 'print_report', 'print_summary', 'print_places']
+           'rows_to_judge', 'check_keep', 'fit_for_unknown', 'check_pictures', 'Interrupted', 'print_interrupted',
+           'write_predictions', 'in_a_sentence', 'print_version', 'print_epochs', 'print_report', 'print_summary',
+           'print_places']
 
 # %% ../../nbs/use/05_options.ipynb #c002
 import csv
 import errno
+import os
 import re
+import signal
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+
+from .. import __version__
+from ..models.shipped import bundle_folder
 
 # %% ../../nbs/use/05_options.ipynb #c004
 Data = Annotated[list[str], typer.Option(help='Named sets (wbc5, phantoms ...) or folders of class folders, also in an object store (s3://bucket/cells); several (a,b) are joined')]
@@ -160,6 +166,11 @@ class Interrupted(SystemExit):
         super().__init__(130)
         self.how = how
 
+def print_interrupted(how:str):
+    "Print that a command was stopped, and how to go on; a second Ctrl-C ends the process at once, without the errors of threads that are still busy."
+    typer.echo(f'blood-cells: interrupted{how}', err=True)
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 def write_predictions(bundle, images, out, int8, overwrite, ray, quiet, kept):
     "Write a prediction table by the fastest way that the bundle and the options allow."
     from blood_cell_cancer.use.export import onnx_file
@@ -170,12 +181,12 @@ def write_predictions(bundle, images, out, int8, overwrite, ray, quiet, kept):
         if ray:
             from blood_cell_cancer.use.ray import predict_ray
             predict_ray(bundle, images, out, ray, int8=int8, progress=not quiet, overwrite=overwrite)
-        elif onnx_file(bundle, int8): predict_stream(bundle, images, out, int8=int8, progress=not quiet, overwrite=overwrite)
+        elif onnx_file(folder := bundle_folder(bundle), int8): predict_stream(folder, images, out, int8=int8, progress=not quiet, overwrite=overwrite)
         elif out.suffix.lower() == '.parquet': raise ValueError(f'{bundle} is not exported, as Parquet needs (`blood-cells export`, for single models of the fastai engine): ask for .csv')
         else:
             from blood_cell_cancer.core.io import locked
             from blood_cell_cancer.use.predict import predict, save_predictions
-            with locked(out): save_predictions(predict(bundle, images, progress=not quiet), out)
+            with locked(out): save_predictions(predict(folder, images, progress=not quiet), out)
     except KeyboardInterrupt: raise Interrupted(goes_on()) from None
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT): e.filename, e.strerror = e.filename or str(out), f'{e.strerror}: make room{goes_on()}' # writing fails without a name
@@ -187,6 +198,12 @@ def in_a_sentence(e:BaseException)->str:
     return str(e) or type(e).__name__
 
 # %% ../../nbs/use/05_options.ipynb #op017
+def print_version(asked:bool):
+    "Print the version and nothing else."
+    if asked:
+        typer.echo(f'blood-cells {__version__}')
+        raise typer.Exit()
+
 def print_epochs(model):
     "Print why a training ended early."
     from blood_cell_cancer.models.model import kept_epoch

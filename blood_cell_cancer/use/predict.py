@@ -15,6 +15,7 @@ import pandas as pd
 from ..core.io import as_path, shown, write_csv
 from ..core.tables import check_images, check_predictions, image_table, images_below, read_table
 from ..models.bundle import load_model
+from ..models.shipped import bundle_folder
 from .export import onnx_file
 from .stream import open_onnx
 
@@ -24,7 +25,7 @@ def predict(model, # a `Model`, or the folder of a bundle
             progress:bool=True # show progress bars
            )->pd.DataFrame: # prediction table
     "Classify image files."
-    model = open_onnx(model) if isinstance(model, (str, Path)) and onnx_file(model) else load_model(model)
+    if not hasattr(model, 'predict'): model = (open_onnx if onnx_file(folder := bundle_folder(model)) else load_model)(folder)
     if isinstance(what, pd.DataFrame): return model.predict(check_images(what), progress)
     if isinstance(what, Iterable) and not isinstance(what, str): files, root = [_file(f) for f in what], None
     else: files, root = images_below(_file(what)), what if as_path(what).is_dir() else None

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from ...core.io import as_path, write_json
 from ...core.tables import classes_of
-from ...data.datasets import DATASETS, DRAWN, declared_classes, load_images
+from ...data.datasets import COLLECTIONS, DATASETS, DRAWN, declared_classes, load_images
 from ...data.splits import apply_split, split_images
 from ...models.shipped import check_bundle, shipped_bundles
 from .adapt import Labeller, LabellingPanel
@@ -214,8 +214,8 @@ def _check_place(app, what:str, named)->None:
 
 def _read_data(app, what:str)->tuple: # split image table, message
     "Read a data set, as the page says its classes."
-    _check_place(app, what, DATASETS)
-    own = 'folders' if app.patients.value and what not in DATASETS else None # of a named set the patients are known
+    _check_place(app, what, named := (*DATASETS, *COLLECTIONS))
+    own = 'folders' if app.patients.value and what not in named else None # of a named set the patients are known
     images = load_images(what, classes=declared_classes(app.classes.value.strip()), progress=False, patients=own)
     if app.split_csv and state_file(what) == state_file(app.given): return apply_split(images, app.split_csv), ''
     images, how = split_if_needed(images)

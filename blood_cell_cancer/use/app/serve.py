@@ -22,7 +22,7 @@ from platformdirs import user_data_dir
 
 from ...core.io import as_path
 from ...core.tables import IMAGE_SUFFIXES
-from ...data.datasets import DATASETS, DRAWN
+from ...data.datasets import COLLECTIONS, DATASETS, DRAWN
 from ...models.shipped import check_bundle, shipped_bundles
 from .uploads import sweep_uploads
 
@@ -168,6 +168,8 @@ def serve(bundle:str|Path='', # folder of a bundle
     "Serve the app until Ctrl-C."
     if missing := [m for m in ('voila', 'ipykernel') if find_spec(m) is None]:
         raise RuntimeError(f'the app needs {" and ".join(missing)}: pip install "blood_cell_cancer[app]"')
+    if str(data) not in (*DATASETS, *COLLECTIONS) and not as_path(data).is_dir(): raise ValueError(f'{data} is neither a folder nor a named set')
+    if split and not as_path(split).is_file(): raise ValueError(f'{split} is no file: give the CSV that `blood-cells split` wrote')
     first = first_bundle(bundle) if bundle else '' # a folder of bundles is one to choose from
     if first and check_bundle(first) == as_path(first): bundle = as_path(bundle).absolute() # a folder, not a shipped name
     given = dict(bundle=bundle, data=as_path(data).absolute() if as_path(data).is_dir() else data, classes=classes,
