@@ -4,6 +4,7 @@
 
 Makes nbs/studies/results/one_cell.csv. `tiles` are n by n pictures of single cells of one laboratory, side by side; `pair` are two.
 """
+import argparse
 import os
 import time
 from pathlib import Path
@@ -48,6 +49,7 @@ def pictures(data):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__.split('\n')[0]).parse_args()
     rows = []
     for kind, name, images in pictures(Path(os.environ['BLOOD_CELLS_DATA'])):
         said = [not_one_cell(img) for img in images]

@@ -5,6 +5,7 @@
 Logits of five classes are drawn, and the labels from their softmax, so that these logits are calibrated; the network states a multiple of
 them. Each way of fitting is judged by how far the expected log loss of its temperature lies above that of the right one.
 """
+import argparse
 from itertools import product
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def fits(z, y)->dict: # way of fitting -> place in LOG_T
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__.split('\n')[0]).parse_args()
     rng, rows = np.random.default_rng(1), []
     for mixed, accuracy in product((False, True), ACCURACIES):
         lead = lead_for(accuracy, mixed)

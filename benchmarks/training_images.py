@@ -6,8 +6,8 @@
 A bundle is only written if its JSON holds the hash of this very table. `ship.py` and `ship_differential.py` write the record themselves,
 so this is for bundles from before. Nothing but the record and its checksum is written. Makes nbs/studies/results/training_images.csv.
 """
+import argparse
 import os
-import sys
 from functools import lru_cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -21,6 +21,7 @@ from blood_cell_cancer.core.io import read_image, write_json
 from blood_cell_cancer.core.tables import image_table, list_images
 from blood_cell_cancer.models.bundle import SHIPPED, load_model, read_bundle, write_seen
 from blood_cell_cancer.models.model import data_facts
+from blood_cell_cancer.models.shipped import shipped_bundles
 
 TABLE = Path(__file__).parents[1]/'nbs'/'studies'/'results'/'training_images.csv'
 SETS = dict(wbc5='wbc5', ball4='ball4', barcelona='barcelona', johns_hopkins='johns_hopkins', bccd_cropped='other_labs/bccd_cropped',
@@ -48,11 +49,14 @@ def rows(seen, images, every):
 
 
 def main():
+    a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    a.add_argument('bundles', nargs='+', choices=shipped_bundles())
+    bundles = a.parse_args().bundles
     once = lru_cache(None)(s._fingerprints) # each image is decoded once for all bundles
     s._fingerprints = lambda path, orientations: once(path, tuple(orientations))
     data, out = Path(os.environ['BLOOD_CELLS_DATA']), []
     every = {n: image_table(list_images(data/f)[0], progress=False) for n, f in SETS.items()}
-    for name in sys.argv[1:]:
+    for name in bundles:
         images, folder = shipped_images(name), SHIPPED/name
         facts = read_bundle(folder)
         if data_facts(images)['sha256'] != facts['data']['sha256']: raise ValueError(f'{name}: this is not the table that trained it')
@@ -61,7 +65,7 @@ def main():
         new = pd.DataFrame(rows(load_model(folder).seen, images, every)).assign(bundle=name)
         print(new.to_string(), sum(f.stat().st_size for f in folder.iterdir()), 'bytes', flush=True)
         out.append(new)
-    pd.concat(out)[['bundle', 'images', 'n', 'recognised', 'by_hash_alone']].assign(command=f'python benchmarks/training_images.py {" ".join(sys.argv[1:])}').to_csv(TABLE, index=False)
+    pd.concat(out)[['bundle', 'images', 'n', 'recognised', 'by_hash_alone']].assign(command=f'python benchmarks/training_images.py {" ".join(bundles)}').to_csv(TABLE, index=False)
 
 
 if __name__ == '__main__': main()

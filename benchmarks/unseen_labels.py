@@ -54,7 +54,8 @@ def features(t, work):
 
 
 def main():
-    t, work = load_images('johns_hopkins'), arguments(__doc__).parse_args().work
+    work = arguments(__doc__).parse_args().work
+    t = load_images('johns_hopkins')
     y, patient = np.array([d.CLASSES.index(c) for c in t['label']]), t['group'].to_numpy()
     x, p = features(t, work)
     probs = {'shipped': p, **{name: out_of_fold(v, y, patient) for name, v in x.items()}}
