@@ -26,15 +26,15 @@ from ..splits import folds, units_of
 # %% ../../../nbs/data/audit/04_checks.ipynb #c005
 def check_pairs(name:str, # duplicates or overlaps
                 pairs:pd.DataFrame, # from `find_duplicates` or `find_overlaps`
-                n:int # images in the data set
+                n:int # images that were compared: those that can be read
                )->Section: # one row per pair
     "Which images show the same picture, or the same cells?"
     touched, clash = len(set(pairs['a']) | set(pairs['b'])), int(labels_disagree(pairs).sum())
     figures = dict(pairs=len(pairs), images=touched, share=touched/max(n, 1), labels_disagree=clash)
     if 'kind' in pairs: figures |= {k: int((pairs['kind'] == k).sum()) for k in ('exact', 'near')}
     one, many = ('shows the same picture', 'are duplicates') if name == 'duplicates' else ('shows the same cells, shifted', 'show the same cells, shifted')
-    unlike = '; crops, and turns by a few degrees, are not looked for'*(name == 'duplicates')
-    if not len(pairs): return Section(name, 'good', f'No two of {n:,} images {many}{unlike}.', pairs, figures)
+    unlike = dict(duplicates='crops, and turns by a few degrees,').get(name, 'views that are also turned or mirrored, and small overlaps,')
+    if not len(pairs): return Section(name, 'good', f'No two of {n:,} images {many}; {unlike} are not looked for.', pairs, figures)
     text = f"{counted(len(pairs), f'pair {one}', f'pairs {many}')} ({touched:,} images, {100*touched/n:.1f} %)"
     if clash: return Section(name, 'bad', f"{text}; {counted(clash, 'of them has', 'of them have')} two different labels.", pairs, figures)
     within = ', all within a class'*bool(pairs[['label_a', 'label_b']].notna().all(axis=None))
@@ -82,7 +82,7 @@ def check_shortcuts(images:pd.DataFrame, # labelled image table, readable files 
     verdict = 'bad' if marks or confounded(images) or not wrong['holds_cell'].all() else 'warning' if len(wrong) else 'good'
     figures = dict(by=by, features=d.to_dict('records'), marks=[as_mask(m) for m in marks], confounded=confounded(images),
                    best_tile=float(accuracy.max()), median_tile=float(np.median(accuracy)), tile_map=np.round(accuracy, 3).tolist())
-    says = says or ['features other than the cell predict the class hardly better than chance']
+    says = says or [f'features other than the cell predict the class hardly better than chance, as far as {len(images):,} images can tell']
     text = '; '.join(says + [_shortcut_text(r) for r in labs.nlargest(1, 'gain').itertuples()])
     return Section('shortcuts', verdict, text[0].upper() + text[1:] + '.', d, figures)
 
@@ -151,8 +151,9 @@ def check_balance(images:pd.DataFrame # labelled image table
     found, name = images['label'].value_counts(sort=False), known_set(images)
     d = pd.DataFrame({'class': found.index.astype(str), 'found': found.to_numpy(), 'share': found.to_numpy()/max(1, found.sum())})
     says, ratio = [], float(found.max()/max(1, found.min()))
-    if rare := [c for c, n in found.items() if n < RARE]: says.append(f'fewer than {RARE} images of {", ".join(rare)}')
-    if ratio >= UNEVEN: says.append(f'the largest class has {ratio:.1f} times the images of the smallest: use the balanced accuracy')
+    if none := [c for c, n in found.items() if not n]: says.append(f'no image of {", ".join(none)}')
+    if rare := [c for c, n in found.items() if 0 < n < RARE]: says.append(f'fewer than {RARE} images of {", ".join(rare)}')
+    if ratio >= UNEVEN and not none: says.append(f'the largest class has {ratio:.1f} times the images of the smallest: use the balanced accuracy')
     if n := int(images['label'].isna().sum()): says.append(f'{n:,} images have no label')
     labs, confusing = _laboratories(images, d)
     if confusing: says.append(labs)

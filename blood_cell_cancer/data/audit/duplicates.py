@@ -30,11 +30,16 @@ def pair_names(images:pd.DataFrame # image table
     return check_images(images)['path' if images['name'].duplicated().any() else 'name'].to_numpy(dtype=str)
 
 # %% ../../../nbs/data/audit/00_duplicates.ipynb #c009
-def exact_duplicates(images:pd.DataFrame # image table
-                )->list[tuple]: # (position, position, 'exact', 'same', 0.), each file with the first of its kind
-    "Byte-identical files."
+def _labelled_first(images)->pd.DataFrame: # indexed by position
+    "The readable files; those without a label come last, for copies are compared with the first of their kind, and two labels should meet."
     d = check_images(images).reset_index(drop=True)
-    rows = d.index[d['error'] == ''].groupby(d.loc[d['error'] == '', 'sha256'])
+    return d[d['error'] == ''].sort_values('label', key=pd.isna, kind='stable')
+
+def exact_duplicates(images:pd.DataFrame # image table
+                )->list[tuple]: # (position, position, 'exact', 'same', 0.), each file with the first of its kind that has a label
+    "Byte-identical files."
+    d = _labelled_first(images)
+    rows = d.index.groupby(d['sha256'])
     return [(same[0], other, 'exact', 'same', 0.) for same in rows.values() for other in same[1:]]
 
 # %% ../../../nbs/data/audit/00_duplicates.ipynb #c015
@@ -58,10 +63,10 @@ def fingerprints(picture:'str|Image.Image', # an image file, or an RGB image
 
 def fingerprint_features(img:Image.Image, # an RGB image
                          path:str, nbytes:int # not used
-                        )->dict: # thumb, uint8 (32, 32, 3); bits, uint8 (8, 8), packed
+                        )->dict: # thumb, uint8 (32, 32), grey; bits, uint8 (8, 8), packed
     "What the search for duplicates needs of an image."
     thumb, bits = fingerprints(img)
-    return dict(thumb=thumb, bits=np.packbits(bits, axis=1))
+    return dict(thumb=np.asarray(Image.fromarray(thumb).convert('L')), bits=np.packbits(bits, axis=1))
 
 # %% ../../../nbs/data/audit/00_duplicates.ipynb #c018
 MAX_BITS = 10 # maximum number of different bits of two fingerprints of one picture, of 64
@@ -85,9 +90,9 @@ def _signs(bits): return np.where(bits, 1, -1).astype(np.float32)
 # %% ../../../nbs/data/audit/00_duplicates.ipynb #c021
 CONTRAST = 1.5 # of two copies, one may have this much more
 
-def pixel_distance(a:np.ndarray, b:np.ndarray, # uint8 (s, s, 3)
+def pixel_distance(a:np.ndarray, b:np.ndarray, # uint8 (s, s), or (s, s, 3) in colours
                   )->float: # grey levels, 0 (equal) to 255
-    "Root mean square difference of two thumbnails, ignoring their mean colours and, up to `CONTRAST`, their contrasts."
+    "Root mean square difference of two thumbnails, ignoring their means and, up to `CONTRAST`, their contrasts."
     a, b = (v - v.mean(axis=(0, 1)) for v in (a.astype(np.float32), b.astype(np.float32)))
     more = np.sqrt(np.clip(np.sqrt((a**2).mean()/max((b**2).mean(), 1e-9)), 1/CONTRAST, CONTRAST)) # half of it for each of the two
     return float(np.sqrt(((a/more - b*more)**2).mean()))
@@ -125,7 +130,7 @@ def near_duplicates(images:pd.DataFrame, # image table
                     progress:bool=True # show a progress bar
                    )->list[tuple]: # (position, position, 'near', how, distance)
     "Images that show one picture, saved again in any of eight orientations."
-    at = np.flatnonzero((images['error'] == '').to_numpy() & ~images['sha256'].duplicated().to_numpy())
+    at = _labelled_first(images).drop_duplicates('sha256').index.to_numpy()
     if len(at) < 2: return []
     parts = parts or image_arrays(images, [fingerprint_features], progress=progress)
     thumbs, first, best = parts['thumb'], {}, {}

@@ -76,15 +76,14 @@ def inspect_file(path:str|Path, # an image file
                  nbytes:int=1 # its size
                 )->list[str]: # findings, empty if there are none
     "Everything unusual about one file."
-    found = [_why(error, nbytes)] if error else []
-    if Path(path).suffix.lower() in DICOM: return found # Pillow can't look at its header
+    if error: return [_why(error, nbytes)] # whatever its header says
+    if Path(path).suffix.lower() in DICOM: return [] # Pillow can't look at its header
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore') # Pillow warns of large images; they are reported here
-            with Image.open(openable(path)) as img: found += _head(img, Path(path).suffix)
+            with Image.open(openable(path)) as img: return _head(img, Path(path).suffix)
     except MemoryError: raise
-    except Exception: found = found or ['unreadable'] # Pillow raises errors of many kinds, see `core.io`
-    return found
+    except Exception: return ['unreadable'] # Pillow raises errors of many kinds, see `core.io`
 
 # %% ../../../nbs/data/audit/03_integrity.ipynb #c011
 def _listed(counts:dict)->str: # e.g. '2 good, 1 bad'

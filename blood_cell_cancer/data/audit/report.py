@@ -122,7 +122,7 @@ def _run(name:str, a:Audit, decoded, by, features, folder, progress)->Section:
     if name in ('duplicates', 'overlaps'):
         if name == 'duplicates': a.pairs[name] = find_duplicates(a.images, parts=decoded(), progress=progress)
         else: a.pairs[name] = find_overlaps(a.images, parts=decoded(), folder=folder, progress=progress)
-        return check_pairs(name, a.pairs[name], len(a.images))
+        return check_pairs(name, a.pairs[name], int((a.images['error'] == '').sum()))
     ok = _usable(a.images)
     images = a.groups[ok]
     if images['label'].nunique() < 2:

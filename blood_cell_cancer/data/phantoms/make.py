@@ -162,7 +162,7 @@ def _claim(folder, asked) -> bool: # True if it already contains the same phanto
         if held != asked:
             raise FileExistsError(f'{folder} contains phantoms made with other arguments ({held}); give another folder or delete it')
         if (folder/'phantoms.csv').exists(): return all((folder/o).exists() for o in _read_truth(folder).name)
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and not all(f.name.startswith('.') for f in folder.iterdir()): # a killed process leaves hidden files, and so does a Mac
         raise FileExistsError(f'{folder} contains other files; phantoms need a folder of their own')
     folder.mkdir(parents=True, exist_ok=True)
     write_json(asked, note)
