@@ -60,7 +60,7 @@ def rows_of(a, name):
     if not a.pairs: return
     yield 'groups', 'groups of duplicates and overlaps', (a.groups['group'][a.groups['group'] != '']).nunique(), None, None
     yield 'groups', 'images in groups', (a.groups['group'] != '').sum(), None, None
-    leaks = {by: a.split_leakage(by) for by in ('image', *(n for n in NAMED_SPLITS if n.startswith(name + '_')))}
+    leaks = {by: a.split_leakage(by) for by in ('image', 'group', *(n for n in NAMED_SPLITS if n.startswith(name + '_')))}
     if (file := SPLITS/f'{name}_split.csv').exists(): leaks['file'] = leaked_test_images(apply_split(a.groups, file))
     for by, t in leaks.items():
         yield 'groups', f'test images with a duplicate in training, split {by} (of {t["test"]})', t['duplicates'], None, None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from blood_cell_cancer.data.audit.report import apply_groups
 from blood_cell_cancer.data.datasets import load_images
 from blood_cell_cancer.data.splits import apply_split, leakage, save_split, split_images
 from blood_cell_cancer.evaluate.report import evaluate
@@ -26,6 +27,7 @@ def arguments():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     a.add_argument('data')
     a.add_argument('--by', default='group')
+    a.add_argument('--groups', help='CSV of groups that `blood-cells audit` wrote, to split by')
     a.add_argument('--split', help='CSV of a saved split')
     a.add_argument('--recipe', required=True)
     a.add_argument('--engine', default='fastai')
@@ -41,6 +43,7 @@ def arguments():
 def main():
     a = arguments()
     images = load_images(a.data)
+    if a.groups: images = apply_groups(images, a.groups)
     images = apply_split(images, a.split) if a.split else split_images(images, a.by)
     changes = dict(weights=a.weights, views=a.views, preprocess=tuple(p for p in a.preprocess.split(' ') if p))
     if a.epochs: changes['epochs'] = a.epochs
